@@ -704,7 +704,7 @@ pub mod agent_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// The one long-lived stream of a session; metadata `authorization: Bearer <session>`. The first event is `hello`.
-        pub async fn connect(
+        pub async fn attach(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::AgentMessage>,
         ) -> std::result::Result<
@@ -721,11 +721,11 @@ pub mod agent_service_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/claiflow.agent.v1.AgentService/Connect",
+                "/claiflow.agent.v1.AgentService/Attach",
             );
             let mut req = request.into_streaming_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("claiflow.agent.v1.AgentService", "Connect"));
+                .insert(GrpcMethod::new("claiflow.agent.v1.AgentService", "Attach"));
             self.inner.streaming(req, path, codec).await
         }
     }
@@ -751,17 +751,17 @@ pub mod agent_service_server {
             tonic::Response<super::AuthenticateResponse>,
             tonic::Status,
         >;
-        /// Server streaming response type for the Connect method.
-        type ConnectStream: tonic::codegen::tokio_stream::Stream<
+        /// Server streaming response type for the Attach method.
+        type AttachStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::ServerMessage, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
         /// The one long-lived stream of a session; metadata `authorization: Bearer <session>`. The first event is `hello`.
-        async fn connect(
+        async fn attach(
             &self,
             request: tonic::Request<tonic::Streaming<super::AgentMessage>>,
-        ) -> std::result::Result<tonic::Response<Self::ConnectStream>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<Self::AttachStream>, tonic::Status>;
     }
     /// What an agent calls.
     #[derive(Debug)]
@@ -885,15 +885,15 @@ pub mod agent_service_server {
                     };
                     Box::pin(fut)
                 }
-                "/claiflow.agent.v1.AgentService/Connect" => {
+                "/claiflow.agent.v1.AgentService/Attach" => {
                     #[allow(non_camel_case_types)]
-                    struct ConnectSvc<T: AgentService>(pub Arc<T>);
+                    struct AttachSvc<T: AgentService>(pub Arc<T>);
                     impl<
                         T: AgentService,
                     > tonic::server::StreamingService<super::AgentMessage>
-                    for ConnectSvc<T> {
+                    for AttachSvc<T> {
                         type Response = super::ServerMessage;
-                        type ResponseStream = T::ConnectStream;
+                        type ResponseStream = T::AttachStream;
                         type Future = BoxFuture<
                             tonic::Response<Self::ResponseStream>,
                             tonic::Status,
@@ -906,7 +906,7 @@ pub mod agent_service_server {
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as AgentService>::connect(&inner, request).await
+                                <T as AgentService>::attach(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -917,7 +917,7 @@ pub mod agent_service_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = ConnectSvc(inner);
+                        let method = AttachSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
