@@ -61,7 +61,6 @@ pub fn router(app: App, loopback: bool) -> Router {
     let (router, document) = parts();
     let mut router = router
         .merge(SwaggerUi::new("/swagger").url("/swagger/openapi.json", document))
-        .route("/swagger/index.html", axum::routing::get(async || axum::response::Redirect::permanent("/swagger/")))
         .fallback(async |request: Request| Problem::not_found(format!("there is no {} {}; /swagger/index.html lists what is", request.method(), request.uri().path())))
         .layer(DefaultBodyLimit::max(BODY_BYTES));
     if loopback {
