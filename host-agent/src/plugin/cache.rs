@@ -61,7 +61,8 @@ impl Cache {
     pub(super) fn get(&self, digest: &[u8; 32]) -> Option<Vec<u8>> {
         let mut bytes = fs::read(self.path(digest)).ok()?;
         let code = bytes.len().checked_sub(CHECKSUM_BYTES)?;
-        let whole = bytes.split_at_checked(code).is_some_and(|(code, sum)| Sha256::digest(code).as_slice() == sum);
+        let whole =
+            bytes.split_at_checked(code).is_some_and(|(code, sum)| <[u8; 32]>::from(Sha256::digest(code)) == sum);
         bytes.truncate(code);
         whole.then_some(bytes)
     }

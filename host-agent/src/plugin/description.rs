@@ -58,6 +58,7 @@ struct SaidCommand {
 
 #[derive(Deserialize)]
 struct SaidRule {
+    when: Option<String>,
     effect: Effect,
 }
 
@@ -147,14 +148,15 @@ impl Command {
     }
 }
 
-/// A class, or rules. Rules are conditions over the inputs: the class of a call is then at most the strictest of them, and
-/// `never` where none applies, so `never` is what can be promised without evaluating them.
+/// A class, or rules over the inputs. What a call can be promised without evaluating them is the strictest class among them,
+/// and `never` where no last rule without condition catches the rest.
 fn effect(said: Option<&RawValue>) -> Result<(String, Effect), String> {
     let Some(said) = said else { return Ok(("never".to_owned(), Effect::Never)) };
     if said.get().starts_with('[') {
         let rules: Vec<SaidRule> = serde_json::from_str(said.get()).map_err(|error| error.to_string())?;
-        drop(rules);
-        return Ok((said.get().to_owned(), Effect::Never));
+        let catches_all = rules.last().is_some_and(|rule| rule.when.is_none());
+        let strictest = rules.iter().map(|rule| rule.effect).max().filter(|_| catches_all);
+        return Ok((said.get().to_owned(), strictest.unwrap_or(Effect::Never)));
     }
     let effect: Effect = serde_json::from_str(said.get())
         .map_err(|_| "it is one of read, idempotent, verify, never, or a list of rules".to_owned())?;
@@ -184,11 +186,12 @@ mod tests {
     fn a_description_is_read() {
         let said = parse(
             r#"[{"name":"restart.run","summary":"Restarts","inputs":{"type":"object"},"effect":"idempotent","examples":[]},
-                {"pattern":"kubernetes.{verb}","effect":[{"when":".x","effect":"read"}]},{"name":"silent"}]"#,
+                {"pattern":"kubernetes.{verb}","effect":[{"when":".x","effect":"read"}]},{"name":"silent"},
+                {"name":"ruled","effect":[{"when":".x","effect":"read"},{"effect":"verify"}]}]"#,
         )
         .unwrap();
         let effects: Vec<_> = said.commands.iter().map(|command| command.effect).collect();
-        assert_eq!(effects, [Effect::Idempotent, Effect::Never, Effect::Never]);
+        assert_eq!(effects, [Effect::Idempotent, Effect::Never, Effect::Never, Effect::Verify]);
         assert_eq!(said.commands[0].inputs_schema, r#"{"type":"object"}"#);
         assert_eq!(said.commands[0].effect_text, "idempotent");
     }

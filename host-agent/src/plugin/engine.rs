@@ -8,7 +8,7 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use wasmtime::{Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
 
 /// Sandboxes beyond the shared slots: one reserved for each of that many plugins, and a few for `describe`.
 pub(super) const RESERVED_SLOTS: usize = 16;
@@ -29,6 +29,13 @@ const TICK: Duration = Duration::from_millis(2);
 /// Ticks without a call after which the ticking thread sleeps until the next one.
 const IDLE_TICKS: u32 = 100;
 
+/// What has no switch of its own in a build without the collector.
+const OFF_BY_FLAG: WasmFeatures = WasmFeatures::GC
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::LEGACY_EXCEPTIONS)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::THREADS);
+
 /// Everything that decides compiled code and accepted features.
 pub(super) fn settings() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
@@ -39,13 +46,11 @@ pub(super) fn settings() -> wasmtime::Config {
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_relaxed_simd(false)
-        .wasm_exceptions(false)
         .wasm_tail_call(false)
         .wasm_wide_arithmetic(false)
         .wasm_custom_page_sizes(false)
         .wasm_stack_switching(false)
-        .wasm_function_references(false)
-        .wasm_gc(false)
+        .wasm_features(OFF_BY_FLAG, false)
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(HOST_STACK_BYTES)
