@@ -1,0 +1,23 @@
+//! What an operator allows each plugin: one YAML file, deny by default (`plugins.md`, Grants).
+//!
+//! Pure: text in, [`Grants`] or a list of [`Mistake`]s out. Reading the file, keeping the last good one and asking at each
+//! call is the business of `plugin`.
+
+mod fields;
+mod glob;
+mod model;
+mod parse;
+mod quantity;
+
+pub use glob::Glob;
+pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, KubernetesGrant, LimitsGrant, Unlisted};
+
+/// Something in the grants file that is not understood. A file with one of these is not used at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {message}")]
+pub struct Mistake {
+    /// Dotted path into the file, such as `plugins.restart-tool.limits.memory`; `the file` for the whole.
+    pub at: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}

@@ -1,0 +1,129 @@
+//! The shapes of the grants file, typed. What a section means is written at its field.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::executor::commands::Effect;
+
+use super::Glob;
+
+/// Everything an operator allows. The default allows nothing beyond the task and its log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grants {
+    /// What becomes of plugins without an entry.
+    pub unlisted: Unlisted,
+    /// By plugin name, which is the file's stem.
+    pub plugins: BTreeMap<String, Grant>,
+}
+
+/// Whether a plugin without an entry may load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlisted {
+    /// It gets the task and its log, and serves what no other plugin or entry claims.
+    #[default]
+    Allow,
+    /// It is refused.
+    Deny,
+}
+
+/// What one plugin may do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grant {
+    /// The only file that may load under this name.
+    pub sha256: Option<[u8; 32]>,
+    /// The commands it may serve. None: what no other plugin or entry claims, and no pattern.
+    pub commands: Option<Vec<Glob>>,
+    /// Classes that make a command stricter, never laxer; the strictest match counts.
+    pub effect: Vec<(Glob, Effect)>,
+    /// What the operator sets; a JSON object, given to each call.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Budgets of a call, and how many at once.
+    pub limits: LimitsGrant,
+    /// Kinds, verbs and names of the cluster's API.
+    pub kubernetes: Vec<KubernetesGrant>,
+    /// Where requests may go.
+    pub http: Vec<HttpGrant>,
+    /// Credentials by the glob of their names.
+    pub credentials: Vec<(Glob, CredentialGrant)>,
+    /// Host-owned profiles, such as `helm.upgrade`.
+    pub process: Vec<String>,
+}
+
+impl Grant {
+    /// Whether it allows anything beyond the task and its log: such a plugin loads only with a pin.
+    pub fn reaches_out(&self) -> bool {
+        !(self.kubernetes.is_empty() && self.http.is_empty() && self.credentials.is_empty() && self.process.is_empty())
+    }
+}
+
+/// Limits that the operator sets; what is absent keeps the agent's default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitsGrant {
+    /// All memories and tables of a call, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// CPU time of a call.
+    pub cpu: Option<Duration>,
+    /// Wall-clock time of a call.
+    pub wall: Option<Duration>,
+    /// Counted host calls of a call.
+    pub host_calls: Option<u32>,
+    /// Calls at once.
+    pub concurrency: Option<usize>,
+}
+
+/// One rule over the cluster's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the Kubernetes API")]
+pub struct KubernetesGrant {
+    pub groups: Vec<String>,
+    /// `plural` or `plural/subresource`.
+    pub resources: Vec<String>,
+    pub verbs: Vec<String>,
+    pub namespaces: Vec<String>,
+    pub names: Vec<Glob>,
+    /// `scope: cluster` was said.
+    pub cluster_scope: bool,
+    /// `dangerous: true` was said.
+    pub dangerous: bool,
+    /// Fields that answers may show.
+    pub read: Vec<String>,
+    /// Fields that bodies may set.
+    pub write: Vec<String>,
+}
+
+/// One rule over outgoing requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// Scheme, host and port.
+    pub url: String,
+    /// Upper-case methods.
+    pub methods: Vec<String>,
+    /// Globs over the path.
+    pub paths: Vec<Glob>,
+    /// Where the host's name may lead.
+    pub addresses: Addresses,
+    /// `cluster`, or the name of a bundle; empty means the public roots.
+    pub ca: String,
+}
+
+/// Where a granted host's name may lead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// Anything routable on the internet.
+    #[default]
+    Public,
+    /// The cluster's own networks.
+    Cluster,
+    /// These networks only, as CIDR text.
+    Networks(Vec<String>),
+}
+
+/// Where a credential may be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CredentialGrant {
+    /// Scheme, host and port.
+    pub hosts: Vec<String>,
+    /// Upper-case methods.
+    pub methods: Vec<String>,
+    /// The plugin may see the bytes.
+    pub reveal: bool,
+}

@@ -1,0 +1,251 @@
+//! The grants file, from text to [`Grants`]. Any mistake refuses the whole file: half a grant is a guess.
+
+use serde_yaml_ng::Value;
+
+use crate::executor::commands::Effect;
+
+use super::{
+    Addresses, CredentialGrant, Glob, Grant, Grants, HttpGrant, KubernetesGrant, LimitsGrant, Mistake, Unlisted,
+    fields::{Report, Section},
+};
+
+const TEXT_MAX_BYTES: usize = 1 << 20;
+const CONFIG_MAX_BYTES: usize = 64 << 10;
+
+const PLUGIN_KEYS: [&str; 9] =
+    ["sha256", "commands", "effect", "config", "limits", "kubernetes", "http", "credentials", "process"];
+const VERBS: [&str; 13] = [
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "apply",
+    "force-apply",
+    "exec",
+    "log",
+    "evict",
+    "scale",
+];
+const VERBS_NEVER: [&str; 6] = ["deletecollection", "impersonate", "bind", "escalate", "proxy", "*"];
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+impl Grants {
+    /// Reads a grants file. An empty file grants nothing.
+    ///
+    /// # Errors
+    /// Every mistake that was found, at most 50.
+    pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        let whole = |message: String| vec![Mistake { at: "the file".to_owned(), message }];
+        if text.len() > TEXT_MAX_BYTES {
+            return Err(whole(format!("{} bytes; at most {TEXT_MAX_BYTES} are read", text.len())));
+        }
+        let value: Value = serde_yaml_ng::from_str(text).map_err(|error| whole(error.to_string()))?;
+        let mut report = Report::default();
+        let root = report.section(&value, "", &["plugins", "unlisted"]);
+        let mut grants = Self::default();
+        if let Some((value, at)) = root.get("unlisted")
+            && report.word(value, at, &["allow", "deny"]).as_deref() == Some("deny")
+        {
+            grants.unlisted = Unlisted::Deny;
+        }
+        if let Some((value, at)) = root.get("plugins") {
+            for (name, value, at) in report.entries(value, at) {
+                let section = report.section(value, &at, &PLUGIN_KEYS);
+                let grant = plugin(&mut report, &section);
+                grants.plugins.insert(name.to_owned(), grant);
+            }
+        }
+        report.finish(grants)
+    }
+}
+
+fn plugin(report: &mut Report, section: &Section<'_>) -> Grant {
+    let mut grant = Grant::default();
+    if let Some((value, at)) = section.get("sha256") {
+        grant.sha256 = digest(report, value, at);
+    }
+    if let Some((value, at)) = section.get("commands") {
+        grant.commands = Some(globs(report, value, at));
+    }
+    if let Some((value, at)) = section.get("effect") {
+        for (glob, value, at) in report.entries(value, at) {
+            if let Some(effect) = effect(report, value, &at) {
+                grant.effect.push((Glob::new(glob), effect));
+            }
+        }
+    }
+    if let Some((value, at)) = section.get("config") {
+        grant.config = config(report, value, at);
+    }
+    if let Some((value, at)) = section.get("limits") {
+        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "concurrency"]);
+        grant.limits = limits(report, &section);
+    }
+    if let Some((value, at)) = section.get("kubernetes") {
+        for (value, at) in report.items(value, at) {
+            grant.kubernetes.push(kubernetes(report, value, &at));
+        }
+    }
+    if let Some((value, at)) = section.get("http") {
+        for (value, at) in report.items(value, at) {
+            grant.http.extend(http(report, value, &at));
+        }
+    }
+    if let Some((value, at)) = section.get("credentials") {
+        for (glob, value, at) in report.entries(value, at) {
+            grant.credentials.push((Glob::new(glob), credential(report, value, &at)));
+        }
+    }
+    if let Some((value, at)) = section.get("process") {
+        grant.process = report.texts(value, at);
+    }
+    if grant.reaches_out() && grant.sha256.is_none() {
+        report
+            .add(section.at(), "a plugin that may reach out needs `sha256`: the digest of the one file that may load");
+    }
+    grant
+}
+
+fn digest(report: &mut Report, value: &Value, at: &str) -> Option<[u8; 32]> {
+    let text = report.text(value, at)?;
+    let mut digest = [0; 32];
+    let pairs = text.as_bytes().chunks(2);
+    let parsed = text.len() == 64
+        && pairs.zip(&mut digest).all(|(pair, byte)| {
+            let hex = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).map(|value| *byte = value).is_some()
+        });
+    if !parsed {
+        report.add(at, "expected 64 hexadecimal digits");
+    }
+    parsed.then_some(digest)
+}
+
+fn effect(report: &mut Report, value: &Value, at: &str) -> Option<Effect> {
+    match report.word(value, at, &["read", "idempotent", "verify", "never"])?.as_str() {
+        "read" => Some(Effect::Read),
+        "idempotent" => Some(Effect::Idempotent),
+        "verify" => Some(Effect::Verify),
+        _ => Some(Effect::Never),
+    }
+}
+
+fn config(report: &mut Report, value: &Value, at: &str) -> serde_json::Map<String, serde_json::Value> {
+    // Through JSON text, so that numbers take the form they have in a call's context.
+    let parsed = serde_json::to_string(value).map_err(|error| error.to_string()).and_then(|text| {
+        serde_json::from_str(&text).map(|parsed| (parsed, text.len())).map_err(|error| error.to_string())
+    });
+    match parsed {
+        Ok((_, length)) if length > CONFIG_MAX_BYTES => {
+            report.add(at, format!("{length} bytes as JSON; at most {CONFIG_MAX_BYTES} are allowed"));
+        }
+        Ok((serde_json::Value::Object(map), _)) => return map,
+        Ok((serde_json::Value::Null, _)) => {}
+        Ok(_) => report.add(at, "expected a mapping"),
+        Err(error) => report.add(at, format!("not expressible as JSON: {error}")),
+    }
+    serde_json::Map::new()
+}
+
+fn limits(report: &mut Report, section: &Section<'_>) -> LimitsGrant {
+    let mut limits = LimitsGrant::default();
+    if let Some((value, at)) = section.get("memory") {
+        limits.memory_bytes = report.bytes(value, at).filter(|&bytes| {
+            let enough = (1 << 16..=4 << 30).contains(&bytes);
+            if !enough {
+                report.add(at, "expected a size from 64Ki to 4Gi");
+            }
+            enough
+        });
+    }
+    if let Some((value, at)) = section.get("cpu") {
+        limits.cpu = report.duration(value, at);
+    }
+    if let Some((value, at)) = section.get("wall") {
+        limits.wall = report.duration(value, at);
+    }
+    if let Some((value, at)) = section.get("host_calls") {
+        limits.host_calls = report.count(value, at, 1_000_000).and_then(|count| u32::try_from(count).ok());
+    }
+    if let Some((value, at)) = section.get("concurrency") {
+        limits.concurrency = report.count(value, at, 10_000).and_then(|count| usize::try_from(count).ok());
+    }
+    limits
+}
+
+fn kubernetes(report: &mut Report, value: &Value, at: &str) -> KubernetesGrant {
+    let known = ["groups", "resources", "verbs", "namespaces", "names", "scope", "dangerous", "read", "write"];
+    let section = report.section(value, at, &known);
+    let mut list = |key: &str| section.get(key).map(|(value, at)| report.texts(value, at)).unwrap_or_default();
+    let mut grant = KubernetesGrant {
+        groups: list("groups"),
+        resources: list("resources"),
+        verbs: list("verbs"),
+        namespaces: list("namespaces"),
+        names: list("names").into_iter().map(Glob::new).collect(),
+        read: list("read"),
+        write: list("write"),
+        ..KubernetesGrant::default()
+    };
+    for verb in &grant.verbs {
+        if VERBS_NEVER.contains(&verb.as_str()) {
+            report.add(at, format!("the verb `{verb}` is never granted to a plugin"));
+        } else if !VERBS.contains(&verb.as_str()) {
+            report.add(at, format!("`{verb}` is none of {}", VERBS.join(", ")));
+        }
+    }
+    if let Some((value, at)) = section.get("scope") {
+        grant.cluster_scope = report.word(value, at, &["cluster", "namespaced"]).as_deref() == Some("cluster");
+    }
+    if let Some((value, at)) = section.get("dangerous") {
+        grant.dangerous = report.flag(value, at);
+    }
+    grant
+}
+
+fn http(report: &mut Report, value: &Value, at: &str) -> Option<HttpGrant> {
+    let section = report.section(value, at, &["url", "methods", "paths", "addresses", "ca"]);
+    let Some((url, url_at)) = section.get("url") else {
+        report.add(at, "needs `url`: scheme, host and port");
+        return None;
+    };
+    let url = report.text(url, url_at)?;
+    let addresses = match section.get("addresses") {
+        None => Addresses::Public,
+        Some((value @ Value::Sequence(_), at)) => Addresses::Networks(report.texts(value, at)),
+        Some((value, at)) => match report.word(value, at, &["public", "cluster"])?.as_str() {
+            "cluster" => Addresses::Cluster,
+            _ => Addresses::Public,
+        },
+    };
+    Some(HttpGrant {
+        url,
+        methods: section.get("methods").map(|(value, at)| methods(report, value, at)).unwrap_or_default(),
+        paths: section.get("paths").map(|(value, at)| globs(report, value, at)).unwrap_or_default(),
+        addresses,
+        ca: section.get("ca").and_then(|(value, at)| report.text(value, at)).unwrap_or_default(),
+    })
+}
+
+fn credential(report: &mut Report, value: &Value, at: &str) -> CredentialGrant {
+    let section = report.section(value, at, &["hosts", "methods", "reveal"]);
+    CredentialGrant {
+        hosts: section.get("hosts").map(|(value, at)| report.texts(value, at)).unwrap_or_default(),
+        methods: section.get("methods").map(|(value, at)| methods(report, value, at)).unwrap_or_default(),
+        reveal: section.get("reveal").is_some_and(|(value, at)| report.flag(value, at)),
+    }
+}
+
+fn methods(report: &mut Report, value: &Value, at: &str) -> Vec<String> {
+    report.items(value, at).into_iter().filter_map(|(item, at)| report.word(item, &at, &METHODS)).collect()
+}
+
+fn globs(report: &mut Report, value: &Value, at: &str) -> Vec<Glob> {
+    report.texts(value, at).into_iter().map(Glob::new).collect()
+}
+
+#[cfg(test)]
+mod tests;

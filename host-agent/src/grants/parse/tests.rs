@@ -1,0 +1,89 @@
+//! The file of `plugins.md`, and what each kind of mistake answers.
+
+use std::time::Duration;
+
+use crate::{
+    executor::commands::Effect,
+    grants::{Addresses, Glob, Grants, Unlisted},
+};
+
+const WHOLE: &str = r#"
+unlisted: deny
+plugins:
+  restart-tool:
+    sha256: "9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c9f2c"
+    commands: ["restart.*"]
+    effect: {"restart.*": never}
+    config: {grace: 30s, size: 18446744073709551615}
+    kubernetes:
+      - {groups: [apps], resources: [deployments], verbs: [get, list, patch], namespaces: [shop], names: ["web-*"],
+         read: [metadata.name, spec, status], write: ["spec.template.metadata.annotations.kubectl.kubernetes.io/restartedAt"]}
+    http: [{url: "https://prometheus.monitoring.svc:9090", methods: [GET, POST], paths: ["/api/v1/*"], addresses: cluster, ca: cluster}]
+    credentials: {"grafana-*": {hosts: ["https://grafana.example.com"], methods: [GET]}}
+    process: [helm.upgrade, helm.history]
+    limits: {memory: 64Mi, cpu: 2s, wall: 30s, host_calls: 200, concurrency: 8}
+"#;
+
+#[test]
+fn every_section_of_the_documented_file_is_read() {
+    let grants = Grants::parse(WHOLE).unwrap();
+    assert_eq!(grants.unlisted, Unlisted::Deny);
+    let grant = &grants.plugins["restart-tool"];
+    assert_eq!(grant.sha256.unwrap()[..2], [0x9f, 0x2c]);
+    assert_eq!(grant.commands, Some(vec![Glob::new("restart.*")]));
+    assert_eq!(grant.effect, [(Glob::new("restart.*"), Effect::Never)]);
+    assert_eq!(serde_json::to_string(&grant.config).unwrap(), r#"{"grace":"30s","size":18446744073709551615}"#);
+    assert_eq!(grant.limits.memory_bytes, Some(64 << 20));
+    assert_eq!(grant.limits.cpu, Some(Duration::from_secs(2)));
+    assert_eq!(grant.limits.concurrency, Some(8));
+    assert_eq!(grant.kubernetes[0].verbs, ["get", "list", "patch"]);
+    assert_eq!(grant.http[0].addresses, Addresses::Cluster);
+    assert_eq!(grant.credentials[0].1.methods, ["GET"]);
+    assert_eq!(grant.process, ["helm.upgrade", "helm.history"]);
+}
+
+#[test]
+fn an_empty_file_grants_nothing() {
+    for text in ["", "# nothing\n", "plugins:\n", "plugins: {}\n"] {
+        assert_eq!(Grants::parse(text).unwrap(), Grants::default(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_mistake_says_where_it_is_and_what_would_be_right() {
+    for (text, at, message) in [
+        ("plugin: {}", "", "did you mean `plugins`?"),
+        ("plugins: {a: {comands: [x]}}", "plugins.a", "did you mean `commands`?"),
+        ("plugins: {a: {limits: {memory: lots}}}", "plugins.a.limits.memory", "64Mi"),
+        ("plugins: {a: {limits: {memory: 1}}}", "plugins.a.limits.memory", "64Ki"),
+        ("plugins: {a: {limits: {concurrency: 0}}}", "plugins.a.limits.concurrency", "from 1"),
+        ("plugins: {a: {sha256: abc}}", "plugins.a.sha256", "64 hexadecimal"),
+        (
+            "plugins: {a: {sha256: \"+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1\"}}",
+            "plugins.a.sha256",
+            "64 hexadecimal",
+        ),
+        ("plugins: {a: {commands: all}}", "plugins.a.commands", "expected a list"),
+        ("plugins: {a: {effect: {x: maybe}}}", "plugins.a.effect.x", "read, idempotent, verify, never"),
+        ("plugins: {a: {process: [helm.upgrade]}}", "plugins.a", "needs `sha256`"),
+        ("plugins: {a: {kubernetes: [{verbs: [impersonate]}]}}", "plugins.a.kubernetes[0]", "never granted"),
+        ("plugins: {a: {kubernetes: [{verbs: [read]}]}}", "plugins.a.kubernetes[0]", "none of get, list"),
+        ("plugins: {a: {http: [{methods: [GET]}]}}", "plugins.a.http[0]", "needs `url`"),
+        ("plugins: {a: {config: [1]}}", "plugins.a.config", "a mapping"),
+        ("unlisted: maybe", "unlisted", "allow, deny"),
+        ("plugins: [", "the file", ""),
+        ("plugins: {a: {}, a: {}}", "the file", "duplicate"),
+        ("- a", "", "expected a mapping"),
+    ] {
+        let mistakes = Grants::parse(text).unwrap_err();
+        assert!(
+            mistakes.iter().any(|mistake| mistake.at == at && mistake.message.contains(message)),
+            "{text}: {mistakes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_over_the_limit_is_not_parsed() {
+    assert!(Grants::parse(&"#".repeat((1 << 20) + 1)).unwrap_err()[0].message.contains("at most"));
+}

@@ -1,0 +1,73 @@
+//! What the wiring decides about plugins. Every queue and guest has its limit here.
+
+use std::{path::PathBuf, time::Duration};
+
+/// Where plugins come from and what they may use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The directory of `*.wasm` files; only read.
+    pub plugins: PathBuf,
+    /// The grants file; none or an absent file grants nothing.
+    pub grants: Option<PathBuf>,
+    /// Compiled code: a directory that only the agent writes. None: compile at each start.
+    pub cache: Option<PathBuf>,
+    /// The program whose first argument `compile-worker` leads to [`super::compile_worker`]; usually the agent itself.
+    pub worker: PathBuf,
+    /// Sandboxes at once, all plugins together.
+    pub slots: usize,
+    /// What a call may use where its grant says nothing.
+    pub limits: Limits,
+    /// How long a call may go on after it was asked to stop.
+    pub stop_grace: Duration,
+    /// How often the directory and the grants file are looked at when nothing announced a change.
+    pub poll_interval: Duration,
+}
+
+impl Config {
+    /// Defaults for a directory and a program.
+    pub fn new(plugins: impl Into<PathBuf>, worker: impl Into<PathBuf>) -> Self {
+        Self {
+            plugins: plugins.into(),
+            grants: None,
+            cache: None,
+            worker: worker.into(),
+            slots: 64,
+            limits: Limits::default(),
+            stop_grace: Duration::from_secs(5),
+            poll_interval: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Budgets of one call, and how many calls of one plugin at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All memories and tables of the sandbox.
+    pub memory_bytes: u64,
+    /// Thread CPU time summed over the polls of the call.
+    pub cpu: Duration,
+    /// From start to end, waits included.
+    pub wall: Duration,
+    /// Counted host calls.
+    pub host_calls: u32,
+    /// The result's JSON text.
+    pub output_bytes: usize,
+    /// Log lines that are kept; further ones are counted and dropped.
+    pub log_lines: u32,
+    /// Calls of one plugin at once; none: as many as there are slots.
+    pub concurrency: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            cpu: Duration::from_secs(2),
+            wall: Duration::from_secs(30),
+            host_calls: 200,
+            output_bytes: 1 << 20,
+            log_lines: 1_000,
+            concurrency: None,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What the host links: one file per import of the contract, and WASI over nothing.
+
+pub(super) mod lines;
+mod log;
+mod stdio;
+mod task;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::{bindings::claiflow::plugin, state::CallState};
+
+/// Links all of it. What is not here is refused when a plugin is loaded.
+///
+/// # Errors
+/// When two interfaces define the same name.
+pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    plugin::types::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::log::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::task::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
+}
+
+impl plugin::types::Host for CallState {}
+
+pub(super) use stdio::wasi;

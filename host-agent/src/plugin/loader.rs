@@ -1,0 +1,170 @@
+//! From a file's bytes to a plugin that can be called, or the reason why not. Nothing here touches what serves now.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use crate::{
+    executor::commands::{CallSink, LogLevel},
+    grants::{Grants, Unlisted},
+};
+
+use super::{
+    bindings::PluginPre,
+    cache::{Cache, hex},
+    call::{Errand, Order, Sandbox},
+    compile::{self, CompileError},
+    config::Limits,
+    description::{DESCRIPTION_MAX_BYTES, Description, is_name},
+    engine::MEMORIES_MAX,
+    source::PluginFile,
+    state::CallState,
+    surface::Surface,
+};
+
+const FAILED_MAX: usize = 256;
+
+/// A plugin that can be called.
+pub(super) struct Loaded {
+    pub(super) name: String,
+    pub(super) digest: [u8; 32],
+    pub(super) surface: Surface,
+    pub(super) description: Description,
+    pub(super) guest: PluginPre<CallState>,
+}
+
+/// Why a file is not loaded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LoadError {
+    pub(super) reason: String,
+    /// The same file may load later although nothing changed.
+    pub(super) retry: bool,
+}
+
+impl LoadError {
+    fn lasting(reason: String) -> Self {
+        Self { reason, retry: false }
+    }
+}
+
+pub(super) struct Loader {
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) linker: Linker<CallState>,
+    pub(super) cache: Option<Cache>,
+    pub(super) worker: PathBuf,
+    pub(super) limits: Limits,
+    pub(super) runtime: Handle,
+    /// Bytes that did not compile or describe themselves, and will not the next time either.
+    pub(super) failed: HashMap<[u8; 32], String>,
+}
+
+impl Loader {
+    /// Every check in the order of `plugins.md`. Blocks while the component compiles and describes itself.
+    pub(super) fn load(&mut self, stem: &str, file: &PluginFile, grants: &Grants) -> Result<Loaded, LoadError> {
+        if !is_name(stem) {
+            return Err(LoadError::lasting("a plugin's name has letters, digits, `_`, `-` and `.` only".into()));
+        }
+        let surface = Surface::read(&file.bytes).map_err(LoadError::lasting)?;
+        admit(stem, &file.digest, &surface, grants).map_err(LoadError::lasting)?;
+        if let Some(reason) = self.failed.get(&file.digest) {
+            return Err(LoadError::lasting(reason.clone()));
+        }
+        let prepared = self.component(file).and_then(|component| {
+            let guest = self.link(&component)?;
+            let description = self.describe(&guest)?;
+            Ok((guest, description))
+        });
+        let (guest, description) = prepared.inspect_err(|error| {
+            if !error.retry && self.failed.len() < FAILED_MAX {
+                self.failed.insert(file.digest, error.reason.clone());
+            }
+        })?;
+        let description = Description::parse(&description, stem).map_err(LoadError::lasting)?;
+        Ok(Loaded { name: stem.to_owned(), digest: file.digest, surface, description, guest })
+    }
+
+    fn component(&self, file: &PluginFile) -> Result<Component, LoadError> {
+        if let Some(code) = self.cache.as_ref().and_then(|cache| cache.get(&file.digest)) {
+            match self.adopt(&code) {
+                Ok(component) => return Ok(component),
+                Err(error) => tracing::warn!(digest = hex(&file.digest), "cached code is made again: {error:#}"),
+            }
+        }
+        let code = compile::compile(&self.worker, &file.bytes).map_err(|error| LoadError {
+            retry: matches!(error, CompileError::Worker(_)),
+            reason: error.to_string(),
+        })?;
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.put(&file.digest, &code)
+        {
+            tracing::warn!(digest = hex(&file.digest), "compiled code is not cached: {error}");
+        }
+        self.adopt(&code)
+            .map_err(|error| LoadError { reason: format!("its compiled code is refused: {error:#}"), retry: true })
+    }
+
+    fn adopt(&self, code: &[u8]) -> wasmtime::Result<Component> {
+        #[expect(
+            unsafe_code,
+            reason = "loading native code; it comes from our compile worker or our own cache directory"
+        )]
+        // SAFETY: `code` was made by `Engine::precompile_component` of this program, in the compile worker, and came over
+        // its pipe or from a directory that only this user writes, where a checksum shows torn entries. The plugin mount
+        // is never read for it, and wasmtime checks its own version and settings in the header.
+        unsafe {
+            Component::deserialize(&self.sandbox.engine, code)
+        }
+    }
+
+    fn link(&self, component: &Component) -> Result<PluginPre<CallState>, LoadError> {
+        let memories = component.resources_required().map_or(MEMORIES_MAX + 1, |needs| needs.num_memories);
+        if memories > MEMORIES_MAX {
+            return Err(LoadError::lasting(format!("it has more than {MEMORIES_MAX} linear memory")));
+        }
+        let linked: wasmtime::Result<InstancePre<CallState>> = self.linker.instantiate_pre(component);
+        linked.and_then(PluginPre::new).map_err(|error| {
+            LoadError::lasting(format!("it does not fit the contract `claiflow:plugin@1.0.0`: {error:#}"))
+        })
+    }
+
+    /// Trial instantiation and `describe`. The store has no task behind it: lines go nowhere, nothing else is linked.
+    fn describe(&self, guest: &PluginPre<CallState>) -> Result<String, LoadError> {
+        let limits = Limits { output_bytes: DESCRIPTION_MAX_BYTES, ..self.limits };
+        let order = Order {
+            guest,
+            errand: Errand::Describe,
+            limits: &limits,
+            remaining: Duration::MAX,
+            sink: Arc::new(Unheard),
+            stop: CancellationToken::new(),
+        };
+        let (said, _usage) = self.runtime.block_on(self.sandbox.make(order));
+        said.map_err(|failed| LoadError {
+            retry: failed.code == "unavailable",
+            reason: format!("`describe`: {}", failed.message),
+        })
+    }
+}
+
+/// What the operator decides about a file before it runs at all; asked again whenever the grants change.
+pub(super) fn admit(stem: &str, digest: &[u8; 32], surface: &Surface, grants: &Grants) -> Result<(), String> {
+    let grant = grants.plugins.get(stem);
+    if grant.is_none() && grants.unlisted == Unlisted::Deny {
+        return Err(format!("the grants file says `unlisted: deny` and has no entry `plugins: {{{stem}: {{}}}}`"));
+    }
+    if let Some(pin) = grant.and_then(|grant| grant.sha256)
+        && pin != *digest
+    {
+        return Err(format!("the file's SHA-256 is {}; the grants file pins {}", hex(digest), hex(&pin)));
+    }
+    surface.check(stem, grant)
+}
+
+struct Unheard;
+
+impl CallSink for Unheard {
+    fn log(&self, _: LogLevel, _: &str, _: &[(String, String)]) {}
+    fn progress(&self, _: u64, _: u64, _: &str) {}
+}

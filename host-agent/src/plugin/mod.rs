@@ -1,0 +1,35 @@
+//! Commands as WebAssembly components: loaded from a directory, kept apart in sandboxes, served through the executor's seam.
+//!
+//! A file goes source → surface → compile → loader → registry (`reload` drives it); a call goes runtime → gate → call.
+//! Nothing of wasmtime leaves this module, and nothing of the server enters it.
+
+mod bindings;
+mod cache;
+mod call;
+mod clock;
+mod compile;
+mod config;
+mod description;
+mod engine;
+mod gate;
+mod host;
+mod json;
+mod loader;
+mod memory;
+mod meter;
+mod outcome;
+mod pattern;
+mod registry;
+mod reload;
+mod run_once;
+mod runtime;
+mod schema;
+mod source;
+mod state;
+mod surface;
+
+pub use clock::{Clock, SystemClock};
+pub use compile::{COMPILE_WORKER, compile_worker};
+pub use config::{Config, Limits};
+pub use run_once::{RunArgs, run_once};
+pub use runtime::{OpenError, Runtime};

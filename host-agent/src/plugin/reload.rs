@@ -1,0 +1,358 @@
+//! Keeps the served table equal to the directory and the grants file, from one thread that alone loads plugins.
+//!
+//! A change is announced by the kernel or found by looking every few seconds; what fails keeps the last good version.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::watch;
+
+use crate::{
+    executor::commands::{Inventory, PluginState},
+    grants::Grants,
+};
+
+use super::{
+    cache::hex,
+    clock::Clock,
+    config::Config,
+    gate::Gates,
+    loader::{Loaded, Loader, admit},
+    registry::{Holders, Registry, Standing},
+    source::{self, Fingerprint},
+};
+
+/// A burst of changes is over when nothing came for this long, or after the second figure in any case.
+const QUIET: Duration = Duration::from_millis(50);
+const BURST_MAX: Duration = Duration::from_millis(500);
+const RETRY_FIRST: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+const GRANTS_MAX_BYTES: u64 = 1 << 20;
+
+/// What wakes the thread.
+pub(super) enum Wake {
+    Changed,
+    Stop,
+}
+
+/// What the rest of the agent sees of this thread.
+pub(super) struct Published {
+    pub(super) registry: Arc<ArcSwap<Registry>>,
+    pub(super) inventory: watch::Sender<Arc<Inventory>>,
+    /// Rounds that are through.
+    pub(super) rounds: watch::Sender<u64>,
+}
+
+/// One file by its stem.
+#[derive(Default)]
+struct Tracked {
+    seen: Option<Fingerprint>,
+    serving: Option<Arc<Loaded>>,
+    refused: Option<Refused>,
+    compiling: bool,
+}
+
+struct Refused {
+    digest: [u8; 32],
+    reason: String,
+    retry: Option<Retry>,
+}
+
+#[derive(Clone, Copy)]
+struct Retry {
+    at: Duration,
+    wait: Duration,
+}
+
+pub(super) struct Reloader {
+    config: Config,
+    loader: Loader,
+    clock: Arc<dyn Clock>,
+    published: Published,
+    gates: Gates,
+    files: BTreeMap<String, Tracked>,
+    grants: Grants,
+    grants_seen: Option<Option<Fingerprint>>,
+    swap_seen: Option<PathBuf>,
+    directory_lost: bool,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        config: Config,
+        loader: Loader,
+        clock: Arc<dyn Clock>,
+        published: Published,
+        gates: Gates,
+    ) -> Self {
+        Self {
+            config,
+            loader,
+            clock,
+            published,
+            gates,
+            files: BTreeMap::new(),
+            grants: Grants::default(),
+            grants_seen: None,
+            swap_seen: None,
+            directory_lost: false,
+        }
+    }
+
+    /// Runs until [`Wake::Stop`] or until nobody can send it any more.
+    pub(super) fn run(mut self, wake: &mpsc::Receiver<Wake>, announce: &mpsc::SyncSender<Wake>) {
+        let _watcher = self.watch(announce);
+        loop {
+            self.round();
+            self.published.rounds.send_modify(|rounds| *rounds += 1);
+            match wake.recv_timeout(self.config.poll_interval) {
+                Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Ok(Wake::Changed) => {
+                    let began = self.clock.monotonic();
+                    while self.clock.monotonic().saturating_sub(began) < BURST_MAX {
+                        match wake.recv_timeout(QUIET) {
+                            Ok(Wake::Changed) => {}
+                            Err(mpsc::RecvTimeoutError::Timeout) => break,
+                            Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Directories are watched, not files: a ConfigMap's swap replaces what a file's watch hangs on.
+    fn watch(&self, announce: &mpsc::SyncSender<Wake>) -> Option<notify::RecommendedWatcher> {
+        let announce = announce.clone();
+        let heard = move |event: notify::Result<notify::Event>| {
+            // Reading is no change, and our own reads would wake us for ever. A full queue already holds the news.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _ = announce.try_send(Wake::Changed);
+            }
+        };
+        let mut watcher = match notify::recommended_watcher(heard) {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::warn!("changes of plugins are found by looking only: {error}");
+                return None;
+            }
+        };
+        let grants = self
+            .config
+            .grants
+            .as_deref()
+            .and_then(Path::parent)
+            .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+        for directory in [Some(self.config.plugins.as_path()), grants].into_iter().flatten() {
+            if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
+                tracing::warn!(directory = %directory.display(), "changes are found by looking only: {error}");
+            }
+        }
+        Some(watcher)
+    }
+
+    fn round(&mut self) {
+        let grants_changed = self.read_grants();
+        let holders = self.published.registry.load().holders.clone();
+        let mut changed = grants_changed;
+        if grants_changed {
+            self.readmit();
+        }
+        let listed = match source::list(&self.config.plugins) {
+            Ok(listed) => {
+                if std::mem::take(&mut self.directory_lost) {
+                    tracing::info!(directory = %self.config.plugins.display(), "the plugin directory is back");
+                }
+                listed
+            }
+            Err(error) => {
+                // Not known is not empty: what serves goes on.
+                if !std::mem::replace(&mut self.directory_lost, true) {
+                    tracing::error!(directory = %self.config.plugins.display(), "the plugin directory cannot be read: {error}");
+                }
+                if changed {
+                    self.publish(&holders);
+                }
+                return;
+            }
+        };
+        let swap = source::swap_target(&self.config.plugins);
+        let swapped = swap != self.swap_seen;
+        self.swap_seen = swap;
+        let gone: Vec<String> = self.files.keys().filter(|stem| !listed.contains_key(*stem)).cloned().collect();
+        for stem in gone {
+            tracing::info!(plugin = stem, "the plugin was removed");
+            self.files.remove(&stem);
+            changed = true;
+        }
+        let due: Vec<_> = listed.into_iter().filter(|(stem, path)| self.is_due(stem, path, swapped)).collect();
+        for (stem, _) in &due {
+            let file = self.files.entry(stem.clone()).or_default();
+            file.compiling = file.serving.is_none();
+        }
+        if changed || !due.is_empty() {
+            self.publish(&holders);
+        }
+        for (stem, path) in due {
+            self.load(&stem, &path);
+            // Each plugin serves as soon as it can: the next one may take its 30 s of compiling.
+            self.publish(&holders);
+        }
+    }
+
+    /// Whether the grants are others than before. A bad file changes nothing.
+    fn read_grants(&mut self) -> bool {
+        let Some(path) = &self.config.grants else { return false };
+        let seen = Fingerprint::of(path);
+        if self.grants_seen == Some(seen) {
+            return false;
+        }
+        self.grants_seen = Some(seen);
+        let grants = if seen.is_none() {
+            tracing::info!(file = %path.display(), "there is no grants file: nothing is granted");
+            Grants::default()
+        } else {
+            let text = source::read_regular(path, GRANTS_MAX_BYTES)
+                .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+            let parsed = text.and_then(|text| {
+                Grants::parse(&text)
+                    .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            });
+            match parsed {
+                Ok(grants) => grants,
+                Err(reason) => {
+                    tracing::error!(file = %path.display(), reason, "the grants file is refused; the last good one stays");
+                    return false;
+                }
+            }
+        };
+        let changed = grants != self.grants;
+        self.grants = grants;
+        changed
+    }
+
+    /// A withdrawn grant ends a plugin at once; a refused one gets another try.
+    fn readmit(&mut self) {
+        for (stem, file) in &mut self.files {
+            if file.refused.take().is_some() {
+                file.seen = None;
+            }
+            let Some(loaded) = &file.serving else { continue };
+            if let Err(reason) = admit(stem, &loaded.digest, &loaded.surface, &self.grants) {
+                tracing::warn!(plugin = stem, reason, "the plugin is set aside");
+                file.serving = None;
+                file.seen = None;
+            }
+        }
+    }
+
+    fn is_due(&self, stem: &str, path: &Path, swapped: bool) -> bool {
+        let Some(file) = self.files.get(stem) else { return true };
+        let retry = file.refused.as_ref().and_then(|refused| refused.retry);
+        swapped || file.seen != Fingerprint::of(path) || retry.is_some_and(|retry| retry.at <= self.clock.monotonic())
+    }
+
+    fn load(&mut self, stem: &str, path: &Path) {
+        let now = self.clock.monotonic();
+        let file = self.files.entry(stem.to_owned()).or_default();
+        file.compiling = false;
+        // Taken before reading: a change while we read is then seen in the next round.
+        file.seen = Fingerprint::of(path);
+        let before = file.refused.take();
+        let read = match source::read(path) {
+            Ok(read) => read,
+            Err(reason) => {
+                tracing::warn!(plugin = stem, reason, "the plugin's file is refused");
+                let retry = Some(next_retry(before.and_then(|before| before.retry), now));
+                file.refused = Some(Refused { digest: [0; 32], reason, retry });
+                return;
+            }
+        };
+        if file.serving.as_ref().is_some_and(|serving| serving.digest == read.digest) {
+            return;
+        }
+        match self.loader.load(stem, &read, &self.grants).and_then(|loaded| accept_config(loaded, &self.grants)) {
+            Ok(loaded) => {
+                tracing::info!(
+                    plugin = stem,
+                    version = loaded.description.version,
+                    digest = hex(&loaded.digest),
+                    commands = loaded.description.commands.len(),
+                    imports = loaded.surface.imports().len(),
+                    "the plugin is loaded"
+                );
+                file.serving = Some(Arc::new(loaded));
+            }
+            Err(error) => {
+                let kept = file.serving.is_some();
+                tracing::warn!(
+                    plugin = stem,
+                    kept,
+                    digest = hex(&read.digest),
+                    reason = error.reason,
+                    "the plugin is refused"
+                );
+                let retry = error.retry.then(|| next_retry(before.and_then(|before| before.retry), now));
+                file.refused = Some(Refused { digest: read.digest, reason: error.reason, retry });
+            }
+        }
+    }
+
+    fn publish(&mut self, before: &Holders) {
+        let standings: Vec<Standing> = self.files.iter().map(|(stem, file)| file.standing(stem)).collect();
+        let registry = Registry::build(&standings, &self.grants, &self.config.limits, before, &mut self.gates);
+        let inventory = registry.inventory.clone();
+        self.published.registry.store(Arc::new(registry));
+        self.published.inventory.send_if_modified(|current| {
+            let changed = **current != *inventory;
+            *current = inventory;
+            changed
+        });
+    }
+}
+
+impl Tracked {
+    fn standing(&self, stem: &str) -> Standing {
+        let (state, reason) = match (&self.serving, &self.refused) {
+            (None, _) if self.compiling => (PluginState::Compiling, String::new()),
+            (Some(_), None) => (PluginState::Ready, String::new()),
+            (Some(_), Some(refused)) => (PluginState::Kept, refused.reason.clone()),
+            (None, refused) => (PluginState::Refused, refused.as_ref().map(|it| it.reason.clone()).unwrap_or_default()),
+        };
+        Standing {
+            name: stem.to_owned(),
+            loaded: self.serving.clone(),
+            state,
+            reason,
+            digest: self.refused.as_ref().map_or([0; 32], |refused| refused.digest),
+        }
+    }
+}
+
+/// The operator's `config` against the plugin's own schema.
+fn accept_config(loaded: Loaded, grants: &Grants) -> Result<Loaded, super::loader::LoadError> {
+    let config = grants.plugins.get(&loaded.name).map(|grant| grant.config.clone()).unwrap_or_default();
+    let checked = loaded.description.config.as_ref().map(|schema| schema.check(&serde_json::Value::Object(config)));
+    match checked {
+        None | Some(Ok(())) => Ok(loaded),
+        Some(Err(mistakes)) => Err(super::loader::LoadError {
+            reason: format!(
+                "`plugins.{}.config` in the grants file does not satisfy the plugin's schema: {mistakes}",
+                loaded.name
+            ),
+            retry: false,
+        }),
+    }
+}
+
+fn next_retry(before: Option<Retry>, now: Duration) -> Retry {
+    let wait = before.map_or(RETRY_FIRST, |before| (before.wait * 2).min(RETRY_MAX));
+    Retry { at: now + wait, wait }
+}

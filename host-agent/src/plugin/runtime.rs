@@ -1,0 +1,218 @@
+//! The plugins of an agent as one thing: implements [`Commands`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use chrono::DateTime;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use wasmtime::component::Linker;
+
+use crate::executor::commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, Server, Usage};
+
+use super::{
+    bindings::exports::claiflow::plugin::handler::Call,
+    cache::Cache,
+    call::{Errand, Order, Sandbox},
+    clock::Clock,
+    config::Config,
+    engine::{self, RESERVED_SLOTS, Ticker},
+    gate::Gates,
+    host,
+    loader::Loader,
+    outcome::Failed,
+    registry::{Registry, Served},
+    reload::{Published, Reloader, Wake},
+};
+
+/// Changes that may wait to be looked at; each stands for all.
+const WAKES_MAX: usize = 4;
+
+/// Everything behind the commands of an agent.
+pub struct Runtime {
+    sandbox: Arc<Sandbox>,
+    registry: Arc<ArcSwap<Registry>>,
+    inventory: watch::Receiver<Arc<Inventory>>,
+    rounds: watch::Receiver<u64>,
+    wake: mpsc::SyncSender<Wake>,
+}
+
+/// Why there is no runtime.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin runtime cannot start: {0}")]
+pub struct OpenError(String);
+
+impl Runtime {
+    /// Starts loading what is there, in a thread of its own; returns at once. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the machine cannot run wasm at all; bad plugins, grants or cache directories are no such case.
+    pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
+        let failed = |error: wasmtime::Error| OpenError(format!("{error:#}"));
+        let (engine, no_pool) = engine::open(config.slots).map_err(failed)?;
+        if let Some(error) = no_pool {
+            tracing::warn!(
+                "sandboxes are allocated one by one, which is slower: the pool's reservation failed: {error:#}"
+            );
+        }
+        let mut linker = Linker::new(&engine);
+        host::link(&mut linker).map_err(failed)?;
+        let thread = |error: std::io::Error| OpenError(format!("no thread: {error}"));
+        let ticker = Ticker::start(&engine).map_err(thread)?;
+        let cache = config.cache.as_deref().and_then(|directory| {
+            let opened = Cache::open(directory, &engine);
+            opened.inspect_err(|error| tracing::warn!("plugins are compiled at each start: {error}")).ok()
+        });
+        let sandbox = Arc::new(Sandbox { engine, ticker, clock: clock.clone(), stop_grace: config.stop_grace });
+        let loader = Loader {
+            sandbox: sandbox.clone(),
+            linker,
+            cache,
+            worker: config.worker.clone(),
+            limits: config.limits,
+            runtime: tokio::runtime::Handle::current(),
+            failed: HashMap::new(),
+        };
+        let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
+        let (inventory_sender, inventory) = watch::channel(Arc::default());
+        let (rounds_sender, rounds) = watch::channel(0);
+        let published = Published { registry: registry.clone(), inventory: inventory_sender, rounds: rounds_sender };
+        let gates = Gates::new(config.slots, RESERVED_SLOTS);
+        let reloader = Reloader::new(config, loader, clock, published, gates);
+        let (wake, woken) = mpsc::sync_channel(WAKES_MAX);
+        let announce = wake.clone();
+        // The thread also waits for compile workers, which end with it: it must not be one that a pool may retire.
+        std::thread::Builder::new()
+            .name("plugins".into())
+            .spawn(move || reloader.run(&woken, &announce))
+            .map_err(thread)?;
+        Ok(Arc::new(Self { sandbox, registry, inventory, rounds, wake }))
+    }
+
+    /// Waits until everything that was there at the start is loaded or refused.
+    pub async fn settled(&self) {
+        // An error means that the thread is gone, and then nothing more will change.
+        let _ = self.rounds.clone().wait_for(|rounds| *rounds > 0).await;
+    }
+
+    async fn perform(
+        &self,
+        served: &Served,
+        captures: Vec<(String, String)>,
+        call: CommandCall,
+    ) -> Result<CallDone, CallFailed> {
+        let unused = |failed: Failed| failed.with(Usage::default());
+        let object: serde_json::Value = serde_json::from_str(&call.inputs)
+            .map_err(|error| unused(Failed::new("invalid", format!("the inputs are not JSON: {error}"))))?;
+        if !object.is_object() {
+            return Err(unused(Failed::new("invalid", "the inputs are not a JSON object")));
+        }
+        if let Some(schema) = served.command().and_then(|command| command.inputs.as_ref()) {
+            schema.check(&object).map_err(|mistakes| {
+                unused(Failed::new("invalid", format!("the inputs of `{}` are refused: {mistakes}", call.command)))
+            })?;
+        }
+        let asked = self.sandbox.clock.monotonic();
+        let entered = tokio::select! {
+            biased;
+            entered = served.gate.enter() => entered,
+            () = call.stop.cancelled() => return Err(unused(Failed::new("stopped", "stopped while it waited for a sandbox"))),
+            () = tokio::time::sleep(call.remaining) => {
+                return Err(unused(Failed::new("timeout", "the run's time was over before a sandbox was free")));
+            }
+        };
+        let remaining = call.remaining.saturating_sub(self.sandbox.clock.monotonic().saturating_sub(asked));
+        let context = self.context(served, &captures, &call, remaining.min(served.limits.wall)).map_err(unused)?;
+        let order = Order {
+            guest: &served.plugin.guest,
+            errand: Errand::Run(Call { command: call.command, inputs: call.inputs, context }),
+            limits: &served.limits,
+            remaining,
+            sink: call.sink,
+            stop: call.stop,
+        };
+        let (made, usage) = self.sandbox.make(order).await;
+        drop(entered);
+        match made {
+            Ok(output) => Ok(CallDone { output, usage }),
+            Err(failed) => Err(failed.with(usage)),
+        }
+    }
+
+    fn context(
+        &self,
+        served: &Served,
+        captures: &[(String, String)],
+        call: &CommandCall,
+        left: Duration,
+    ) -> Result<String, Failed> {
+        let end = i64::try_from((self.sandbox.clock.unix() + left).as_millis()).unwrap_or(i64::MAX);
+        let deadline = DateTime::from_timestamp_millis(end).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC);
+        let context = Context {
+            task: &call.task,
+            step: &call.step,
+            attempt: call.attempt,
+            effect_key: &call.effect_key,
+            deadline: deadline.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            captures: captures.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            config: &served.config,
+            notes: [],
+            traceparent: &call.traceparent,
+        };
+        serde_json::to_string(&context)
+            .map_err(|error| Failed::new("failed", format!("no context could be made: {error}")))
+    }
+}
+
+/// `context` of `handler.wit`.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Context<'a> {
+    task: &'a str,
+    step: &'a str,
+    attempt: u32,
+    effect_key: &'a str,
+    deadline: String,
+    captures: std::collections::BTreeMap<&'a str, &'a str>,
+    config: &'a RawValue,
+    notes: [&'a str; 0],
+    traceparent: &'a str,
+}
+
+#[async_trait::async_trait]
+impl Commands for Runtime {
+    fn server_of(&self, command: &str, _inputs: &str) -> Option<Server> {
+        let (served, _) = self.registry.load().find(command)?;
+        Some(Server { plugin: served.plugin.name.clone(), digest: served.plugin.digest, effect: served.effect })
+    }
+
+    async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
+        let registry = self.registry.load_full();
+        let Some((served, captures)) = registry.find(&call.command) else {
+            let name = host::lines::clean(&call.command, 256);
+            let message = match registry.why_not(&call.command) {
+                Some(reason) => format!("no plugin serves `{name}`: {reason}"),
+                None => format!("no plugin serves `{name}`"),
+            };
+            return Err(Failed::new("not-found", message).with(Usage::default()));
+        };
+        drop(registry);
+        self.perform(&served, captures, call).await
+    }
+
+    fn inventory(&self) -> watch::Receiver<Arc<Inventory>> {
+        self.inventory.clone()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // A full queue wakes the thread too; it then finds that nobody can send any more.
+        let _ = self.wake.try_send(Wake::Stop);
+    }
+}

@@ -1,0 +1,168 @@
+//! What a component asks for and offers, read from its bytes before anything is compiled.
+
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::grants::Grant;
+
+const NAMES_MAX: usize = 1_000;
+const NAME_MAX_BYTES: usize = 256;
+
+/// Packages of WASI that are linked over nothing, for every plugin.
+const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:filesystem", "wasi:sockets"];
+/// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
+const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
+
+/// The outer names of a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Surface {
+    imports: Vec<String>,
+}
+
+impl Surface {
+    /// Reads the whole file, so that one that is cut off anywhere is refused here.
+    ///
+    /// # Errors
+    /// What the file is instead of a plugin.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.is_empty() {
+            return Err("the file is empty".into());
+        }
+        let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_usize);
+        for payload in Parser::new(0).parse_all(bytes) {
+            let broken =
+                |error: wasmparser::BinaryReaderError| format!("the file is truncated or no component: {error}");
+            match payload.map_err(broken)? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(
+                        "the file is a core module, not a component; `cargo xtask build-plugin` makes one".into()
+                    );
+                }
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 1 => {
+                    for import in section {
+                        take(&mut imports, import.map_err(broken)?.name.name)?;
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 1 => {
+                    for export in section {
+                        take(&mut exports, export.map_err(broken)?.name.name)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let handler = |name: &String| {
+            let name = Interface::of(name);
+            name.package == "claiflow:plugin" && name.interface == "handler" && name.version.starts_with("1.")
+        };
+        if exports.iter().any(handler) {
+            return Ok(Self { imports });
+        }
+        let offered = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+        Err(format!(
+            "it is of another world: it exports {offered}, and a plugin exports `claiflow:plugin/handler@1.0.0`"
+        ))
+    }
+
+    /// Whether each import is always linked or granted *and* linked.
+    ///
+    /// # Errors
+    /// Which import is not, and what would allow it.
+    pub(super) fn check(&self, plugin: &str, grant: Option<&Grant>) -> Result<(), String> {
+        for import in &self.imports {
+            let name = Interface::of(import);
+            let always = match name.package {
+                "claiflow:plugin" => CONTRACT_ALWAYS.contains(&name.interface) && name.version.starts_with("1."),
+                package => WASI_ALWAYS.contains(&package) && name.version.starts_with("0.2"),
+            };
+            if always {
+                continue;
+            }
+            if WASI_ALWAYS.contains(&name.package) {
+                return Err(format!("it imports `{import}`; this agent links WASI 0.2"));
+            }
+            let Some((section, granted)) = section_of(&name, grant) else {
+                return Err(format!("it imports `{import}`, which no agent gives to a plugin"));
+            };
+            return Err(if granted {
+                format!(
+                    "it imports `{import}`; the grants file allows it, but this agent does not serve that interface"
+                )
+            } else {
+                format!(
+                    "it imports `{import}`, which nobody granted; `plugins: {{{plugin}: {{{section}}}}}` in the grants \
+                     file would, with the file's `sha256`"
+                )
+            });
+        }
+        Ok(())
+    }
+
+    /// Sorted names, for people.
+    pub(super) fn imports(&self) -> &[String] {
+        &self.imports
+    }
+}
+
+/// `package/interface@version`.
+struct Interface<'a> {
+    package: &'a str,
+    interface: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Interface<'a> {
+    fn of(name: &'a str) -> Self {
+        let (path, version) = name.split_once('@').unwrap_or((name, ""));
+        let (package, interface) = path.split_once('/').unwrap_or((path, ""));
+        Self { package, interface, version }
+    }
+}
+
+/// The part of a grant that an interface needs, and whether it is there.
+fn section_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(&'static str, bool)> {
+    let has = |check: fn(&Grant) -> bool| grant.is_some_and(check);
+    Some(match (name.package, name.interface) {
+        ("claiflow:plugin", "kubernetes") => (
+            "kubernetes: [{groups: [\"\"], resources: [pods], verbs: [get, list], namespaces: [NAMESPACE]}]",
+            has(reads),
+        ),
+        ("claiflow:plugin", "kubernetes-write") => (
+            "kubernetes: [{groups: [apps], resources: [deployments], verbs: [patch], namespaces: [NAMESPACE], write: [FIELD]}]",
+            has(reads),
+        ),
+        ("claiflow:plugin", "kubernetes-exec") => (
+            "kubernetes: [{groups: [\"\"], resources: [pods/exec], verbs: [create], namespaces: [NAMESPACE], dangerous: true}]",
+            has(reads),
+        ),
+        ("claiflow:plugin", "credentials") => {
+            ("credentials: {NAME: {hosts: [URL], methods: [GET]}}", has(|grant| !grant.credentials.is_empty()))
+        }
+        ("claiflow:plugin", "credentials-reveal") => (
+            "credentials: {NAME: {hosts: [URL], reveal: true}}",
+            has(|grant| grant.credentials.iter().any(|(_, credential)| credential.reveal)),
+        ),
+        ("claiflow:plugin", "process") => ("process: [PROFILE]", has(|grant| !grant.process.is_empty())),
+        ("wasi:http", _) => {
+            ("http: [{url: URL, methods: [GET], paths: [\"/*\"]}]", has(|grant| !grant.http.is_empty()))
+        }
+        _ => return None,
+    })
+}
+
+fn reads(grant: &Grant) -> bool {
+    !grant.kubernetes.is_empty()
+}
+
+fn take(names: &mut Vec<String>, name: &str) -> Result<(), String> {
+    if names.len() >= NAMES_MAX {
+        return Err(format!("it has more than {NAMES_MAX} imports or exports"));
+    }
+    if name.len() > NAME_MAX_BYTES {
+        return Err(format!("an import or export has a name of {} bytes; at most {NAME_MAX_BYTES}", name.len()));
+    }
+    names.push(name.to_owned());
+    names.sort();
+    Ok(())
+}
