@@ -1,12 +1,13 @@
-//! The agent's program.
+//! `claiflow-agent`.
 
 use std::process::ExitCode;
 
-use claiflow_agent::plugin;
+use claiflow_agent::{config::Arguments, lifecycle, plugin};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
+        Some("jq-worker") => claiflow_flow_worker::serve(),
         Some(plugin::COMPILE_WORKER) => plugin::compile_worker(),
-        _ => ExitCode::FAILURE,
+        _ => lifecycle::main(Arguments::read(std::env::args())),
     }
 }
