@@ -1,0 +1,173 @@
+//! A server and an agent on loopback, and the calls that people make.
+
+use std::{fs, path::{Path, PathBuf}, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::{Value, json};
+
+use crate::{database::{MariaDb, PASSWORD, USER}, plugin, process::{Process, free_port, shown, until}, root, target};
+
+pub(crate) const CLUSTER: &str = "00000000000000000000000000000000";
+pub(crate) const TOKEN: &str = "CLIENT_AUTHENTICATION_TOKEN";
+
+/// Both hosts and the plugins, built once.
+pub(crate) struct Built {
+    programs: PathBuf,
+    pub(crate) plugins: PathBuf,
+}
+
+impl Built {
+    pub(crate) fn build() -> Result<Self> {
+        shown(Command::new("cargo").current_dir(root()).args(["build", "--workspace"]))?;
+        let plugins = target().join("plugins/dist");
+        plugin::build(&[root().join("plugins/example"), root().join("plugins/hostile")], &plugins)?;
+        Ok(Self { programs: target().join("debug"), plugins })
+    }
+}
+
+/// A server with its data, and at most one agent.
+pub(crate) struct Pair<'a> {
+    built: &'a Built,
+    directory: &'a Path,
+    http: u16,
+    grpc: u16,
+    config: Option<PathBuf>,
+    pub(crate) server: Process,
+    pub(crate) agent: Option<Process>,
+}
+
+impl<'a> Pair<'a> {
+    /// Starts a server on SQLite, or on MariaDB.
+    pub(crate) fn start(built: &'a Built, directory: &'a Path, database: Option<&MariaDb>, ports: (u16, u16)) -> Result<Self> {
+        let (http, grpc) = (free_port(ports.0)?, free_port(ports.1)?);
+        let config = match database {
+            None => None,
+            Some(database) => {
+                let file = directory.join("config.yaml");
+                let port = database.port;
+                fs::write(&file, format!("database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: claiflow\n  username: {USER}\n  password: {PASSWORD}\n"))?;
+                Some(file)
+            }
+        };
+        let server = server(built, directory, http, grpc, config.as_deref())?;
+        let pair = Self { built, directory, http, grpc, config, server, agent: None };
+        pair.ready()?;
+        Ok(pair)
+    }
+
+    fn ready(&self) -> Result<()> {
+        until("the server is ready", Duration::from_secs(30), || self.get("/readyz").map(drop)).with_context(|| self.server.said())
+    }
+
+    pub(crate) fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
+    pub(crate) fn restart_server(&mut self) -> Result<()> {
+        self.server.kill()?;
+        self.server = server(self.built, self.directory, self.http, self.grpc, self.config.as_deref())?;
+        self.ready()
+    }
+
+    /// Starts an agent; the same state directory each time.
+    pub(crate) fn start_agent(&mut self) -> Result<()> {
+        self.agent = Some(Process::start("agent", &mut self.agent_command(TOKEN), self.directory)?);
+        Ok(())
+    }
+
+    pub(crate) fn agent_command(&self, token: &str) -> Command {
+        let state = self.directory.join("agent");
+        let mut command = Command::new(self.built.programs.join("claiflow-agent"));
+        command
+            .args(["--server", &format!("127.0.0.1:{}", self.grpc), "--clusteruuid", CLUSTER, "--token", token])
+            .arg("--plugins")
+            .arg(&self.built.plugins)
+            .arg("--state")
+            .arg(state);
+        command
+    }
+
+    /// A GET that must be answered with 200.
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        match self.call("GET", path, None)? {
+            (200, body) => Ok(body),
+            (status, body) => bail!("GET {path}: {status} {body}"),
+        }
+    }
+
+    /// A POST that must be answered with 200.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        match self.call("POST", path, Some(&body.to_string()))? {
+            (200, answer) => Ok(answer),
+            (status, answer) => bail!("POST {path}: {status} {answer}"),
+        }
+    }
+
+    /// Any call; the status and the JSON body.
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, Value)> {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30))).build().into();
+        let url = format!("{}{path}", self.base());
+        let mut response = match body {
+            Some(body) if method == "POST" => agent.post(&url).header("content-type", "application/json").send(body)?,
+            Some(body) => agent.put(&url).header("content-type", "application/json").send(body)?,
+            None if method == "DELETE" => agent.delete(&url).call()?,
+            None => agent.get(&url).call()?,
+        };
+        let status = response.status().as_u16();
+        let text = response.body_mut().read_to_string()?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Declares the cluster, its token and the three example templates.
+    pub(crate) fn declare(&self) -> Result<()> {
+        self.post("/api/v1/cluster", &json!({"uuid": CLUSTER, "name": "test cluster"}))?;
+        let token = json!({"uuid": "00000000000000000000000000000001", "name": "test token", "cluster_uuid": CLUSTER, "token": TOKEN});
+        self.post("/api/v1/cluster_token", &token)?;
+        for (name, flow, _, _) in examples() {
+            self.post("/api/v1/template", &json!({"uuid": name, "name": name, "flow": flow.to_string(), "inputs": {}}))?;
+        }
+        Ok(())
+    }
+
+    /// Creates a task; its uuid.
+    pub(crate) fn create(&self, template: &str, inputs: &Value) -> Result<String> {
+        let answer = self.post("/api/v1/service", &json!({"template_uuid": template, "cluster_uuids": [CLUSTER], "inputs": inputs}))?;
+        answer.pointer("/0/uuid").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| anyhow!("no uuid in {answer}"))
+    }
+
+    /// Waits until a task is final; the task.
+    pub(crate) fn ended(&self, uuid: &str) -> Result<Value> {
+        until("the task ends", Duration::from_secs(60), || {
+            let task = self.get(&format!("/api/v1/cluster/{CLUSTER}/service/{uuid}"))?;
+            if task.get("ended").is_some() { Ok(task) } else { bail!("the task is {task}") }
+        })
+    }
+}
+
+fn server(built: &Built, directory: &Path, http: u16, grpc: u16, config: Option<&Path>) -> Result<Process> {
+    let mut command = Command::new(built.programs.join("claiflow-server"));
+    command.args(["--http-port", &http.to_string(), "--grpc-port", &grpc.to_string()]).arg("--data-dir").arg(directory.join("data")).args(config);
+    Process::start("server", &mut command, directory)
+}
+
+/// Name, flow, inputs and result of the three example templates.
+pub(crate) fn examples() -> [(&'static str, Value, Value, &'static str); 3] {
+    [
+        ("example_simple", json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]), json!({"name": "world"}), r#""hello world""#),
+        (
+            "example_iter",
+            json!([{"$id": "step1", "$range": "$inputs.x_list", "$steps": [{"$id": "step2", "$command": "math_pow", "inputs": {"x": "$step1.val", "y": 2}}]}]),
+            json!({"x_list": [1, 2, 3, 4, 5]}),
+            "[1,4,9,16,25]",
+        ),
+        (
+            "example_pass_val",
+            json!([
+                {"$id": "step1", "$command": "swap_command", "inputs": {"param1": "$inputs.input1", "param2": "$inputs.input2"}},
+                {"$id": "step2", "$command": "swap_command", "inputs": {"param1": "$step1.outputs.value1", "param2": "$step1.outputs.value2"}},
+            ]),
+            json!({"input1": "foo", "input2": "bar"}),
+            r#"{"value1":"foo","value2":"bar"}"#,
+        ),
+    ]
+}

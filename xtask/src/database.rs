@@ -1,0 +1,48 @@
+//! A private MariaDB on a temporary directory.
+
+use std::{env, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{Process, free_port, until};
+
+/// Stopped when dropped.
+pub(crate) struct MariaDb {
+    pub(crate) port: u16,
+    _process: Process,
+}
+
+pub(crate) const USER: &str = "claiflow";
+pub(crate) const PASSWORD: &str = "claiflow-tests";
+
+impl MariaDb {
+    pub(crate) fn start(directory: &Path) -> Result<Self> {
+        let data = directory.join("mariadb");
+        let socket = directory.join("mariadb.sock");
+        let install = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"])
+            .arg(format!("--datadir={}", data.display()))
+            .output()
+            .context("mariadb-install-db is missing: apt-get install mariadb-server")?;
+        if !install.status.success() {
+            bail!("mariadb-install-db: {}", String::from_utf8_lossy(&install.stderr));
+        }
+        let port = free_port(0)?;
+        let program = env::var("MARIADB_BIN").unwrap_or_else(|_| "mariadbd".into());
+        let mut command = Command::new(program);
+        command
+            .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=1"])
+            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--socket={}", socket.display()))
+            .arg(format!("--port={port}"))
+            .arg(format!("--pid-file={}", directory.join("mariadb.pid").display()));
+        let process = Process::start("mariadb", &mut command, directory)?;
+        let database = Self { port, _process: process };
+        let grant = format!("CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE claiflow");
+        until("MariaDB starts", Duration::from_secs(60), || {
+            let output = Command::new("mariadb").arg("--no-defaults").arg("--user=root").arg(format!("--socket={}", socket.display())).args(["-e", &grant]).output()?;
+            if output.status.success() { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
+        })?;
+        Ok(database)
+    }
+}

@@ -1,0 +1,103 @@
+//! Child processes that end with their owner.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A server, an agent or a database; stopped when dropped.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; what it says goes to a file in `directory`.
+    pub(crate) fn start(name: &str, command: &mut Command, directory: &Path) -> Result<Self> {
+        let log = directory.join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log)?;
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
+        Ok(Self { name: name.to_owned(), child: child.with_context(|| format!("{name} could not be started"))?, log })
+    }
+
+    /// Everything it said.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and SIGKILL after 30 s.
+    pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(status);
+        }
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        if let Some(status) = self.ended_within(Duration::from_secs(30))? {
+            return Ok(status);
+        }
+        self.kill()?;
+        bail!("{} did not stop within 30 s of SIGTERM", self.name)
+    }
+
+    pub(crate) fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// Tries until it works, or says why it did not.
+pub(crate) fn until<T>(what: &str, limit: Duration, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() > deadline => return Err(error.context(format!("{what}: not within {} s", limit.as_secs()))),
+            Err(_) => sleep(Duration::from_millis(30)),
+        }
+    }
+}
+
+/// Runs a command to its end; what it says is shown.
+pub(crate) fn shown(command: &mut Command) -> Result<()> {
+    eprintln!("→ {command:?}");
+    let status = command.status().with_context(|| format!("{command:?} could not be started"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// A port that is free now.
+pub(crate) fn free_port(wanted: u16) -> Result<u16> {
+    let bound = std::net::TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| std::net::TcpListener::bind(("127.0.0.1", 0)))?;
+    Ok(bound.local_addr()?.port())
+}
