@@ -79,7 +79,7 @@ fn examples_run(pair: &mut Pair<'_>) -> Result<()> {
 }
 
 fn hostile(pair: &mut Pair<'_>) -> Result<()> {
-    for (command, reason) in [("trap", "trap"), ("eat", "memory"), ("recurse", "out of bounds"), ("spin", "CPU"), ("large", "")] {
+    for (command, reason) in [("trap", "trap"), ("eat", "memory"), ("recurse", "trapped"), ("spin", "CPU"), ("large", "")] {
         let name = format!("hostile_{command}");
         let flow = json!([{"$id": "a", "$command": format!("hostile.{command}"), "inputs": "$inputs"}]);
         pair.post("/api/v1/template", &json!({"uuid": name, "name": name, "flow": flow}))?;
