@@ -117,11 +117,15 @@ impl Runtime {
                 unused(Failed::new("invalid", format!("the inputs of `{}` are refused: {mistakes}", call.command)))
             })?;
         }
+        let stopped = || unused(Failed::new("stopped", "stopped before it began"));
+        if call.stop.is_cancelled() {
+            return Err(stopped());
+        }
         let asked = self.sandbox.clock.monotonic();
         let entered = tokio::select! {
             biased;
             entered = served.gate.enter() => entered,
-            () = call.stop.cancelled() => return Err(unused(Failed::new("stopped", "stopped while it waited for a sandbox"))),
+            () = call.stop.cancelled() => return Err(stopped()),
             () = tokio::time::sleep(call.remaining) => {
                 return Err(unused(Failed::new("timeout", "the run's time was over before a sandbox was free")));
             }

@@ -1,6 +1,6 @@
 //! Real components made from a few lines of wat, and an agent's plugin runtime over a temporary directory.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::{
     fmt::Write as _,
