@@ -1,5 +1,13 @@
 //! The plugins of this repository, as `cargo xtask build-plugin` made them: a directory named by `CLAIFLOW_TEST_PLUGINS`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 mod plugin_parts;
 
 use std::path::PathBuf;

@@ -1,5 +1,13 @@
 //! Files that are no good plugins, and conflicts between good ones. A neighbour serves beside each of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 mod plugin_parts;
 
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,5 +1,13 @@
 //! A directory that changes while it is served: swaps, replacements, removals, bad files, grants.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 mod plugin_parts;
 
 use std::os::unix::fs::symlink;
@@ -121,4 +129,18 @@ async fn a_withdrawn_grant_ends_a_plugin_and_a_bad_grants_file_changes_nothing()
     std::fs::remove_file(house.root.path().join("grants.yaml")).unwrap();
     house.until("no grants at all", |inventory| state(inventory, "marker") == Some(PluginState::Ready)).await;
     assert_eq!(house.call("go", "{}").await.unwrap().output, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_that_stops_fitting_sets_its_plugin_aside_until_it_fits() {
+    let schema = r#"{"name":"tool","commands":[{"name":"go"}],"config":{"properties":{"grace":{"type":"string"}}}}"#;
+    let mut house = House::new();
+    house.put("tool.wasm", &Guest::new("tool", "[]").says(schema).build());
+    house.open().await;
+    assert_eq!(house.plugin("tool").state, PluginState::Ready);
+    house.grant("plugins: {tool: {config: {grace: 30}}}");
+    house.until("the refusal", |inventory| state(inventory, "tool") == Some(PluginState::Refused)).await;
+    eventually("the reason", async || house.plugin("tool").reason.contains("/grace")).await;
+    house.grant("plugins: {tool: {config: {grace: 30s}}}");
+    house.until("its return", |inventory| state(inventory, "tool") == Some(PluginState::Ready)).await;
 }

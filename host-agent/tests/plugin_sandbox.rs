@@ -1,5 +1,13 @@
 //! Guests that run: what they get, what they may use, and that none of them harms another.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 mod plugin_parts;
 
 use std::{sync::Arc, time::Duration};
@@ -342,4 +350,31 @@ async fn a_call_in_flight_finishes_on_the_version_it_began_with() {
         .await;
     stop.cancel();
     assert_eq!(running.await.unwrap().unwrap().output, r#"{"first":1}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_and_random_bytes_have_limits_of_their_own() {
+    let bomb = tool()
+        .imports(SLEEP_WORLD, SLEEP_IMPORTS)
+        .run("(loop $again (drop (call $sleep (i64.const 1000000000000))) (br $again)) unreachable");
+    let failed = house_of(bomb).await.call("go", "{}").await.unwrap_err();
+    assert_eq!(failed.code, "failed", "{failed:?}");
+    let greedy = tool()
+        .imports(
+            "import wasi:random/random@0.2.12;",
+            r#"(import "wasi:random/random@0.2.12" "get-random-bytes" (func $random (param i64 i32)))"#,
+        )
+        .run("(call $random (i64.const 67108864) (i32.const 200)) unreachable");
+    let failed = house_of(greedy).await.call("go", "{}").await.unwrap_err();
+    assert!(failed.message.contains("65536"), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_for_the_pool_calls_still_run() {
+    let mut house = House::new();
+    // 100,000 memories of 4 GiB are more than the address space of a process.
+    house.config.slots = 100_000;
+    house.put("tool.wasm", &tool().build());
+    house.open().await;
+    assert_eq!(house.call("go", "{}").await.unwrap().output, "{}");
 }

@@ -44,7 +44,7 @@ pub(super) struct LoadError {
 }
 
 impl LoadError {
-    fn lasting(reason: String) -> Self {
+    pub(super) fn lasting(reason: String) -> Self {
         Self { reason, retry: false }
     }
 }

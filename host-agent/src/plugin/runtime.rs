@@ -26,7 +26,7 @@ use super::{
     host,
     loader::Loader,
     outcome::Failed,
-    registry::{Registry, Served},
+    registry::{Captures, Registry, Served},
     reload::{Published, Reloader, Wake},
 };
 
@@ -100,12 +100,7 @@ impl Runtime {
         let _ = self.rounds.clone().wait_for(|rounds| *rounds > 0).await;
     }
 
-    async fn perform(
-        &self,
-        served: &Served,
-        captures: Vec<(String, String)>,
-        call: CommandCall,
-    ) -> Result<CallDone, CallFailed> {
+    async fn perform(&self, served: &Served, captures: Captures, call: CommandCall) -> Result<CallDone, CallFailed> {
         let unused = |failed: Failed| failed.with(Usage::default());
         let object: serde_json::Value = serde_json::from_str(&call.inputs)
             .map_err(|error| unused(Failed::new("invalid", format!("the inputs are not JSON: {error}"))))?;
