@@ -1,5 +1,8 @@
-//! The agent's rooms. Only the wiring in the binary sees all of them.
+//! The agent's rooms. Only the wiring in `lifecycle` sees all of them.
 
+pub mod config;
 pub mod executor;
 pub mod grants;
+pub mod lifecycle;
+pub mod link;
 pub mod plugin;

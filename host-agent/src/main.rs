@@ -1,33 +1,13 @@
-//! The agent's program.
+//! `claiflow-agent`.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
-use claiflow_agent::plugin::{self, RunArgs, SystemClock};
+use claiflow_agent::{config::Arguments, lifecycle, plugin};
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
+    match std::env::args().nth(1).as_deref() {
+        Some("jq-worker") => claiflow_flow_worker::serve(),
         Some(plugin::COMPILE_WORKER) => plugin::compile_worker(),
-        Some("run") => run(args.collect()),
-        _ => ExitCode::FAILURE,
+        _ => lifecycle::main(Arguments::read(std::env::args())),
     }
-}
-
-/// `run FILE COMMAND [INPUTS [REPEAT [CONCURRENCY [CACHE]]]]`.
-fn run(args: Vec<String>) -> ExitCode {
-    let text = |index: usize, default: &str| args.get(index).map_or_else(|| default.to_owned(), Clone::clone);
-    let number = |index: usize| text(index, "1").parse().unwrap_or(1);
-    let (Ok(runtime), Ok(worker)) = (tokio::runtime::Runtime::new(), std::env::current_exe()) else {
-        return ExitCode::FAILURE;
-    };
-    let args = RunArgs {
-        file: text(0, "").into(),
-        command: text(1, ""),
-        inputs: text(2, "{}"),
-        repeat: number(3),
-        concurrency: number(4),
-        grants: None,
-        cache: args.get(5).map(PathBuf::from),
-    };
-    runtime.block_on(plugin::run_once(args, worker, Arc::new(SystemClock::new())))
 }

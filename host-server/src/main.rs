@@ -1,2 +1,51 @@
-//! x
-fn main() {}
+//! `claiflow-server`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use claiflow_server::{config::{Arguments, Config}, lifecycle, rest};
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("jq-worker") {
+        return claiflow_flow_worker::serve();
+    }
+    let arguments = Arguments::parse();
+    if arguments.files.first().is_some_and(|file| file.as_os_str() == "openapi") {
+        return print_openapi();
+    }
+    let config = match Config::read(&arguments, std::env::vars()) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    let filter = tracing_subscriber::EnvFilter::new(&config.log);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    match runtime.block_on(lifecycle::run(config)) {
+        Ok(code) => code,
+        Err(error) => refuse(&*error),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the document is this command's output")]
+fn print_openapi() -> ExitCode {
+    match rest::openapi() {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("claiflow-server: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}

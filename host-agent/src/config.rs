@@ -1,0 +1,97 @@
+//! Flags and variables.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The generic agent: runs tasks in its cluster with commands from WebAssembly plugins. It only dials out.
+#[derive(Parser)]
+#[command(
+    name = "claiflow-agent",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    /// Something else than serving.
+    pub command: Option<Other>,
+    #[command(flatten)]
+    /// How to serve.
+    pub agent: Agent,
+}
+
+/// What an agent can do besides serving.
+#[derive(Subcommand)]
+pub enum Other {
+    /// Run one command of a plugin file here, with no server.
+    Run(Run),
+}
+
+/// See [`Other::Run`].
+#[derive(Args)]
+pub struct Run {
+    /// A component file.
+    pub file: PathBuf,
+    /// The command's name.
+    pub command: String,
+    /// A JSON object.
+    #[arg(long, default_value = "{}")]
+    pub inputs: String,
+    /// Run it this often and print times.
+    #[arg(long, default_value_t = 1)]
+    pub repeat: usize,
+    /// Calls at once.
+    #[arg(long, default_value_t = 1)]
+    pub concurrency: usize,
+    /// A grants file.
+    #[arg(long)]
+    pub grants: Option<PathBuf>,
+    /// Where compiled code is kept.
+    #[arg(long)]
+    pub cache: Option<PathBuf>,
+}
+
+/// How to serve.
+#[derive(Args)]
+pub struct Agent {
+    /// The server, host:port.
+    #[arg(long, env = "CLAIFLOW_SERVER_URL", default_value = "localhost:18099")]
+    pub server: String,
+    /// The cluster that this agent speaks for.
+    #[arg(long, env = "CLAIFLOW_CLUSTER_UUID")]
+    pub clusteruuid: Option<String>,
+    /// A cluster token; better given as a variable.
+    #[arg(long, env = "CLAIFLOW_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// trace, debug, info, warn or error.
+    #[arg(long, default_value = "info")]
+    pub loglevel: String,
+    /// A directory of component files, such as a mounted ConfigMap.
+    #[arg(long, env = "CLAIFLOW_PLUGINS", default_value = "plugins")]
+    pub plugins: PathBuf,
+    /// A YAML file that says what each plugin may do.
+    #[arg(long, env = "CLAIFLOW_GRANTS")]
+    pub grants: Option<PathBuf>,
+    /// Tasks at once.
+    #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub slots: u64,
+    /// A directory that is this agent's own: its journal.
+    #[arg(long, env = "CLAIFLOW_STATE", default_value = "claiflow-agent-state")]
+    pub state: PathBuf,
+    /// A directory that is this agent's own: compiled code. Inside the state directory when absent.
+    #[arg(long, env = "CLAIFLOW_CACHE")]
+    pub cache: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Reads the command line; `-server` counts as `--server`.
+    #[must_use]
+    pub fn read(arguments: impl Iterator<Item = String>) -> Self {
+        let long = ["-server", "-clusteruuid", "-token", "-loglevel", "-plugins", "-grants", "-slots", "-state", "-cache"];
+        Self::parse_from(arguments.map(|argument| {
+            let name = argument.split('=').next().unwrap_or_default();
+            if long.contains(&name) { format!("-{argument}") } else { argument }
+        }))
+    }
+}

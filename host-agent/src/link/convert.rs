@@ -1,0 +1,98 @@
+//! Between the executor's words and the protocol's.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use claiflow_proto::agent::v1::{self as proto, Failure, Outcome, StepEvent, StepState};
+
+use crate::executor::{End, Step, Verdict, commands::{Effect, Inventory, PluginState}};
+
+pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
+    let state = match (started, &step.error) {
+        (true, _) => StepState::Started,
+        (false, None) => StepState::Succeeded,
+        (false, Some(_)) => StepState::Failed,
+    };
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    StepEvent {
+        lease_id: lease_id.to_vec(),
+        path: step.path,
+        r#try: 1,
+        state: state.into(),
+        effect: effect(step.effect).into(),
+        elapsed_us: u64::try_from(step.elapsed.as_micros()).unwrap_or(u64::MAX),
+        wall_us: i64::try_from(wall).unwrap_or(i64::MAX),
+        output: step.output.unwrap_or_default().into_bytes(),
+        error: step.error.map(failure),
+        top: u32::try_from(step.top).unwrap_or(u32::MAX),
+        ..StepEvent::default()
+    }
+}
+
+/// None: the lease lapsed, and somebody else goes on.
+pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End) -> Option<Outcome> {
+    let verdict = match end.verdict {
+        Verdict::Succeeded => proto::Verdict::Succeeded,
+        Verdict::Failed => proto::Verdict::Failed,
+        Verdict::TimedOut => proto::Verdict::TimedOut,
+        Verdict::Cancelled => proto::Verdict::Cancelled,
+        Verdict::Unknown => proto::Verdict::Unknown,
+        Verdict::Fenced => return None,
+    };
+    Some(Outcome {
+        lease_id: lease_id.to_vec(),
+        task: task.to_vec(),
+        epoch,
+        verdict: verdict.into(),
+        result: end.result.unwrap_or_default().into_bytes(),
+        error: end.error.map(failure),
+        steps: end.last.map(|last| step(lease_id, Step { output: None, ..last }, false)).into_iter().collect(),
+    })
+}
+
+fn failure((code, message): (String, String)) -> Failure {
+    Failure { code, message, ..Failure::default() }
+}
+
+fn effect(effect: Effect) -> proto::Effect {
+    match effect {
+        Effect::Read => proto::Effect::Read,
+        Effect::Idempotent => proto::Effect::Idempotent,
+        Effect::Verify => proto::Effect::Verify,
+        Effect::Never => proto::Effect::Never,
+    }
+}
+
+pub(super) fn inventory(inventory: &Inventory) -> proto::Inventory {
+    let state = |state| match state {
+        PluginState::Compiling => proto::PluginState::Compiling,
+        PluginState::Ready => proto::PluginState::Ready,
+        PluginState::Kept => proto::PluginState::Kept,
+        PluginState::Refused => proto::PluginState::Refused,
+    };
+    proto::Inventory {
+        commands: inventory
+            .commands
+            .iter()
+            .map(|command| proto::Command {
+                name: command.name.clone(),
+                pattern: command.pattern,
+                plugin: command.plugin.clone(),
+                summary: command.summary.clone(),
+                inputs_schema: command.inputs_schema.clone(),
+                outputs_schema: command.outputs_schema.clone(),
+                effect: command.effect.clone(),
+            })
+            .collect(),
+        plugins: inventory
+            .plugins
+            .iter()
+            .map(|plugin| proto::Plugin {
+                name: plugin.name.clone(),
+                version: plugin.version.clone(),
+                digest: plugin.digest.to_vec(),
+                state: state(plugin.state).into(),
+                reason: plugin.reason.clone(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,116 @@
+//! Agents' access: a cluster token for a signed session. No token or session ever reaches a log or an error.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+
+use super::{App, Error};
+use crate::{model::{ids::{Source, hex}, nouns::Session}, storage::{self, Store}};
+
+/// `ClientSession/ExpirationTime`: how long a stream may be opened with a session.
+pub const SESSION_LIFE_MS: i64 = 60_000;
+
+const SECRET: &str = "ClientSession/SignatureSecret";
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    #[serde(rename = "cluster-uuid")]
+    cluster: String,
+    uuid: String,
+    exp: i64,
+}
+
+/// The key that signs sessions; random at the first start, the same on every replica.
+///
+/// # Errors
+/// [`storage::Error`] of the engine.
+pub(super) async fn session_secret(store: &Store, source: &Source) -> Result<Vec<u8>, storage::Error> {
+    if store.variable(SECRET).await?.is_none() {
+        let secret = [source.random(), source.random()].concat();
+        store.default_variable("77f7b2aeb0aa4254ad073ae7743291ab", SECRET, &STANDARD.encode(secret), source.now_us()).await?;
+    }
+    let text = store.variable(SECRET).await?.unwrap_or_default();
+    Ok(STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes()))
+}
+
+impl App {
+    /// Exchanges a cluster token for a signed session.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the same words for a wrong, an expired and a foreign token.
+    pub async fn authenticate(&self, cluster_uuid: &str, token: &str, agent_version: &str) -> Result<String, Error> {
+        let refused = || Error::Refused("the cluster token is wrong, expired, or of another cluster".into());
+        let cluster = self.cluster(cluster_uuid).await.map_err(|error| match error {
+            Error::NotFound(_) => refused(),
+            other => other,
+        })?;
+        let now = self.source.now_us();
+        let mut matching = None;
+        for row in self.store.tokens_of(&cluster.uuid).await? {
+            let equal: bool = row.token.as_bytes().ct_eq(token.as_bytes()).into();
+            if equal && row.expires_at > now {
+                matching = Some(row.uuid);
+            }
+        }
+        let token_uuid = matching.ok_or_else(refused)?;
+        let expires_at = now + SESSION_LIFE_MS * 1_000;
+        let session = Session {
+            id: 0,
+            uuid: hex(&self.source.id()),
+            cluster_uuid: cluster.uuid.clone(),
+            token_uuid,
+            agent_version: agent_version.chars().take(64).collect(),
+            issued_at: now,
+            expires_at,
+            created: now,
+            updated: now,
+            deleted: None,
+        };
+        self.store.insert_session(&session).await?;
+        let claims = Claims { cluster: cluster.uuid, uuid: session.uuid, exp: expires_at / 1_000_000 };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&self.secret))
+            .map_err(|_| Error::Refused("the session could not be signed".into()))
+    }
+
+    /// The session behind a bearer, with its cluster's row.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub async fn session_of(&self, bearer: &str) -> Result<(Session, i64), Error> {
+        let refused = || Error::Refused("the session is unknown or has expired; authenticate again".into());
+        let claims = jsonwebtoken::decode::<Claims>(bearer, &DecodingKey::from_secret(&self.secret), &Validation::new(Algorithm::HS256))
+            .map_err(|_| refused())?
+            .claims;
+        let session = self.store.session(&claims.uuid).await?.ok_or_else(refused)?;
+        let cluster = self.cluster(&claims.cluster).await.map_err(|_| refused())?;
+        Ok((session, cluster.id))
+    }
+
+    /// The newest sessions first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn sessions(&self, limit: i64) -> Result<Vec<Session>, Error> {
+        Ok(self.store.sessions(limit).await?)
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn session(&self, uuid: &str) -> Result<Session, Error> {
+        self.store.session(&uuid.replace('-', "")).await?.ok_or_else(|| Error::NotFound(format!("there is no session `{uuid}`")))
+    }
+
+    /// Revokes a session and closes its stream. Unknown ones are no error.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn revoke_session(&self, uuid: &str) -> Result<(), Error> {
+        let uuid = uuid.replace('-', "");
+        self.store.delete_session(&uuid, self.source.now_us()).await?;
+        self.dispatch.disconnect_session(&uuid);
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! The use cases, one file per noun. They know no HTTP and no gRPC; both fronts call them.
+
+pub mod access;
+pub mod cluster;
+pub mod service;
+pub mod template;
+pub mod token;
+
+use std::{collections::HashMap, sync::{Arc, Mutex}};
+
+use claiflow_flow_worker::Pool;
+
+use crate::{dispatch::Dispatch, metrics::Metrics, model::ids::Source, storage::{self, Store}};
+
+/// Why a use case refused. `Display` is for the caller; causes go to the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such resource.
+    #[error("{0}")]
+    NotFound(String),
+    /// It exists with other content.
+    #[error("{0}")]
+    Conflict(String),
+    /// A field is wrong.
+    #[error("{0}")]
+    Malformed(String),
+    /// Fields that do not fit a schema or a language: pointer and sentence of each.
+    #[error("{detail}")]
+    Invalid {
+        /// One sentence about the whole.
+        detail: String,
+        /// JSON pointer into the body, and what is wrong there.
+        errors: Vec<(String, String)>,
+    },
+    /// The caller is not who they say.
+    #[error("{0}")]
+    Refused(String),
+    /// The database is away.
+    #[error("the server cannot reach its database at the moment; try again")]
+    Unavailable(#[source] storage::Error),
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            storage::Error::Duplicate => Self::Conflict("a resource with this uuid exists; choose another or leave `uuid` out".into()),
+            other => Self::Unavailable(other),
+        }
+    }
+}
+
+/// All that the use cases share.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// See [`App`].
+pub struct Inner {
+    pub(crate) store: Store,
+    pub(crate) source: Source,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) jq: Pool,
+    pub(crate) metrics: Metrics,
+    pub(crate) secret: Vec<u8>,
+    pub(crate) prepared: Mutex<HashMap<String, Arc<service::Prepared>>>,
+    pub(crate) cluster_ids: Mutex<HashMap<String, i64>>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// Reads (or makes) what must exist before the first request.
+    ///
+    /// # Errors
+    /// [`storage::Error`] of the engine.
+    pub async fn open(store: Store, source: Source, dispatch: Dispatch, jq: Pool, metrics: Metrics) -> Result<Self, storage::Error> {
+        let secret = access::session_secret(&store, &source).await?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            source,
+            dispatch,
+            jq,
+            metrics,
+            secret,
+            prepared: Mutex::default(),
+            cluster_ids: Mutex::default(),
+        })))
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// A name for a request that brought none.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        crate::model::ids::hex(&self.source.random())
+    }
+
+    /// The dispatcher, for the agents' front.
+    #[must_use]
+    pub fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.store.ping().await?)
+    }
+}
+
+/// Locks; a panic elsewhere leaves the data usable, since each change is one insertion or removal.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,248 @@
+//! Tasks, which the API calls services: created on one cluster or many, and read.
+
+use std::{collections::HashMap, sync::Arc, time::{Duration, Instant}};
+
+use claiflow_flow::Origin;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{App, Error, lock, template::{check_flow, check_schema}};
+use crate::{
+    model::{ids::{hex, uuid_text}, task::{Snapshot, Task, View}},
+    storage::{Filter, StepRow},
+};
+
+/// How long a template's checked form is used before its row is read again: a shell may have changed it.
+const PREPARED_LIFE: Duration = Duration::from_secs(1);
+/// Clusters of one request.
+const FAN_OUT_MAX: usize = 10_000;
+
+/// What a caller asks for.
+#[derive(Debug, Default, serde::Serialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Create {
+    pub uuid: Option<String>,
+    pub name: Option<String>,
+    pub summary: Option<String>,
+    pub template_uuid: String,
+    pub cluster_uuids: Vec<String>,
+    pub inputs: Map<String, Value>,
+    pub channel: Option<String>,
+    pub priority: i32,
+}
+
+/// A template, checked and ready to make tasks from.
+pub struct Prepared {
+    snapshot: Arc<Snapshot>,
+    name: String,
+    summary: Option<String>,
+    schema: Option<jsonschema::Validator>,
+    read: Instant,
+}
+
+/// A task with what its answer needs.
+pub struct Shown {
+    /// The task.
+    pub view: View,
+    /// What it runs.
+    pub snapshot: Arc<Snapshot>,
+    /// Kept steps, while it is live.
+    pub steps: Vec<StepRow>,
+}
+
+impl App {
+    /// Creates a task on each cluster, on all or on none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown template or cluster, [`Error::Invalid`] for inputs, [`Error::Conflict`].
+    pub async fn create_tasks(&self, create: Create) -> Result<Vec<Shown>, Error> {
+        let prepared = self.prepare(&create.template_uuid).await?;
+        if create.cluster_uuids.is_empty() {
+            return Err(Error::Malformed("`cluster_uuids` names no cluster".into()));
+        }
+        if create.cluster_uuids.len() > FAN_OUT_MAX {
+            return Err(Error::Malformed(format!("`cluster_uuids` names more than {FAN_OUT_MAX} clusters")));
+        }
+        let inputs = Value::Object(create.inputs.clone());
+        if let Some(schema) = &prepared.schema {
+            let errors: Vec<_> =
+                schema.iter_errors(&inputs).take(20).map(|error| (format!("/inputs{}", error.instance_path()), error.to_string())).collect();
+            if !errors.is_empty() {
+                return Err(Error::Invalid { detail: format!("the inputs do not fit the schema of template `{}`", create.template_uuid), errors });
+            }
+        }
+        let id = self.source.id();
+        let own = create.uuid.as_deref().map(|uuid| uuid_text("uuid", uuid)).transpose().map_err(Error::Malformed)?;
+        let request = own.as_ref().map(|_| -> [u8; 32] { Sha256::digest(serde_json::to_vec(&create).unwrap_or_default()).into() });
+        let uuid = own.unwrap_or_else(|| hex(&id));
+        let created = self.source.now_us();
+        let inputs = inputs.to_string();
+        let mut tasks = Vec::with_capacity(create.cluster_uuids.len());
+        for cluster_uuid in &create.cluster_uuids {
+            let (cluster, cluster_uuid) = self.cluster_row(cluster_uuid).await?;
+            if tasks.iter().any(|(task, _): &(Arc<Task>, String)| task.cluster == cluster) {
+                continue;
+            }
+            let task = Task {
+                id,
+                cluster,
+                uuid: uuid.clone(),
+                snapshot: Arc::clone(&prepared.snapshot),
+                name: create.name.clone().unwrap_or_else(|| prepared.name.clone()),
+                summary: create.summary.clone().or_else(|| prepared.summary.clone()),
+                inputs: inputs.clone(),
+                channel: create.channel.clone(),
+                priority: create.priority,
+                attempt: 1,
+                epoch: 1,
+                created,
+                request,
+            };
+            tasks.push((Arc::new(task), cluster_uuid));
+        }
+        if let Some(request) = request {
+            if let Some(again) = self.repeated(&tasks, &request).await? {
+                return Ok(again);
+            }
+        }
+        self.dispatch.create(tasks.iter().map(|(task, _)| Arc::clone(task)).collect()).await?;
+        self.metrics.tasks_created.inc_by(tasks.len() as u64);
+        Ok(tasks.into_iter().map(|(task, cluster_uuid)| created_view(&task, cluster_uuid)).collect())
+    }
+
+    /// The stored answer, when a caller's own uuid comes again with the same request.
+    async fn repeated(&self, tasks: &[(Arc<Task>, String)], request: &[u8; 32]) -> Result<Option<Vec<Shown>>, Error> {
+        let mut again = Vec::new();
+        for (task, _) in tasks {
+            match self.store.alias(task.cluster, &task.uuid).await? {
+                Some((id, stored)) if stored == request => again.push(self.shown(task.cluster, &id).await?),
+                Some(_) => return Err(Error::Conflict(format!("task `{}` exists with another request; choose another uuid", task.uuid))),
+                None => {}
+            }
+        }
+        let mut found = Vec::new();
+        for shown in again {
+            found.extend(shown);
+        }
+        Ok((!found.is_empty()).then_some(found))
+    }
+
+    async fn prepare(&self, uuid: &str) -> Result<Arc<Prepared>, Error> {
+        let cached = lock(&self.prepared).get(uuid).cloned();
+        if let Some(prepared) = &cached
+            && prepared.read.elapsed() < PREPARED_LIFE
+        {
+            return Ok(Arc::clone(prepared));
+        }
+        let row = self.template(uuid).await?;
+        // A shell bypasses every check, so the row is checked here again, as stored text.
+        let flow = check_flow(&row.flow, Origin::Stored)?;
+        let schema = check_schema(row.inputs.as_deref().unwrap_or("{}"))?;
+        let digest = Sha256::digest(format!("{}\0{}", row.uuid, row.flow));
+        let snapshot = Snapshot {
+            id: digest.get(..16).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default(),
+            template_uuid: row.uuid.clone(),
+            flow: row.flow,
+            step_max: flow.step_max(),
+            language_level: flow.language_level(),
+            commands: flow.commands().into_iter().collect(),
+        };
+        if cached.is_none_or(|cached| cached.snapshot.id != snapshot.id) {
+            self.store.keep_snapshot(&snapshot).await?;
+        }
+        let prepared = Arc::new(Prepared { snapshot: Arc::new(snapshot), name: row.name, summary: row.summary, schema, read: Instant::now() });
+        let mut all = lock(&self.prepared);
+        if all.len() > 10_000 {
+            all.clear();
+        }
+        all.insert(uuid.to_owned(), Arc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    /// The row of a declared cluster, cached: it changes only by deletion, which removes it here.
+    async fn cluster_row(&self, uuid: &str) -> Result<(i64, String), Error> {
+        let text = uuid.replace('-', "").to_ascii_lowercase();
+        if let Some(id) = lock(&self.cluster_ids).get(&text) {
+            return Ok((*id, text));
+        }
+        let row = self.cluster(&text).await?;
+        lock(&self.cluster_ids).insert(row.uuid.clone(), row.id);
+        Ok((row.id, row.uuid))
+    }
+
+    /// One task of a cluster, by the uuid that its creation answered.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn task(&self, cluster_uuid: &str, uuid: &str) -> Result<Shown, Error> {
+        let missing = || Error::NotFound(format!("there is no task `{uuid}` on cluster `{cluster_uuid}`"));
+        // A deleted cluster's history stays readable.
+        let cluster = self.store.cluster(&cluster_uuid.replace('-', "")).await?.ok_or_else(missing)?;
+        let uuid_digits = uuid_text("uuid", uuid).map_err(|_| missing())?;
+        let id = (0..16).map(|at| u8::from_str_radix(uuid_digits.get(at * 2..at * 2 + 2).unwrap_or_default(), 16).unwrap_or_default());
+        let id: Vec<u8> = id.collect();
+        if let Some(shown) = self.shown(cluster.id, &id).await? {
+            return Ok(shown);
+        }
+        let (id, _) = self.store.alias(cluster.id, &uuid_digits).await?.ok_or_else(missing)?;
+        self.shown(cluster.id, &id).await?.ok_or_else(missing)
+    }
+
+    async fn shown(&self, cluster: i64, id: &[u8]) -> Result<Option<Shown>, Error> {
+        let Some(view) = self.store.task(cluster, id).await? else { return Ok(None) };
+        let steps = if view.ended.is_none() { self.store.steps(id, cluster).await? } else { vec![] };
+        let Some(snapshot) = self.store.snapshot(&view.snapshot).await? else { return Ok(None) };
+        Ok(Some(Shown { view, snapshot: Arc::new(snapshot), steps }))
+    }
+
+    /// The newest tasks first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown cluster.
+    pub async fn tasks(&self, cluster_uuid: Option<&str>, before: Option<Vec<u8>>, limit: i64) -> Result<Vec<Shown>, Error> {
+        let cluster = match cluster_uuid {
+            Some(uuid) => Some(self.cluster(uuid).await?.id),
+            None => None,
+        };
+        let mut snapshots: HashMap<Vec<u8>, Arc<Snapshot>> = HashMap::new();
+        let mut all = Vec::new();
+        for view in self.store.tasks(&Filter { cluster, before, limit }).await? {
+            let snapshot = match snapshots.get(&view.snapshot) {
+                Some(snapshot) => Arc::clone(snapshot),
+                None => {
+                    let Some(snapshot) = self.store.snapshot(&view.snapshot).await?.map(Arc::new) else { continue };
+                    snapshots.insert(view.snapshot.clone(), Arc::clone(&snapshot));
+                    snapshot
+                }
+            };
+            let steps = if view.ended.is_none() { self.store.steps(&view.id, view.cluster).await? } else { vec![] };
+            all.push(Shown { view, snapshot, steps });
+        }
+        Ok(all)
+    }
+}
+
+/// A task as its creation shows it.
+fn created_view(task: &Task, cluster_uuid: String) -> Shown {
+    let view = View {
+        id: task.id.to_vec(),
+        cluster: task.cluster,
+        cluster_uuid,
+        uuid: task.uuid.clone(),
+        snapshot: task.snapshot.id.to_vec(),
+        name: task.name.clone(),
+        summary: task.summary.clone(),
+        inputs: task.inputs.clone(),
+        channel: task.channel.clone(),
+        priority: task.priority,
+        attempt: 1,
+        state: 0,
+        created: task.created,
+        leased: None,
+        ended: None,
+        timeline: None,
+        result: None,
+        error: None,
+    };
+    Shown { view, snapshot: Arc::clone(&task.snapshot), steps: vec![] }
+}

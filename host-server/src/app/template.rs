@@ -1,0 +1,150 @@
+//! Templates: a flow and the JSON Schema of its inputs.
+
+use claiflow_flow::{Flow, Origin};
+use serde_json::Value;
+
+use super::{App, Error, lock};
+use crate::model::nouns::Template;
+
+/// A schema's text at most.
+const SCHEMA_BYTES: usize = 64 * 1024;
+
+/// What a caller says about a template.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Declare {
+    pub uuid: Option<String>,
+    pub name: Option<String>,
+    pub summary: Option<String>,
+    /// JSON text.
+    pub flow: Option<String>,
+    /// JSON text.
+    pub inputs: Option<String>,
+}
+
+/// Checks a flow's text, with pointers below `/flow`.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(super) fn check_flow(text: &str, origin: Origin) -> Result<Flow, Error> {
+    Flow::parse(text, origin).map_err(|mistakes| Error::Invalid {
+        detail: format!("the flow has {} mistake(s)", mistakes.len()),
+        errors: mistakes.into_iter().map(|mistake| (format!("/flow{}", mistake.pointer), mistake.message)).collect(),
+    })
+}
+
+/// Compiles a template's input schema; an empty one accepts any object.
+///
+/// # Errors
+/// [`Error::Invalid`] with pointers below `/inputs`.
+pub(super) fn check_schema(text: &str) -> Result<Option<jsonschema::Validator>, Error> {
+    let invalid = |pointer: &str, message: String| Error::Invalid { detail: "the schema of the inputs is not valid".into(), errors: vec![(pointer.to_owned(), message)] };
+    if text.len() > SCHEMA_BYTES {
+        return Err(invalid("/inputs", format!("a schema has at most {SCHEMA_BYTES} bytes")));
+    }
+    let schema: Value = serde_json::from_str(text).map_err(|error| invalid("/inputs", format!("not JSON: {error}")))?;
+    match &schema {
+        Value::Object(map) if map.is_empty() => return Ok(None),
+        Value::Object(_) => {}
+        _ => return Err(invalid("/inputs", "a schema is an object".into())),
+    }
+    jsonschema::options()
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .build(&schema)
+        .map(Some)
+        .map_err(|error| invalid(&format!("/inputs{}", error.instance_path()), error.to_string()))
+}
+
+impl App {
+    /// Stores a template after checking its flow, its expressions and its schema.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Invalid`], [`Error::Conflict`].
+    pub async fn declare_template(&self, new: Declare, dry_run: bool) -> Result<Template, Error> {
+        let required = |field: &str, value: Option<String>| {
+            value.filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
+        };
+        let uuid = new.uuid.unwrap_or_else(|| crate::model::ids::hex(&self.source.id()));
+        let fits = (1..=32).contains(&uuid.len()) && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        if !fits {
+            return Err(Error::Malformed("`uuid` of a template has 1 to 32 characters of A-Z a-z 0-9 _ . -".into()));
+        }
+        let now = crate::model::ids::time(self.source.now_us()).naive_utc();
+        let row = Template {
+            uuid: uuid.clone(),
+            name: required("name", new.name)?,
+            summary: new.summary,
+            flow: required("flow", new.flow)?,
+            inputs: Some(new.inputs.unwrap_or_else(|| "{}".into())),
+            origin: "userdefined".into(),
+            created: now,
+            updated: None,
+        };
+        self.check(&row).await?;
+        if let Some(found) = self.store.template(&uuid).await? {
+            let same = found.name == row.name && found.summary == row.summary && found.flow == row.flow && found.inputs == row.inputs;
+            return if same { Ok(found) } else { Err(Error::Conflict(format!("template `{uuid}` exists with other content; PUT changes it"))) };
+        }
+        if !dry_run {
+            self.store.insert_template(&row).await?;
+        }
+        Ok(row)
+    }
+
+    async fn check(&self, row: &Template) -> Result<(), Error> {
+        let flow = check_flow(&row.flow, Origin::Authored)?;
+        check_schema(row.inputs.as_deref().unwrap_or("{}"))?;
+        let mut errors = Vec::new();
+        for (pointer, program, variables) in flow.programs() {
+            if let Err(message) = self.jq.check(program, &variables).await {
+                errors.push((format!("/flow{pointer}"), message));
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Error::Invalid { detail: "the flow holds expressions that are not valid".into(), errors }) }
+    }
+
+    /// One template.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn template(&self, uuid: &str) -> Result<Template, Error> {
+        self.store.template(uuid).await?.ok_or_else(|| {
+            Error::NotFound(format!("there is no template `{uuid}`; GET /api/v1/template lists those that are stored"))
+        })
+    }
+
+    /// Templates by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn templates(&self, origin: Option<&str>, limit: i64) -> Result<Vec<Template>, Error> {
+        Ok(self.store.templates(origin, limit).await?)
+    }
+
+    /// Changes what is given, after the same checks.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`].
+    pub async fn change_template(&self, uuid: &str, change: Declare) -> Result<Template, Error> {
+        let mut row = self.template(uuid).await?;
+        row.name = change.name.filter(|name| !name.is_empty()).unwrap_or(row.name);
+        row.summary = change.summary.or(row.summary);
+        row.flow = change.flow.unwrap_or(row.flow);
+        row.inputs = change.inputs.or(row.inputs);
+        row.updated = Some(crate::model::ids::time(self.source.now_us()).naive_utc());
+        self.check(&row).await?;
+        self.store.update_template(&row).await?;
+        lock(&self.prepared).remove(uuid);
+        Ok(row)
+    }
+
+    /// Removes a template; its tasks run on. Unknown ones are no error.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_template(&self, uuid: &str) -> Result<(), Error> {
+        self.store.delete_template(uuid).await?;
+        lock(&self.prepared).remove(uuid);
+        Ok(())
+    }
+}

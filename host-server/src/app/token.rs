@@ -1,0 +1,129 @@
+//! Cluster tokens: the secrets that agents authenticate with.
+
+use super::{App, Error, cluster::no_cluster};
+use crate::model::{ids::{hex, uuid_text}, nouns::Token};
+
+const DAY_US: i64 = 86_400_000_000;
+/// `ClusterToken/ExpirationTime`, 365 days.
+const LIFE_DAYS: i64 = 365;
+
+/// What a caller says about a token.
+#[derive(Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Declare {
+    pub uuid: Option<String>,
+    pub name: Option<String>,
+    pub summary: Option<String>,
+    pub cluster_uuid: Option<String>,
+    pub token: Option<String>,
+}
+
+/// UTC midnight plus the duration, as durations of a day and more always counted.
+fn expiry(now_us: i64) -> i64 {
+    now_us - now_us.rem_euclid(DAY_US) + LIFE_DAYS * DAY_US
+}
+
+impl App {
+    /// Makes a token; without `token` a random one.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::NotFound`], [`Error::Conflict`].
+    pub async fn declare_token(&self, new: Declare) -> Result<Token, Error> {
+        let required = |field: &str, value: Option<String>| {
+            value.filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
+        };
+        let name = required("name", new.name)?;
+        let cluster = uuid_text("cluster_uuid", &required("cluster_uuid", new.cluster_uuid)?).map_err(Error::Malformed)?;
+        self.cluster(&cluster).await.map_err(|_| no_cluster(&cluster))?;
+        let uuid = match &new.uuid {
+            Some(uuid) => uuid_text("uuid", uuid).map_err(Error::Malformed)?,
+            None => hex(&self.source.id()),
+        };
+        let given = new.token.filter(|token| !token.is_empty());
+        if given.as_ref().is_some_and(|token| token.len() > 512) {
+            return Err(Error::Malformed("`token` has at most 512 characters".into()));
+        }
+        if let Some(found) = self.store.token(&uuid).await? {
+            let same = found.name == name && found.summary == new.summary && found.cluster_uuid == cluster
+                && given.as_ref().is_none_or(|token| *token == found.token);
+            return if same { Ok(found) } else { Err(Error::Conflict(format!("token `{uuid}` exists with other content; PUT changes it"))) };
+        }
+        let now = self.source.now_us();
+        let row = Token {
+            uuid,
+            name,
+            summary: new.summary,
+            cluster_uuid: cluster,
+            token: given.unwrap_or_else(|| hex(&self.source.random())),
+            issued_at: now,
+            expires_at: expiry(now),
+            created: now,
+            updated: now,
+        };
+        self.store.insert_token(&row).await?;
+        Ok(row)
+    }
+
+    /// One token.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn token(&self, uuid: &str) -> Result<Token, Error> {
+        self.store.token(&uuid.replace('-', "")).await?.ok_or_else(|| Error::NotFound(format!("there is no cluster token `{uuid}`")))
+    }
+
+    /// All tokens.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn tokens(&self, limit: i64) -> Result<Vec<Token>, Error> {
+        Ok(self.store.tokens(limit).await?)
+    }
+
+    /// Changes what is given.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn change_token(&self, uuid: &str, change: Declare) -> Result<Token, Error> {
+        let mut row = self.token(uuid).await?;
+        row.name = change.name.filter(|name| !name.is_empty()).unwrap_or(row.name);
+        row.summary = change.summary.or(row.summary);
+        row.token = change.token.filter(|token| !token.is_empty()).unwrap_or(row.token);
+        self.keep_token(row).await
+    }
+
+    /// Lets a token live anew; `issued_at_time` stays.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn refresh_token(&self, uuid: &str) -> Result<Token, Error> {
+        let mut row = self.token(uuid).await?;
+        row.expires_at = expiry(self.source.now_us());
+        self.keep_token(row).await
+    }
+
+    /// Ends a token's life now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn expire_token(&self, uuid: &str) -> Result<Token, Error> {
+        let mut row = self.token(uuid).await?;
+        row.expires_at = self.source.now_us();
+        self.keep_token(row).await
+    }
+
+    async fn keep_token(&self, mut row: Token) -> Result<Token, Error> {
+        row.updated = self.source.now_us();
+        self.store.update_token(&row).await?;
+        Ok(row)
+    }
+
+    /// Removes a token. Unknown ones are no error.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn delete_token(&self, uuid: &str) -> Result<(), Error> {
+        self.store.delete_token(&uuid.replace('-', "")).await?;
+        Ok(())
+    }
+}

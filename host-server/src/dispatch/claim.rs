@@ -1,0 +1,80 @@
+//! Serves what waits in `ready`: backlog, restarts, other replicas' creates. Pokes are hints; a scan every two seconds
+//! serves what a hint missed.
+
+use std::{collections::{BTreeSet, HashMap}, sync::Arc, time::{Duration, Instant}};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Dispatch;
+use crate::{app::lock, model::{ids::Id, task::Snapshot}, storage};
+
+const SCAN: Duration = Duration::from_secs(2);
+const BATCH: u64 = 256;
+
+pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i64>, stop: CancellationToken) {
+    let mut scan = tokio::time::interval(SCAN);
+    let mut snapshots: HashMap<Vec<u8>, Arc<Snapshot>> = HashMap::new();
+    let mut pokes = Vec::new();
+    loop {
+        pokes.clear();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            count = poked.recv_many(&mut pokes, 1_024) => if count == 0 { return },
+            _ = scan.tick() => match dispatch.0.store.clusters_with_ready().await {
+                Ok(clusters) => pokes = clusters,
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "waiting tasks could not be looked for"),
+            },
+        }
+        for cluster in pokes.iter().copied().collect::<BTreeSet<_>>() {
+            if let Err(error) = serve(&dispatch, cluster, &mut snapshots).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "waiting tasks could not be claimed; the next scan tries again");
+            }
+        }
+    }
+}
+
+async fn serve(dispatch: &Dispatch, cluster: i64, snapshots: &mut HashMap<Vec<u8>, Arc<Snapshot>>) -> Result<(), storage::Error> {
+    let inner = &dispatch.0;
+    if lock(&inner.hub).free(cluster, &[]).is_empty() {
+        return Ok(());
+    }
+    let mut waiting = Vec::new();
+    for need in inner.store.needs(cluster).await? {
+        if !snapshots.contains_key(&need) {
+            let Some(snapshot) = inner.store.snapshot(&need).await? else { continue };
+            snapshots.insert(need.clone(), Arc::new(snapshot));
+        }
+        waiting.extend(snapshots.get(&need).cloned());
+    }
+    if waiting.is_empty() {
+        lock(&inner.hub).no_backlog(cluster);
+        return Ok(());
+    }
+    let free = lock(&inner.hub).free(cluster, &waiting);
+    for (session, journal, slots, runs) in free {
+        if runs.is_empty() {
+            continue;
+        }
+        let slots = slots.min(BATCH);
+        let by_id: HashMap<Id, Arc<Snapshot>> = runs.into_iter().map(|snapshot| (snapshot.id, snapshot)).collect();
+        lock(&inner.hub).promised(session, slots);
+        let claimed = inner
+            .store
+            .claim(cluster, &by_id, usize::try_from(slots).unwrap_or(1), journal, inner.source.now_us(), || inner.source.random())
+            .await;
+        let mut hub = lock(&inner.hub);
+        let leases = match claimed {
+            Ok(leases) => leases,
+            Err(error) => {
+                hub.unpromise(session, slots);
+                return Err(error);
+            }
+        };
+        hub.unpromise(session, slots - leases.len() as u64);
+        for lease in leases {
+            hub.offer(session, lease, Instant::now());
+        }
+    }
+    Ok(())
+}

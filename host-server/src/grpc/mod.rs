@@ -1,0 +1,71 @@
+//! The agents' side of the server: the only room that knows tonic. It turns protocol events into calls of `app` and
+//! `dispatch`, and orders into protocol events.
+
+mod stream;
+
+use std::pin::Pin;
+
+use claiflow_proto::agent::v1::{
+    AgentMessage, AuthenticateRequest, AuthenticateResponse, ServerMessage, agent_service_server::{AgentService, AgentServiceServer},
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::app::{self, App, access::SESSION_LIFE_MS};
+
+/// One message at most, bytes.
+const MESSAGE_BYTES: usize = 32 << 20;
+
+struct Agents {
+    app: App,
+}
+
+/// Serves agents until `stop`.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(app: App, listener: tokio::net::TcpListener, stop: CancellationToken) -> Result<(), tonic::transport::Error> {
+    let service = AgentServiceServer::new(Agents { app }).max_decoding_message_size(MESSAGE_BYTES);
+    tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned())
+        .await
+}
+
+fn status(error: app::Error) -> Status {
+    match error {
+        app::Error::Refused(message) => Status::unauthenticated(message),
+        app::Error::NotFound(message) => Status::not_found(message),
+        app::Error::Unavailable(cause) => {
+            tracing::error!(error = &cause as &dyn std::error::Error, "the database did not serve an agent");
+            Status::unavailable("the server cannot reach its database at the moment")
+        }
+        other => Status::invalid_argument(other.to_string()),
+    }
+}
+
+#[tonic::async_trait]
+impl AgentService for Agents {
+    type AttachStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<ServerMessage, Status>> + Send>>;
+
+    async fn authenticate(&self, request: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {
+        let request = request.into_inner();
+        let session = self.app.authenticate(&request.cluster_uuid, &request.token, &request.agent_version).await.map_err(status)?;
+        Ok(Response::new(AuthenticateResponse {
+            session,
+            expires_in_ms: SESSION_LIFE_MS.unsigned_abs(),
+            server_version: env!("CARGO_PKG_VERSION").into(),
+        }))
+    }
+
+    async fn attach(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::AttachStream>, Status> {
+        let bearer = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+        let bearer = bearer.ok_or_else(|| Status::unauthenticated("the metadata `authorization: Bearer <session>` is missing"))?;
+        let (session, cluster) = self.app.session_of(bearer).await.map_err(status)?;
+        let answers = stream::start(self.app.dispatch().clone(), session.uuid, cluster, request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
+    }
+}

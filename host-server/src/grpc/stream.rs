@@ -1,0 +1,285 @@
+//! One agent's stream: events in, orders out, both in batches.
+
+use std::{collections::HashMap, sync::Arc, time::{Duration, SystemTime, UNIX_EPOCH}};
+
+use claiflow_proto::agent::v1::{
+    AgentEvent, AgentMessage, Hello, Offer, Outcome, OutputChunk, Seen, ServerEvent, ServerMessage, Settled, Snapshot, StepEvent, StepState,
+    Verdict, Welcome, agent_event::Event, server_event,
+};
+use tokio::sync::mpsc;
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tonic::{Status, Streaming};
+
+use crate::{
+    dispatch::{Attach, Dispatch, Order},
+    model::{ids::Id, state::State, task::{Finish, StepTime, Timeline}},
+    storage::StepRow,
+};
+
+const LEASE_TTL_MS: u64 = 30_000;
+const HEARTBEAT_MS: u64 = 1_000;
+/// Orders in one message at most.
+const BATCH: usize = 256;
+/// Output of one step that arrives in chunks, bytes.
+const OUTPUT_BYTES: usize = 20 << 20;
+/// The first event must come within this time.
+const HELLO: Duration = Duration::from_secs(10);
+
+type Answers = mpsc::Sender<Result<ServerMessage, Status>>;
+
+pub(super) fn start(dispatch: Dispatch, uuid: String, cluster: i64, mut events: Streaming<AgentMessage>) -> ReceiverStream<Result<ServerMessage, Status>> {
+    let (answers, stream) = mpsc::channel(8);
+    tokio::spawn(async move {
+        let outcome = run(&dispatch, uuid, cluster, &mut events, &answers).await;
+        if let Err(status) = outcome {
+            // The agent may be gone already.
+            let _ = answers.send(Err(status)).await;
+        }
+    });
+    ReceiverStream::new(stream)
+}
+
+async fn run(dispatch: &Dispatch, uuid: String, cluster: i64, events: &mut Streaming<AgentMessage>, answers: &Answers) -> Result<(), Status> {
+    let first = tokio::time::timeout(HELLO, events.next()).await.map_err(|_| Status::deadline_exceeded("no hello came"))?;
+    let Some(first) = first else { return Ok(()) };
+    let mut queue = first?.events.into_iter();
+    let Some(Event::Hello(hello)) = queue.next().and_then(|event| event.event) else {
+        return Err(Status::invalid_argument("the first event of a stream is `hello`"));
+    };
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let attach = attach_of(hello, uuid.clone(), cluster)?;
+    let (session, gone) = dispatch.attach(attach, orders.clone()).await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "an agent could not be attached");
+        Status::unavailable("the server cannot reach its database at the moment")
+    })?;
+    tracing::info!(session.uuid = uuid, "an agent is connected");
+    let welcome = Welcome { session_uuid: uuid.clone(), gone: gone.iter().map(|id| id.to_vec()).collect(), lease_ttl_ms: LEASE_TTL_MS, heartbeat_ms: HEARTBEAT_MS };
+    let mut connection = Connection { dispatch, session, chunks: HashMap::new(), orders };
+    let outcome = tokio::select! {
+        outcome = connection.read(queue.collect(), events) => outcome,
+        () = write(dispatch, welcome, ordered, answers) => Ok(()),
+    };
+    dispatch.detach(session);
+    tracing::info!(session.uuid = uuid, "an agent is disconnected");
+    outcome
+}
+
+fn attach_of(hello: Hello, uuid: String, cluster: i64) -> Result<Attach, Status> {
+    let journal = hello.journal_id.try_into().map_err(|_| Status::invalid_argument("`journal_id` has 16 bytes"))?;
+    Ok(Attach {
+        cluster,
+        uuid,
+        version: hello.agent_version,
+        journal,
+        language_level: hello.language_level,
+        commands: hello.inventory.into_iter().flat_map(|inventory| inventory.commands).map(|command| command.name).collect(),
+        held: hello.held.into_iter().filter_map(|held| held.lease_id.try_into().ok()).collect(),
+    })
+}
+
+/// Sends orders, as many in a message as are waiting; ends with `Close`.
+async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::UnboundedReceiver<Order>, answers: &Answers) {
+    let welcome = ServerMessage { events: vec![ServerEvent { event: Some(server_event::Event::Welcome(welcome)) }] };
+    if answers.send(Ok(welcome)).await.is_err() {
+        return;
+    }
+    let mut batch = Vec::new();
+    while ordered.recv_many(&mut batch, BATCH).await > 0 {
+        let mut events = Vec::with_capacity(batch.len());
+        let mut close = false;
+        for order in batch.drain(..) {
+            let event = match order {
+                Order::Offer { number, stamp, lease, first } => server_event::Event::Offer(offer(dispatch, number, stamp, &lease, first).await),
+                Order::Settled { lease, accepted } => server_event::Event::Settled(Settled { lease_id: lease.to_vec(), accepted, ..Settled::default() }),
+                Order::Seen { stamp } => server_event::Event::Seen(Seen { stamp }),
+                Order::StepSettled { lease, path, attempt, state, accepted } => {
+                    server_event::Event::Settled(Settled { lease_id: lease.to_vec(), path, r#try: attempt, state, accepted })
+                }
+                Order::Close => {
+                    close = true;
+                    continue;
+                }
+            };
+            events.push(ServerEvent { event: Some(event) });
+        }
+        if answers.send(Ok(ServerMessage { events })).await.is_err() || close {
+            return;
+        }
+    }
+}
+
+async fn offer(dispatch: &Dispatch, number: u64, stamp: u64, lease: &crate::model::task::Lease, first: bool) -> Offer {
+    let task = &lease.task;
+    let resumed = task.epoch > 1 && task.snapshot.step_max >= 1;
+    let finished = if resumed { dispatch.steps(task).await } else { vec![] };
+    Offer {
+        number,
+        credit_stamp: stamp,
+        task: task.id.to_vec(),
+        lease_id: lease.id.to_vec(),
+        epoch: task.epoch.unsigned_abs(),
+        attempt: task.attempt.unsigned_abs(),
+        snapshot: task.snapshot.id.to_vec(),
+        snapshot_body: first.then(|| Snapshot {
+            template_uuid: task.snapshot.template_uuid.clone(),
+            flow: task.snapshot.flow.clone(),
+            language_level: task.snapshot.language_level,
+        }),
+        inputs: task.inputs.clone().into_bytes(),
+        run_timeout_ms: 3_600_000,
+        finished: finished.into_iter().filter(|step| step.output.is_some()).map(finished_step).collect(),
+        traceparent: String::new(),
+        alone: task.attempt > 2,
+    }
+}
+
+fn finished_step(step: StepRow) -> StepEvent {
+    StepEvent {
+        path: step.path,
+        r#try: step.attempt.unsigned_abs(),
+        state: StepState::Succeeded.into(),
+        output: step.output.unwrap_or_default().into_bytes(),
+        top: step.top.unsigned_abs(),
+        wall_us: step.ended.unwrap_or(step.started),
+        ..StepEvent::default()
+    }
+}
+
+/// The reading half.
+struct Connection<'a> {
+    dispatch: &'a Dispatch,
+    session: u64,
+    /// Outputs that arrive in pieces, by lease and path.
+    chunks: HashMap<(Vec<u8>, String), Vec<u8>>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Connection<'_> {
+    async fn read(&mut self, rest: Vec<AgentEvent>, events: &mut Streaming<AgentMessage>) -> Result<(), Status> {
+        for event in rest {
+            self.event(event).await?;
+        }
+        while let Some(message) = events.next().await {
+            for event in message?.events {
+                self.event(event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self, event: AgentEvent) -> Result<(), Status> {
+        match event.event {
+            None => {}
+            Some(Event::Hello(_)) => return Err(Status::invalid_argument("`hello` comes once")),
+            Some(Event::Credit(credit)) => self.dispatch.credit(self.session, credit.stamp, credit.limit),
+            Some(Event::Ack(ack)) => self.dispatch.ack(self.session, id(ack.lease_id)?),
+            Some(Event::Handback(handback)) => self.dispatch.handback(self.session, id(handback.lease_id)?).await,
+            Some(Event::Inventory(inventory)) => {
+                self.dispatch.inventory(self.session, inventory.commands.into_iter().map(|command| command.name).collect());
+            }
+            Some(Event::Chunk(chunk)) => self.chunk(chunk)?,
+            Some(Event::Step(step)) => self.step(step).await?,
+            Some(Event::Outcome(outcome)) => self.outcome(outcome).await?,
+            Some(Event::Log(line)) => {
+                tracing::debug!(step.path = line.path, level = line.level, message = line.message, "a plugin says");
+            }
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, chunk: OutputChunk) -> Result<(), Status> {
+        let whole = self.chunks.entry((chunk.lease_id, chunk.path)).or_default();
+        if whole.len() + chunk.data.len() > OUTPUT_BYTES {
+            return Err(Status::resource_exhausted(format!("an output has at most {OUTPUT_BYTES} bytes")));
+        }
+        whole.extend_from_slice(&chunk.data);
+        Ok(())
+    }
+
+    /// The output of an event, or the pieces that came before it.
+    fn output(&mut self, lease: Id, path: &str, inline: Vec<u8>) -> Result<Option<String>, Status> {
+        let bytes = if inline.is_empty() { self.chunks.remove(&(lease.to_vec(), path.to_owned())).unwrap_or_default() } else { inline };
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        String::from_utf8(bytes).map(Some).map_err(|_| Status::invalid_argument("an output is not UTF-8"))
+    }
+
+    async fn step(&mut self, step: StepEvent) -> Result<(), Status> {
+        let lease_id = id(step.lease_id)?;
+        let output = self.output(lease_id, &step.path, step.output)?;
+        let accepted = match self.dispatch.lease(self.session, lease_id) {
+            None => false,
+            Some(lease) => {
+                let started = step.state == i32::from(StepState::Started);
+                let now = now_us();
+                let row = StepRow {
+                    path: step.path.clone(),
+                    attempt: i32::try_from(step.r#try).unwrap_or(i32::MAX),
+                    top: i32::try_from(step.top).unwrap_or(i32::MAX),
+                    state: i16::try_from(step.state).unwrap_or(i16::MAX),
+                    effect: i16::try_from(step.effect).unwrap_or(4),
+                    started: now - i64::try_from(step.elapsed_us).unwrap_or_default(),
+                    ended: (!started).then_some(now),
+                    output,
+                };
+                self.dispatch.keep_step(&lease, &row).await
+            }
+        };
+        if !accepted {
+            self.dispatch.stale();
+        }
+        // The writing half ends with this connection.
+        let _ = self.orders.send(Order::StepSettled { lease: lease_id, path: step.path, attempt: step.r#try, state: step.state, accepted });
+        Ok(())
+    }
+
+    async fn outcome(&mut self, outcome: Outcome) -> Result<(), Status> {
+        let lease_id = id(outcome.lease_id)?;
+        let result = self.output(lease_id, "", outcome.result)?;
+        let Some(lease) = self.dispatch.lease(self.session, lease_id) else {
+            self.dispatch.stale();
+            let _ = self.orders.send(Order::Settled { lease: lease_id, accepted: false });
+            return Ok(());
+        };
+        let now = now_us();
+        let mut timeline = Timeline { sent: Some(lease.created), steps: vec![] };
+        if lease.task.snapshot.step_max > 1 {
+            timeline.steps.extend(self.dispatch.steps(&lease.task).await.into_iter().filter(|step| !step.path.contains('/')).filter_map(|step| {
+                Some(StepTime { top: step.top.unsigned_abs(), started: step.started, ended: step.ended?, ok: true, message: String::new() })
+            }));
+        }
+        for step in outcome.steps.iter().filter(|step| !step.path.contains('/')) {
+            let message = step.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
+            let started = now - i64::try_from(step.elapsed_us).unwrap_or_default();
+            timeline.steps.retain(|kept| kept.top != step.top);
+            timeline.steps.push(StepTime { top: step.top, started, ended: now, ok: message.is_empty(), message });
+        }
+        timeline.steps.sort_by_key(|step| step.top);
+        let state = match Verdict::try_from(outcome.verdict).unwrap_or_default() {
+            Verdict::Succeeded => State::Succeeded,
+            Verdict::Cancelled => State::Cancelled,
+            Verdict::Unknown => State::Unknown,
+            Verdict::Failed | Verdict::TimedOut | Verdict::Unspecified => State::Failed,
+        };
+        let finish = Finish {
+            state: state as i16,
+            result: result.filter(|_| state == State::Succeeded),
+            error: outcome.error.map(|error| error.message),
+            timeline: serde_json::to_string(&timeline).unwrap_or_else(|_| "{\"steps\":[]}".into()),
+            ended: now.max(lease.task.created + 1),
+            lease: Arc::clone(&lease),
+        };
+        self.dispatch.finish(self.session, finish).await;
+        Ok(())
+    }
+}
+
+fn id(bytes: Vec<u8>) -> Result<Id, Status> {
+    bytes.try_into().map_err(|_| Status::invalid_argument("`lease_id` has 16 bytes"))
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

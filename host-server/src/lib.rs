@@ -1,0 +1,11 @@
+//! The server: REST for people, gRPC for agents, tasks kept in a database. `ARCHITECTURE.md` has the map.
+
+pub mod app;
+pub mod config;
+pub mod dispatch;
+pub mod grpc;
+pub mod lifecycle;
+pub mod metrics;
+pub mod model;
+pub mod rest;
+pub mod storage;

@@ -1,0 +1,71 @@
+//! Start, serve, drain, stop: every question about the process's life is answered here.
+
+use std::{error::Error, process::ExitCode, time::Duration};
+
+use claiflow_flow_worker::Pool;
+use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}};
+use tokio_util::sync::CancellationToken;
+
+use crate::{app::App, config::{Config, Database}, dispatch::Dispatch, grpc, metrics::Metrics, model::ids::Source, rest, storage::Store};
+
+/// Open requests may take this long after the signal.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs until SIGTERM or SIGINT; a second signal ends at once.
+///
+/// # Errors
+/// What kept the server from starting.
+pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let loopback = config.http.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback()) || config.http.starts_with("localhost:");
+    if !loopback {
+        return Err(format!(
+            "http.host: management routes without authentication listen on a loopback address only, not on {}; set `http.host: 127.0.0.1` and reach it through an SSH tunnel or `kubectl port-forward`",
+            config.http
+        )
+        .into());
+    }
+    let store = match &config.database {
+        Database::Sqlite(directory) => {
+            std::fs::create_dir_all(directory).map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
+            let file = directory.join("claiflow.db");
+            tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
+            Store::sqlite(&file).await?
+        }
+        Database::Maria(maria) => {
+            tracing::info!(database.host = maria.host, database.port = maria.port, database.name = maria.dbname, "tasks are kept in MariaDB");
+            Store::maria(maria).await?
+        }
+    };
+    let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
+    let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), &stop);
+    let jq = Pool::new(std::env::current_exe()?, 1);
+    let app = App::open(store.clone(), source, dispatch.clone(), jq, metrics).await?;
+
+    let http = TcpListener::bind(&config.http).await.map_err(|error| format!("http.port: cannot listen on {}: {error}", config.http))?;
+    let agents = TcpListener::bind(&config.grpc).await.map_err(|error| format!("grpc.port: cannot listen on {}: {error}", config.grpc))?;
+    tracing::info!(http.address = %http.local_addr()?, grpc.address = %agents.local_addr()?, "serving; Swagger UI is at /swagger/index.html");
+    let router = rest::router(app.clone(), loopback);
+    let web = tokio::spawn(rest::serve(http, router, stop.clone()));
+    let grpc = tokio::spawn(grpc::serve(app, agents, stop.clone()));
+
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    tracing::info!(drain_s = DRAIN.as_secs(), "stopping; a second signal ends at once");
+    stop.cancel();
+    dispatch.disconnect_all();
+    let drained = async {
+        web.await??;
+        grpc.await??;
+        store.close().await;
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    };
+    tokio::select! {
+        outcome = tokio::time::timeout(DRAIN, drained) => match outcome {
+            Ok(outcome) => outcome?,
+            Err(_) => tracing::warn!("open requests did not end in time"),
+        },
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,51 @@
+//! A task's states, as integers of the first version and as words.
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum State {
+    /// Waits for an agent.
+    Ready = 0,
+    /// An agent holds its lease.
+    Running = 2,
+    /// Final.
+    Succeeded = 4,
+    /// Final.
+    Failed = 8,
+    /// Final.
+    Cancelled = 16,
+    /// Final: nobody started it within its validity.
+    Expired = 32,
+    /// An effect is in doubt; a report or a person settles it.
+    Unknown = 64,
+}
+
+impl State {
+    /// The stored integer's meaning.
+    #[must_use]
+    pub fn of(value: i16) -> Self {
+        match value {
+            0 => Self::Ready,
+            4 => Self::Succeeded,
+            8 => Self::Failed,
+            16 => Self::Cancelled,
+            32 => Self::Expired,
+            64 => Self::Unknown,
+            _ => Self::Running,
+        }
+    }
+
+    /// The word that the API shows.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `/api/v1/cluster`: the clusters that agents speak for.
+
+use axum::{Json, extract::{Path, State}};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{body::{Body, Page, Parameters}, problem::Problem};
+use crate::{app::{App, cluster::Declare}, model::{ids::time, nouns}};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create_cluster, list_clusters))
+        .routes(routes!(get_cluster, change_cluster, delete_cluster))
+        .routes(routes!(cluster_alive))
+}
+
+/// What a caller may say about a cluster.
+#[derive(Deserialize, ToSchema)]
+struct ClusterBody {
+    /// 32 hexadecimal digits; made by the server when absent.
+    uuid: Option<String>,
+    /// Required on create.
+    #[schema(example = "test cluster")]
+    name: Option<String>,
+    summary: Option<String>,
+}
+
+impl From<ClusterBody> for Declare {
+    fn from(body: ClusterBody) -> Self {
+        Self { uuid: body.uuid, name: body.name, summary: body.summary }
+    }
+}
+
+/// A cluster, as every call shows it.
+#[derive(Serialize, ToSchema)]
+struct Cluster {
+    uuid: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    created: DateTime<Utc>,
+    updated: DateTime<Utc>,
+}
+
+impl From<nouns::Cluster> for Cluster {
+    fn from(row: nouns::Cluster) -> Self {
+        Self { uuid: row.uuid, name: row.name, summary: row.summary, created: time(row.created), updated: time(row.updated) }
+    }
+}
+
+/// Whether an agent of a cluster is connected.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Alive {
+    alive: bool,
+    #[serde(rename = "clientVersion", skip_serializing_if = "Option::is_none")]
+    client_version: Option<String>,
+    #[serde(rename = "clientLibVersion", skip_serializing_if = "Option::is_none")]
+    client_lib_version: Option<String>,
+}
+
+/// Declare a cluster
+///
+/// The same `uuid` with the same content answers as the first time; with other content it is a conflict.
+#[utoipa::path(post, path = "/api/v1/cluster", tag = "cluster", responses(
+    (status = OK, body = Cluster),
+    (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
+    (status = CONFLICT, body = Problem, content_type = "application/problem+json"),
+))]
+async fn create_cluster(State(app): State<App>, Body(body): Body<ClusterBody>) -> Result<Json<Cluster>, Problem> {
+    Ok(Json(app.declare_cluster(body.into()).await?.into()))
+}
+
+/// List clusters
+#[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster", params(Page), responses((status = OK, body = [Cluster])))]
+async fn list_clusters(State(app): State<App>, Parameters(page): Parameters) -> Result<Json<Vec<Cluster>>, Problem> {
+    Ok(Json(app.clusters(page.limit(i64::MAX)?).await?.into_iter().map(Into::into).collect()))
+}
+
+/// Read a cluster
+#[utoipa::path(get, path = "/api/v1/cluster/{uuid}", tag = "cluster", params(("uuid" = String, Path)), responses(
+    (status = OK, body = Cluster),
+    (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
+))]
+async fn get_cluster(State(app): State<App>, Path(uuid): Path<String>) -> Result<Json<Cluster>, Problem> {
+    Ok(Json(app.cluster(&uuid).await?.into()))
+}
+
+/// Change a cluster
+#[utoipa::path(put, path = "/api/v1/cluster/{uuid}", tag = "cluster", params(("uuid" = String, Path)), responses(
+    (status = OK, body = Cluster),
+    (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
+))]
+async fn change_cluster(State(app): State<App>, Path(uuid): Path<String>, Body(body): Body<ClusterBody>) -> Result<Json<Cluster>, Problem> {
+    Ok(Json(app.change_cluster(&uuid, body.into()).await?.into()))
+}
+
+/// Delete a cluster
+///
+/// Its tokens and sessions go with it; the history of its tasks stays readable.
+#[utoipa::path(delete, path = "/api/v1/cluster/{uuid}", tag = "cluster", params(("uuid" = String, Path)), responses((status = OK, body = String)))]
+async fn delete_cluster(State(app): State<App>, Path(uuid): Path<String>) -> Result<Json<&'static str>, Problem> {
+    app.delete_cluster(&uuid).await?;
+    Ok(Json("OK"))
+}
+
+/// Is an agent connected?
+#[utoipa::path(get, path = "/api/v1/cluster/{cluster_uuid}/session/alive", tag = "cluster", params(("cluster_uuid" = String, Path)), responses((status = OK, body = Alive)))]
+async fn cluster_alive(state: State<App>, path: Path<String>) -> Result<Json<Alive>, Problem> {
+    alive(state, path).await
+}
+
+/// Unknown or never seen: not alive.
+pub(super) async fn alive(State(app): State<App>, Path(uuid): Path<String>) -> Result<Json<Alive>, Problem> {
+    let cluster = match app.cluster(&uuid).await {
+        Ok(cluster) => Some(cluster),
+        Err(crate::app::Error::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let version = app.alive(cluster.as_ref());
+    Ok(Json(Alive { alive: version.is_some(), client_lib_version: version.clone(), client_version: version }))
+}

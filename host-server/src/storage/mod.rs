@@ -1,0 +1,158 @@
+//! The one `Store`, on MariaDB and on SQLite. SQL is shared wherever both accept it; what differs stands side by side.
+
+mod nouns;
+mod read;
+mod task;
+
+pub use read::Filter;
+pub use task::StepRow;
+
+use std::{path::Path, str::FromStr as _, time::Duration};
+
+use sqlx::{
+    MySqlPool, SqlitePool,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use sqlx::Error as Cause;
+
+/// What can go wrong below the use cases.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A row with this key exists.
+    #[error("a row with this key exists")]
+    Duplicate,
+    /// The engine refused or is away.
+    #[error("the database did not answer as it should")]
+    Engine(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database schema could not be brought up to date")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
+            _ => Self::Engine(error),
+        }
+    }
+}
+
+/// Where MariaDB is.
+#[derive(Clone, Debug)]
+pub struct Maria {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The schema, which must exist.
+    pub dbname: String,
+    /// Who connects.
+    pub username: String,
+    /// Never logged.
+    pub password: String,
+    /// Connections at most.
+    pub connections: u32,
+}
+
+impl Error {
+    /// Whether the whole transaction may be tried again: deadlock, lock wait, snapshot conflict, busy, lost connection.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Engine(sqlx::Error::Database(error)) => match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+                Some(error) => matches!(error.number(), 1213 | 1205 | 1020),
+                None => matches!(error.code().as_deref(), Some("5" | "6" | "517")),
+            },
+            Self::Engine(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Db {
+    Maria(MySqlPool),
+    Sqlite(SqlitePool),
+}
+
+/// Runs one piece of code against either engine.
+macro_rules! both {
+    ($db:expr, $pool:ident => $body:expr) => {
+        match $db {
+            $crate::storage::Db::Maria($pool) => $body,
+            $crate::storage::Db::Sqlite($pool) => $body,
+        }
+    };
+}
+pub(crate) use both;
+
+/// Everything that is kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db,
+}
+
+impl Store {
+    /// Opens (and makes) a SQLite database file.
+    ///
+    /// # Errors
+    /// [`Error`] when the file cannot be opened or migrated.
+    pub async fn sqlite(file: &Path) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
+        Ok(Self { db: Db::Sqlite(pool) })
+    }
+
+    /// Connects to MariaDB and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`Error`] when it is away, refuses, or cannot be migrated.
+    pub async fn maria(maria: &Maria) -> Result<Self, Error> {
+        let options = MySqlConnectOptions::from_str("mysql://")?
+            .host(&maria.host)
+            .port(maria.port)
+            .database(&maria.dbname)
+            .username(&maria.username)
+            .password(&maria.password)
+            .statement_cache_capacity(1_000);
+        let pool = MySqlPoolOptions::new()
+            .max_connections(maria.connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .connect_with(options)
+            .await?;
+        // GET_LOCK, which the migrator would take, is refused by Galera.
+        let mut migrator = sqlx::migrate!("../migrations/mariadb");
+        migrator.set_locking(false);
+        migrator.run(&pool).await.map_err(Error::Migrate)?;
+        Ok(Self { db: Db::Maria(pool) })
+    }
+
+    /// Whether the engine answers.
+    ///
+    /// # Errors
+    /// [`Error`] when it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        both!(&self.db, pool => { sqlx::query("SELECT 1").execute(pool).await?; });
+        Ok(())
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        both!(&self.db, pool => pool.close().await);
+    }
+}

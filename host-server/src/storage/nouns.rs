@@ -1,0 +1,148 @@
+//! Clusters, tokens, sessions, templates, variables.
+
+use super::{Db, Error, Store, both};
+use crate::model::nouns::{Cluster, Session, Template, Token};
+
+const CLUSTER: &str = "SELECT id, uuid, name, summary, created, updated, deleted FROM cluster";
+const TOKEN: &str = "SELECT uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
+const SESSION: &str =
+    "SELECT id, uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, deleted FROM session";
+const TEMPLATE: &str = "SELECT uuid, name, summary, flow, inputs, origin, created, updated FROM template";
+
+/// One row of a table by its uuid.
+macro_rules! one {
+    ($self:expr, $select:expr, $row:ty, $tail:literal, $($value:expr),*) => {
+        both!(&$self.db, pool => Ok(sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(format!("{} {}", $select, $tail)))
+            $(.bind($value))* .fetch_optional(pool).await?))
+    };
+}
+
+/// Rows of a table.
+macro_rules! many {
+    ($self:expr, $select:expr, $row:ty, $tail:literal, $($value:expr),*) => {
+        both!(&$self.db, pool => Ok(sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(format!("{} {}", $select, $tail)))
+            $(.bind($value))* .fetch_all(pool).await?))
+    };
+}
+
+/// A statement; answers how many rows it met.
+macro_rules! run {
+    ($self:expr, $sql:literal, $($value:expr),*) => {
+        both!(&$self.db, pool => Ok(sqlx::query($sql) $(.bind($value))* .execute(pool).await?.rows_affected()))
+    };
+}
+
+#[allow(missing_docs, clippy::missing_errors_doc, reason = "each is one statement, named after it")]
+impl Store {
+    pub async fn cluster(&self, uuid: &str) -> Result<Option<Cluster>, Error> {
+        one!(self, CLUSTER, Cluster, "WHERE uuid = ?", uuid)
+    }
+
+    pub async fn clusters(&self, limit: i64) -> Result<Vec<Cluster>, Error> {
+        many!(self, CLUSTER, Cluster, "WHERE deleted IS NULL ORDER BY id LIMIT ?", limit)
+    }
+
+    pub async fn insert_cluster(&self, cluster: &Cluster) -> Result<u64, Error> {
+        let Cluster { uuid, name, summary, created, .. } = cluster;
+        run!(self, "INSERT INTO cluster (uuid, name, summary, created, updated) VALUES (?, ?, ?, ?, ?)",
+            uuid, name, summary, created, created)
+    }
+
+    /// Also revives a deleted one, so that its history stays readable under one row.
+    pub async fn update_cluster(&self, cluster: &Cluster) -> Result<u64, Error> {
+        let Cluster { uuid, name, summary, updated, deleted, .. } = cluster;
+        run!(self, "UPDATE cluster SET name = ?, summary = ?, updated = ?, deleted = ?, revision = revision + 1 WHERE uuid = ?",
+            name, summary, updated, deleted, uuid)
+    }
+
+    pub async fn forget_cluster_access(&self, uuid: &str) -> Result<u64, Error> {
+        let sessions: Result<u64, Error> = run!(self, "DELETE FROM session WHERE cluster_uuid = ?", uuid);
+        sessions?;
+        run!(self, "DELETE FROM cluster_token WHERE cluster_uuid = ?", uuid)
+    }
+
+    pub async fn token(&self, uuid: &str) -> Result<Option<Token>, Error> {
+        one!(self, TOKEN, Token, "WHERE uuid = ?", uuid)
+    }
+
+    pub async fn tokens(&self, limit: i64) -> Result<Vec<Token>, Error> {
+        many!(self, TOKEN, Token, "ORDER BY id LIMIT ?", limit)
+    }
+
+    pub async fn tokens_of(&self, cluster_uuid: &str) -> Result<Vec<Token>, Error> {
+        many!(self, TOKEN, Token, "WHERE cluster_uuid = ?", cluster_uuid)
+    }
+
+    pub async fn insert_token(&self, token: &Token) -> Result<u64, Error> {
+        let Token { uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated } = token;
+        run!(self, "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated)
+    }
+
+    pub async fn update_token(&self, token: &Token) -> Result<u64, Error> {
+        let Token { uuid, name, summary, token, issued_at, expires_at, updated, .. } = token;
+        run!(self, "UPDATE cluster_token SET name = ?, summary = ?, token = ?, issued_at = ?, expires_at = ?, updated = ?, revision = revision + 1 WHERE uuid = ?",
+            name, summary, token, issued_at, expires_at, updated, uuid)
+    }
+
+    pub async fn delete_token(&self, uuid: &str) -> Result<u64, Error> {
+        run!(self, "DELETE FROM cluster_token WHERE uuid = ?", uuid)
+    }
+
+    pub async fn session(&self, uuid: &str) -> Result<Option<Session>, Error> {
+        one!(self, SESSION, Session, "WHERE uuid = ? AND deleted IS NULL", uuid)
+    }
+
+    pub async fn sessions(&self, limit: i64) -> Result<Vec<Session>, Error> {
+        many!(self, SESSION, Session, "WHERE deleted IS NULL ORDER BY id DESC LIMIT ?", limit)
+    }
+
+    pub async fn insert_session(&self, session: &Session) -> Result<u64, Error> {
+        let Session { uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, .. } = session;
+        run!(self, "INSERT INTO session (uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated)
+    }
+
+    pub async fn delete_session(&self, uuid: &str, now_us: i64) -> Result<u64, Error> {
+        run!(self, "UPDATE session SET deleted = ? WHERE uuid = ? AND deleted IS NULL", now_us, uuid)
+    }
+
+    pub async fn template(&self, uuid: &str) -> Result<Option<Template>, Error> {
+        one!(self, TEMPLATE, Template, "WHERE uuid = ?", uuid)
+    }
+
+    pub async fn templates(&self, origin: Option<&str>, limit: i64) -> Result<Vec<Template>, Error> {
+        many!(self, TEMPLATE, Template, "WHERE (? IS NULL OR origin = ?) ORDER BY uuid LIMIT ?", origin, origin, limit)
+    }
+
+    pub async fn insert_template(&self, template: &Template) -> Result<u64, Error> {
+        let Template { uuid, name, summary, flow, inputs, origin, created, .. } = template;
+        run!(self, "INSERT INTO template (uuid, name, summary, flow, inputs, origin, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            uuid, name, summary, flow, inputs, origin, created)
+    }
+
+    pub async fn update_template(&self, template: &Template) -> Result<u64, Error> {
+        let Template { uuid, name, summary, flow, inputs, updated, .. } = template;
+        run!(self, "UPDATE template SET name = ?, summary = ?, flow = ?, inputs = ?, updated = ? WHERE uuid = ?",
+            name, summary, flow, inputs, updated, uuid)
+    }
+
+    pub async fn delete_template(&self, uuid: &str) -> Result<u64, Error> {
+        run!(self, "DELETE FROM template WHERE uuid = ?", uuid)
+    }
+
+    pub async fn variable(&self, name: &str) -> Result<Option<String>, Error> {
+        both!(&self.db, pool => Ok(sqlx::query_scalar::<_, String>("SELECT value FROM global_variable WHERE name = ?")
+            .bind(name).fetch_optional(pool).await?))
+    }
+
+    /// Writes a variable that is not there yet; another replica may have been faster.
+    pub async fn default_variable(&self, uuid: &str, name: &str, value: &str, now_us: i64) -> Result<(), Error> {
+        let sql = match &self.db {
+            Db::Maria(_) => "INSERT IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)",
+            Db::Sqlite(_) => "INSERT OR IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)",
+        };
+        both!(&self.db, pool => { sqlx::query(sql).bind(uuid).bind(name).bind(value).bind(now_us).bind(now_us).execute(pool).await?; });
+        Ok(())
+    }
+}

@@ -1,0 +1,397 @@
+//! The writes of a task's life: create, claim, finish, give back. Each is one transaction for many tasks.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sqlx::Row as _;
+
+use super::{Db, Error, Store, both};
+use crate::model::{
+    ids::Id,
+    task::{Finish, Lease, Snapshot, Task},
+};
+
+/// A multi-row statement for either engine.
+macro_rules! insert {
+    ($tx:expr, $head:literal, $rows:expr, |$b:ident, $row:pat_param| $push:expr) => {{
+        let mut query = sqlx::QueryBuilder::new($head);
+        query.push_values($rows, |mut $b, $row| { $push; });
+        query.build().execute(&mut *$tx).await?;
+    }};
+}
+
+/// `(a = ? AND b = ?) OR …`: row values in IN lists are written differently by the engines.
+macro_rules! push_keys {
+    ($query:expr, $first:literal, $second:literal, $keys:expr) => {{
+        for (index, (a, b)) in $keys.enumerate() {
+            if index > 0 {
+                $query.push(" OR ");
+            }
+            $query.push(concat!("(", $first, " = ")).push_bind(a.to_vec()).push(concat!(" AND ", $second, " = ")).push_bind(b).push(")");
+        }
+    }};
+}
+
+macro_rules! push_list {
+    ($query:expr, $ids:expr) => {{
+        let mut list = $query.separated(", ");
+        for id in $ids {
+            list.push_bind(id.to_vec());
+        }
+        $query.push(")");
+    }};
+}
+
+impl Store {
+    /// Keeps what tasks run. A repeated one is a no-op.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn keep_snapshot(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        let sql = match &self.db {
+            Db::Maria(_) => "INSERT IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)",
+            Db::Sqlite(_) => "INSERT OR IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)",
+        };
+        let commands = serde_json::to_string(&snapshot.commands).unwrap_or_default();
+        both!(&self.db, pool => { sqlx::query(sql)
+            .bind(snapshot.id.to_vec()).bind(&snapshot.template_uuid).bind(&snapshot.flow)
+            .bind(i32::try_from(snapshot.step_max).unwrap_or(i32::MAX)).bind(i32::try_from(snapshot.language_level).unwrap_or(i32::MAX))
+            .bind(commands).execute(pool).await?; });
+        Ok(())
+    }
+
+    /// A snapshot by its id.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn snapshot(&self, id: &[u8]) -> Result<Option<Snapshot>, Error> {
+        both!(&self.db, pool => {
+            let row = sqlx::query("SELECT template_uuid, flow, step_max, language_level, commands FROM snapshot WHERE id = ?")
+                .bind(id.to_vec()).fetch_optional(pool).await?;
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some(Snapshot {
+                id: id.try_into().unwrap_or_default(),
+                template_uuid: row.try_get(0)?,
+                flow: row.try_get(1)?,
+                step_max: usize::try_from(row.try_get::<i32, _>(2)?).unwrap_or_default(),
+                language_level: u32::try_from(row.try_get::<i32, _>(3)?).unwrap_or_default(),
+                commands: serde_json::from_str(&row.try_get::<String, _>(4)?).unwrap_or_default(),
+            }))
+        })
+    }
+
+    /// Stores tasks, each with its lease or as `ready`, in one commit.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] when one of the callers' own uuids exists; nothing is stored then.
+    pub async fn create_tasks(&self, tasks: &[(Arc<Task>, Option<Arc<Lease>>)]) -> Result<(), Error> {
+        both!(&self.db, pool => {
+            let mut tx = pool.begin().await?;
+            let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
+            if !aliases.is_empty() {
+                insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.iter(), |b, (task, request)|
+                    b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
+            }
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks.iter(), |b, (task, lease)|
+                b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
+                    .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
+                    .push_bind(task.priority).push_bind(0_i16).push_bind(i64::from(lease.is_some())).push_bind(task.created));
+            let leases: Vec<_> = tasks.iter().filter_map(|(_, lease)| lease.clone()).collect();
+            if !leases.is_empty() {
+                insert!(tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", leases.iter(), |b, lease|
+                    b.push_bind(lease.id.to_vec()).push_bind(lease.task.id.to_vec()).push_bind(lease.task.cluster).push_bind(lease.task.epoch)
+                        .push_bind(lease.journal.to_vec()).push_bind(lease.created).push_bind(lease.created));
+            }
+            let ready: Vec<_> = tasks.iter().filter(|(_, lease)| lease.is_none()).map(|(task, _)| task).collect();
+            if !ready.is_empty() {
+                insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", ready.iter(), |b, task|
+                    b.push_bind(task.cluster).push_bind(task.rank()).push_bind(task.id.to_vec()).push_bind(task.snapshot.id.to_vec()));
+            }
+            tx.commit().await?;
+            Ok(())
+        })
+    }
+
+    /// The request's digest and the id behind a uuid that a caller chose.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn alias(&self, cluster: i64, uuid: &str) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+        both!(&self.db, pool => Ok(sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>("SELECT id, request FROM alias WHERE cluster = ? AND uuid = ?")
+            .bind(cluster).bind(uuid).fetch_optional(pool).await?))
+    }
+
+    /// Which snapshots have tasks waiting, per cluster: one loose scan that serves what a hint missed.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn clusters_with_ready(&self) -> Result<Vec<i64>, Error> {
+        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT DISTINCT cluster FROM ready").fetch_all(pool).await?))
+    }
+
+    /// The snapshots of a cluster's first waiting tasks.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn needs(&self, cluster: i64) -> Result<Vec<Vec<u8>>, Error> {
+        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT DISTINCT need FROM ready WHERE cluster = ?").bind(cluster).fetch_all(pool).await?))
+    }
+
+    /// Takes up to `limit` waiting tasks of a cluster that run one of `snapshots`, and leases them to `journal`.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing is taken then.
+    pub async fn claim(
+        &self,
+        cluster: i64,
+        snapshots: &HashMap<Id, Arc<Snapshot>>,
+        limit: usize,
+        journal: Id,
+        now_us: i64,
+        mut lease_id: impl FnMut() -> Id,
+    ) -> Result<Vec<Arc<Lease>>, Error> {
+        let lock = if matches!(self.db, Db::Maria(_)) { " FOR UPDATE SKIP LOCKED" } else { "" };
+        both!(&self.db, pool => {
+            let mut tx = pool.begin().await?;
+            let mut query = sqlx::QueryBuilder::new("SELECT id, `rank` FROM ready WHERE cluster = ");
+            query.push_bind(cluster).push(" AND need IN (");
+            push_list!(query, snapshots.keys());
+            query.push(" ORDER BY `rank`, id LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(lock);
+            let found = query.build().fetch_all(&mut *tx).await?;
+            if found.is_empty() {
+                return Ok(vec![]);
+            }
+            let mut keys = Vec::new();
+            for row in &found {
+                keys.push((row.try_get::<Vec<u8>, _>(0)?, row.try_get::<i64, _>(1)?));
+            }
+            let mut query = sqlx::QueryBuilder::new("DELETE FROM ready WHERE cluster = ");
+            query.push_bind(cluster).push(" AND (");
+            push_keys!(query, "id", "`rank`", keys.iter().map(|(id, rank)| (id, *rank)));
+            query.push(")");
+            query.build().execute(&mut *tx).await?;
+            let mut query = sqlx::QueryBuilder::new("UPDATE task SET epoch = epoch + 1 WHERE cluster = ");
+            query.push_bind(cluster).push(" AND id IN (");
+            push_list!(query, keys.iter().map(|(id, _)| id));
+            query.build().execute(&mut *tx).await?;
+            let mut query = sqlx::QueryBuilder::new(
+                "SELECT id, uuid, snapshot, name, summary, inputs, channel, priority, attempt, epoch, created FROM task WHERE cluster = ");
+            query.push_bind(cluster).push(" AND id IN (");
+            push_list!(query, keys.iter().map(|(id, _)| id));
+            let rows = query.build().fetch_all(&mut *tx).await?;
+            let mut leases = Vec::new();
+            for row in &rows {
+                let snapshot: Vec<u8> = row.try_get(2)?;
+                let Some(snapshot) = snapshots.get(snapshot.as_slice()) else { continue };
+                let task = Arc::new(Task {
+                    id: row.try_get::<Vec<u8>, _>(0)?.try_into().unwrap_or_default(),
+                    cluster,
+                    uuid: row.try_get(1)?,
+                    snapshot: Arc::clone(snapshot),
+                    name: row.try_get(3)?,
+                    summary: row.try_get(4)?,
+                    inputs: row.try_get(5)?,
+                    channel: row.try_get(6)?,
+                    priority: row.try_get(7)?,
+                    attempt: row.try_get(8)?,
+                    epoch: row.try_get(9)?,
+                    created: row.try_get(10)?,
+                    request: None,
+                });
+                leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, task }));
+            }
+            if !leases.is_empty() {
+                insert!(tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", leases.iter(), |b, lease|
+                    b.push_bind(lease.id.to_vec()).push_bind(lease.task.id.to_vec()).push_bind(lease.task.cluster).push_bind(lease.task.epoch)
+                        .push_bind(lease.journal.to_vec()).push_bind(lease.created).push_bind(lease.created));
+            }
+            tx.commit().await?;
+            Ok(leases)
+        })
+    }
+
+    /// Moves tasks to the history, fenced by their lease ids. Answers the leases that were still valid.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn finish(&self, ends: &[Finish]) -> Result<Vec<Id>, Error> {
+        both!(&self.db, pool => {
+            let mut tx = pool.begin().await?;
+            let mut query = sqlx::QueryBuilder::new("DELETE FROM lease WHERE lease_id IN (");
+            push_list!(query, ends.iter().map(|end| end.lease.id));
+            query.push(" RETURNING lease_id");
+            let rows = query.build().fetch_all(&mut *tx).await?;
+            let mut valid: Vec<Id> = Vec::with_capacity(rows.len());
+            for row in &rows {
+                valid.push(row.try_get::<Vec<u8>, _>(0)?.try_into().unwrap_or_default());
+            }
+            let accepted: Vec<&Finish> = ends.iter().filter(|end| valid.contains(&end.lease.id)).collect();
+            if accepted.is_empty() {
+                return Ok(valid);
+            }
+            let mut query = sqlx::QueryBuilder::new("DELETE FROM task WHERE ");
+            push_keys!(query, "id", "cluster", accepted.iter().map(|end| (end.lease.task.id, end.lease.task.cluster)));
+            query.build().execute(&mut *tx).await?;
+            let stepped: Vec<_> = accepted.iter().filter(|end| end.lease.task.snapshot.step_max > 1).collect();
+            if !stepped.is_empty() {
+                let mut query = sqlx::QueryBuilder::new("DELETE FROM step WHERE ");
+                push_keys!(query, "task", "cluster", stepped.iter().map(|end| (end.lease.task.id, end.lease.task.cluster)));
+                query.build().execute(&mut *tx).await?;
+            }
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", accepted.iter(), |b, end| {
+                let task = &end.lease.task;
+                b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
+                    .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
+                    .push_bind(task.priority).push_bind(end.state).push_bind(task.attempt).push_bind(task.created).push_bind(end.ended)
+                    .push_bind(end.timeline.clone()).push_bind(end.result.clone()).push_bind(end.error.clone())
+            });
+            tx.commit().await?;
+            Ok(valid)
+        })
+    }
+
+    /// Gives tasks back to `ready`; `spent` counts the attempt. Leases that were gone are left alone.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn requeue(&self, lease: &Lease, spent: bool) -> Result<bool, Error> {
+        both!(&self.db, pool => {
+            let mut tx = pool.begin().await?;
+            let gone = sqlx::query("DELETE FROM lease WHERE lease_id = ?").bind(lease.id.to_vec()).execute(&mut *tx).await?.rows_affected();
+            if gone == 0 {
+                return Ok(false);
+            }
+            sqlx::query("UPDATE task SET attempt = attempt + ? WHERE id = ? AND cluster = ?")
+                .bind(i32::from(spent)).bind(lease.task.id.to_vec()).bind(lease.task.cluster).execute(&mut *tx).await?;
+            sqlx::query("INSERT INTO ready (cluster, `rank`, id, need) VALUES (?, ?, ?, ?)")
+                .bind(lease.task.cluster).bind(lease.task.rank()).bind(lease.task.id.to_vec()).bind(lease.task.snapshot.id.to_vec())
+                .execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+
+    /// The leases of a cluster, with their tasks.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn leases(&self, cluster: i64) -> Result<Vec<Lease>, Error> {
+        self.leases_where("WHERE l.cluster = ?", cluster).await
+    }
+
+    /// All leases, with their tasks.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn all_leases(&self) -> Result<Vec<Lease>, Error> {
+        self.leases_where("WHERE l.cluster >= ?", 0).await
+    }
+
+    /// Notes that the holders of these leases are connected.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn extend_leases(&self, leases: &[Id], now_us: i64) -> Result<(), Error> {
+        for chunk in leases.chunks(256) {
+            both!(&self.db, pool => {
+                let mut query = sqlx::QueryBuilder::new("UPDATE lease SET seen = ");
+                query.push_bind(now_us).push(" WHERE lease_id IN (");
+                push_list!(query, chunk.iter());
+                query.build().execute(pool).await?;
+            });
+        }
+        Ok(())
+    }
+
+    /// When a lease's holder was last known to be connected, microseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn lease_seen(&self, lease: Id) -> Result<Option<i64>, Error> {
+        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT seen FROM lease WHERE lease_id = ?").bind(lease.to_vec()).fetch_optional(pool).await?))
+    }
+
+    /// An effect is in doubt: the task keeps its lease id, under which a true report may settle it.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn mark_unknown(&self, lease: &Lease) -> Result<(), Error> {
+        both!(&self.db, pool => {
+            sqlx::query("UPDATE task SET state = 64 WHERE id = ? AND cluster = ?").bind(lease.task.id.to_vec()).bind(lease.task.cluster).execute(pool).await?;
+        });
+        Ok(())
+    }
+
+    async fn leases_where(&self, condition: &str, cluster: i64) -> Result<Vec<Lease>, Error> {
+        let mut snapshots: HashMap<Vec<u8>, Arc<Snapshot>> = HashMap::new();
+        let mut leases = Vec::new();
+        both!(&self.db, pool => {
+            let sql = format!("SELECT l.lease_id, l.journal, l.created, l.epoch, t.id, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster {condition}");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cluster).fetch_all(pool).await?;
+            for row in &rows {
+                let id: Vec<u8> = row.try_get(6)?;
+                let snapshot = match snapshots.get(&id) {
+                    Some(snapshot) => Arc::clone(snapshot),
+                    None => {
+                        let Some(snapshot) = self.snapshot(&id).await?.map(Arc::new) else { continue };
+                        snapshots.insert(id, Arc::clone(&snapshot));
+                        snapshot
+                    }
+                };
+                let task = Arc::new(Task {
+                    id: row.try_get::<Vec<u8>, _>(4)?.try_into().unwrap_or_default(), cluster, uuid: row.try_get(5)?, snapshot,
+                    name: row.try_get(7)?, summary: row.try_get(8)?, inputs: row.try_get(9)?, channel: row.try_get(10)?,
+                    priority: row.try_get(11)?, attempt: row.try_get(12)?, epoch: row.try_get(3)?, created: row.try_get(13)?, request: None,
+                });
+                leases.push(Lease {
+                    id: row.try_get::<Vec<u8>, _>(0)?.try_into().unwrap_or_default(),
+                    journal: row.try_get::<Vec<u8>, _>(1)?.try_into().unwrap_or_default(),
+                    created: row.try_get(2)?,
+                    task,
+                });
+            }
+        });
+        Ok(leases)
+    }
+
+    /// Keeps a finished step, or the start of one with an effect, under a valid lease. False: the lease is gone.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<bool, Error> {
+        both!(&self.db, pool => {
+            let mut tx = pool.begin().await?;
+            let valid: Option<i64> = sqlx::query_scalar("SELECT epoch FROM lease WHERE lease_id = ?").bind(lease.id.to_vec()).fetch_optional(&mut *tx).await?;
+            if valid.is_none() {
+                return Ok(false);
+            }
+            sqlx::query("REPLACE INTO step (task, cluster, path, try, top, state, effect, started, ended, output) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                .bind(lease.task.id.to_vec()).bind(lease.task.cluster).bind(&step.path).bind(step.attempt).bind(step.top).bind(step.state)
+                .bind(step.effect).bind(step.started).bind(step.ended).bind(&step.output).execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+
+    /// The kept steps of a live task, in the order of their paths' ends.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn steps(&self, task: &[u8], cluster: i64) -> Result<Vec<StepRow>, Error> {
+        both!(&self.db, pool => Ok(sqlx::query_as::<_, StepRow>("SELECT path, try AS attempt, top, state, effect, started, ended, output FROM step WHERE task = ? AND cluster = ? ORDER BY started")
+            .bind(task.to_vec()).bind(cluster).fetch_all(pool).await?))
+    }
+}
+
+/// A step of a live task.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[allow(missing_docs, reason = "columns; states and effects as in the agent protocol")]
+pub struct StepRow {
+    pub path: String,
+    pub attempt: i32,
+    pub top: i32,
+    pub state: i16,
+    pub effect: i16,
+    pub started: i64,
+    pub ended: Option<i64>,
+    pub output: Option<String>,
+}
