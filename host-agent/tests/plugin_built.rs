@@ -35,17 +35,35 @@ async fn the_example_answers_as_the_readme_shows() {
     house.open().await;
     assert_eq!(house.plugin("example").state, PluginState::Ready, "{:?}", house.plugin("example"));
     for (command, inputs, output) in [
-        ("helloworld", "{}", r#""hello world""#),
+        ("helloworld", r#"{"name":"world"}"#, r#""hello world""#),
         ("math_pow", r#"{"x":3,"y":2}"#, "9"),
-        ("swap_command", r#"{"value1":"bar","value2":"foo"}"#, r#"{"value1":"foo","value2":"bar"}"#),
+        ("swap_command", r#"{"param1":"bar","param2":"foo"}"#, r#"{"value1":"foo","value2":"bar"}"#),
     ] {
         let done = house.call(command, inputs).await.unwrap_or_else(|failed| panic!("{command}: {failed:?}"));
-        let (done, output): (serde_json::Value, serde_json::Value) =
-            (serde_json::from_str(&done.output).unwrap(), serde_json::from_str(output).unwrap());
-        match (done.as_f64(), output.as_f64()) {
-            (Some(done), Some(output)) => assert!((done - output).abs() < 1e-9, "{command}: {done}"),
-            _ => assert_eq!(done, output, "{command}"),
-        }
+        assert_eq!(done.output, output, "{command}");
     }
     assert_eq!(house.call("math_pow", r#"{"x":"three"}"#).await.unwrap_err().code, "invalid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hostile_plugin_harms_nobody_but_its_own_calls() {
+    let (Some(hostile), Some(example)) = (built("hostile.wasm"), built("example.wasm")) else { return };
+    let mut house = House::new();
+    house.config.limits.cpu = std::time::Duration::from_millis(500);
+    house.put("hostile.wasm", &hostile);
+    house.put("example.wasm", &example);
+    house.open().await;
+    for (command, code, part) in [
+        ("hostile.trap", "failed", "trapped"),
+        ("hostile.spin", "budget", "CPU"),
+        ("hostile.eat", "budget", "memory"),
+        // A Rust guest keeps its own stack in its memory and runs off its end.
+        ("hostile.recurse", "failed", "trapped"),
+        ("hostile.large", "too-large", "1048576"),
+    ] {
+        let failed = house.call(command, "{}").await.expect_err(command);
+        assert!(failed.code == code && failed.message.contains(part), "{command}: {failed:?}");
+        let done = house.call("helloworld", r#"{"name":"world"}"#).await.unwrap();
+        assert_eq!(done.output, r#""hello world""#, "after {command}");
+    }
 }

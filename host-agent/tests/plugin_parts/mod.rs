@@ -230,10 +230,13 @@ pub fn call(command: &str, inputs: &str) -> CommandCall {
     }
 }
 
+/// Level, message, fields.
+pub type Line = (LogLevel, String, Vec<(String, String)>);
+
 /// Keeps what a call said.
 #[derive(Default)]
 pub struct Heard {
-    pub lines: Mutex<Vec<(LogLevel, String, Vec<(String, String)>)>>,
+    pub lines: Mutex<Vec<Line>>,
     pub progress: Mutex<Vec<(u64, u64, String)>>,
 }
 
