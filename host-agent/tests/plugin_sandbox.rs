@@ -1,14 +1,24 @@
 //! Guests that run: what they get, what they may use, and that none of them harms another.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 mod plugin_parts;
 
 use std::{sync::Arc, time::Duration};
 
 use claiflow_agent::{
-    executor::commands::{Applied, Commands, LogLevel, PluginState},
+    executor::commands::{Applied, CallDone, CallFailed, CommandCall, Commands, LogLevel, PluginState, Usage},
     plugin::Limits,
 };
 use plugin_parts::{Guest, Heard, House, PATIENCE, answer, call, echo, echo_context, eventually};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 async fn house_of(guest: Guest) -> House {
     let mut house = House::new();
@@ -23,7 +33,31 @@ fn tool() -> Guest {
     Guest::new("tool", r#"[{"name":"go","effect":"read"}]"#)
 }
 
-const TASK: &str = r#"(import "claiflow:plugin/task@1.0.0" "stop-requested" (func $stop (param i32)))"#;
+/// Says that it runs, then waits until it is asked to stop, then answers its inputs.
+fn waiting() -> Guest {
+    let body = format!(
+        "(call $progress (i64.const 1) (i64.const 2) (i32.const 0) (i32.const 0))
+         (loop $again (call $stop (i32.const 128)) (br_if $again (i32.eqz (i32.load8_u (i32.const 128))))) {}",
+        echo()
+    );
+    tool()
+        .imports(
+            "",
+            r#"(import "claiflow:plugin/task@1.0.0" "stop-requested" (func $stop (param i32)))
+               (import "claiflow:plugin/task@1.0.0" "progress" (func $progress (param i64 i64 i32 i32)))"#,
+        )
+        .run(&body)
+}
+
+/// A call that was seen to run.
+async fn started(house: &House, inputs: &str) -> (CancellationToken, JoinHandle<Result<CallDone, CallFailed>>) {
+    let heard = Arc::new(Heard::default());
+    let call = CommandCall { sink: heard.clone(), ..call("go", inputs) };
+    let (stop, runtime) = (call.stop.clone(), house.runtime());
+    let running = tokio::spawn(async move { runtime.call(call).await });
+    eventually("the first progress", async || *heard.progress.lock().unwrap() == [(1, 2, String::new())]).await;
+    (stop, running)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_gets_its_inputs_and_its_context_and_says_what_it_used() {
@@ -84,8 +118,14 @@ async fn every_way_to_misbehave_fails_one_call_with_its_reason() {
             "failed",
             "utf-8",
         ),
-        ("too large", answer("(i32.const 0)", "(i32.const 1100000)"), "too-large", "at most 1048576"),
-        ("a lie about its length", answer("(i32.const 0)", "(i32.const -1)"), "failed", "out-of-bounds"),
+        ("too large", answer("(i32.const 100000)", "(i32.const 1100000)"), "too-large", "at most 1048576"),
+        (
+            "far too large",
+            "(drop (memory.grow (i32.const 80)))".to_owned() + &answer("(i32.const 100000)", "(i32.const 5000000)"),
+            "too-large",
+            "than the 1048576",
+        ),
+        ("a lie about its length", answer("(i32.const 0)", "(i32.const -1)"), "failed", "out of bounds"),
         (
             "an own failure",
             answer("(i32.const 1024)", "(i32.const 4)")
@@ -162,8 +202,7 @@ async fn waiting_costs_no_cpu_and_ends_at_the_wall_clock() {
         "{failed:?}"
     );
     assert!(failed.usage.cpu < failed.usage.wall / 2, "{:?}", failed.usage);
-    let short =
-        claiflow_agent::executor::commands::CommandCall { remaining: Duration::from_millis(50), ..call("go", "{}") };
+    let short = CommandCall { remaining: Duration::from_millis(50), ..call("go", "{}") };
     assert_eq!(house.runtime().call(short).await.unwrap_err().code, "timeout");
 }
 
@@ -194,40 +233,33 @@ async fn a_plugin_asleep_in_every_slot_starves_nobody_and_a_dropped_call_frees_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_asks_ends_itself_when_it_is_stopped() {
-    // The option's discriminant at 128 turns 1.
-    let body = format!(
-        "(loop $again (call $stop (i32.const 128)) (br_if $again (i32.eqz (i32.load8_u (i32.const 128))))) {}",
-        echo()
-    );
-    let house = house_of(tool().imports("", TASK).run(&body)).await;
-    let call = call("go", "{}");
-    let stop = call.stop.clone();
-    let runtime = house.runtime();
-    let running = tokio::spawn(async move { runtime.call(call).await });
+    let house = house_of(waiting()).await;
+    let (stop, running) = started(&house, "{}").await;
+    assert!(!running.is_finished());
     stop.cancel();
     assert_eq!(running.await.unwrap().unwrap().output, "{}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_does_not_heed_the_stop_is_ended_after_the_grace() {
-    let guest = tool()
-        .imports(SLEEP_WORLD, SLEEP_IMPORTS)
-        .run("(call $block (call $sleep (i64.const 3600000000000))) unreachable");
+    let imports = r#"(import "claiflow:plugin/task@1.0.0" "progress" (func $progress (param i64 i64 i32 i32)))"#;
+    let guest = tool().imports(SLEEP_WORLD, &format!("{SLEEP_IMPORTS}{imports}")).run(
+        "(call $progress (i64.const 1) (i64.const 2) (i32.const 0) (i32.const 0))
+         (call $block (call $sleep (i64.const 3600000000000))) unreachable",
+    );
     let mut house = House::new();
     house.config.stop_grace = Duration::from_millis(100);
     house.put("tool.wasm", &guest.build());
     house.open().await;
-    let call = call("go", "{}");
-    call.stop.cancel();
-    // Stopped before it began: it does not even get a sandbox.
-    assert_eq!(house.runtime().call(call.clone()).await.unwrap_err().code, "stopped");
-    let call = plugin_parts::call("go", "{}");
-    let (stop, runtime) = (call.stop.clone(), house.runtime());
-    let running = tokio::spawn(async move { runtime.call(call).await });
-    tokio::task::yield_now().await;
+    let (stop, running) = started(&house, "{}").await;
     stop.cancel();
     let failed = tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap().unwrap_err();
     assert_eq!(failed.code, "stopped", "{failed:?}");
+    // One that is stopped before it begins gets no sandbox.
+    let late = call("go", "{}");
+    late.stop.cancel();
+    let failed = house.runtime().call(late).await.unwrap_err();
+    assert_eq!((failed.code.as_str(), failed.usage), ("stopped", Usage::default()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,7 +275,7 @@ async fn log_lines_are_cleaned_counted_and_cut_at_their_budget() {
         ));
     let house = house_of(guest).await;
     let heard = Arc::new(Heard::default());
-    let call = claiflow_agent::executor::commands::CommandCall { sink: heard.clone(), ..call("go", "{}") };
+    let call = CommandCall { sink: heard.clone(), ..call("go", "{}") };
     house.runtime().call(call).await.unwrap();
     let lines = heard.lines.lock().unwrap();
     assert_eq!(lines.len(), 1001);
@@ -269,7 +301,7 @@ async fn what_a_guest_prints_is_a_log_line() {
         .items(r#"(data (i32.const 800) "ab\ncd\ne")"#);
     let house = house_of(guest).await;
     let heard = Arc::new(Heard::default());
-    let call = claiflow_agent::executor::commands::CommandCall { sink: heard.clone(), ..call("go", "{}") };
+    let call = CommandCall { sink: heard.clone(), ..call("go", "{}") };
     house.runtime().call(call).await.unwrap();
     let mut lines: Vec<_> =
         heard.lines.lock().unwrap().iter().map(|(level, message, _)| (*level, message.clone())).collect();
@@ -299,15 +331,9 @@ async fn inputs_that_fail_the_schema_never_reach_the_guest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_in_flight_finishes_on_the_version_it_began_with() {
-    let waits = format!(
-        "(loop $again (call $stop (i32.const 128)) (br_if $again (i32.eqz (i32.load8_u (i32.const 128))))) {}",
-        echo()
-    );
-    let house = house_of(tool().imports("", TASK).run(&waits)).await;
+    let house = house_of(waiting()).await;
     let before = house.plugin("tool").digest;
-    let first = call("go", r#"{"first":1}"#);
-    let (stop, runtime) = (first.stop.clone(), house.runtime());
-    let running = tokio::spawn(async move { runtime.call(first).await });
+    let (stop, running) = started(&house, r#"{"first":1}"#).await;
     house.put(
         "tool.wasm",
         &tool().run(&answer("(i32.const 300)", "(i32.const 1)")).items(r#"(data (i32.const 300) "7")"#).build(),
@@ -324,4 +350,31 @@ async fn a_call_in_flight_finishes_on_the_version_it_began_with() {
         .await;
     stop.cancel();
     assert_eq!(running.await.unwrap().unwrap().output, r#"{"first":1}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_and_random_bytes_have_limits_of_their_own() {
+    let bomb = tool()
+        .imports(SLEEP_WORLD, SLEEP_IMPORTS)
+        .run("(loop $again (drop (call $sleep (i64.const 1000000000000))) (br $again)) unreachable");
+    let failed = house_of(bomb).await.call("go", "{}").await.unwrap_err();
+    assert_eq!(failed.code, "failed", "{failed:?}");
+    let greedy = tool()
+        .imports(
+            "import wasi:random/random@0.2.12;",
+            r#"(import "wasi:random/random@0.2.12" "get-random-bytes" (func $random (param i64 i32)))"#,
+        )
+        .run("(call $random (i64.const 67108864) (i32.const 200)) unreachable");
+    let failed = house_of(greedy).await.call("go", "{}").await.unwrap_err();
+    assert!(failed.message.contains("65536"), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_for_the_pool_calls_still_run() {
+    let mut house = House::new();
+    // 100,000 memories of 4 GiB are more than the address space of a process.
+    house.config.slots = 100_000;
+    house.put("tool.wasm", &tool().build());
+    house.open().await;
+    assert_eq!(house.call("go", "{}").await.unwrap().output, "{}");
 }

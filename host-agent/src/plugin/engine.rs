@@ -64,6 +64,10 @@ pub(super) fn settings() -> wasmtime::Config {
 /// # Errors
 /// When the engine cannot be made at all, for instance on a processor that wasmtime does not know.
 pub(super) fn open(slots: usize) -> wasmtime::Result<(Engine, Option<wasmtime::Error>)> {
+    // A sandbox touches a few pages of a large memory: huge ones would make it pay for two megabytes.
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!("transparent huge pages stay on: {error}");
+    }
     let total = u32::try_from(slots + RESERVED_SLOTS + DESCRIBE_SLOTS).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(total)

@@ -44,7 +44,7 @@ pub(super) struct LoadError {
 }
 
 impl LoadError {
-    fn lasting(reason: String) -> Self {
+    pub(super) fn lasting(reason: String) -> Self {
         Self { reason, retry: false }
     }
 }
@@ -101,8 +101,7 @@ impl Loader {
         {
             tracing::warn!(digest = hex(&file.digest), "compiled code is not cached: {error}");
         }
-        self.adopt(&code)
-            .map_err(|error| LoadError { reason: format!("its compiled code is refused: {error:#}"), retry: true })
+        self.adopt(&code).map_err(|error| LoadError::lasting(format!("its compiled code is refused: {error:#}")))
     }
 
     fn adopt(&self, code: &[u8]) -> wasmtime::Result<Component> {

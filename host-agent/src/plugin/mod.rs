@@ -27,6 +27,7 @@ mod schema;
 mod source;
 mod state;
 mod surface;
+mod unfold;
 
 pub use clock::{Clock, SystemClock};
 pub use compile::{COMPILE_WORKER, compile_worker};

@@ -106,6 +106,14 @@ fn trapped(error: &wasmtime::Error, limits: &Limits) -> Failed {
     if let Some(I32Exit(status)) = error.downcast_ref() {
         return Failed::new("failed", format!("the plugin exited with status {status} instead of answering"));
     }
+    // wasmtime keeps the type of this error to itself.
+    if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        let allowed = limits.output_bytes;
+        return Failed::new(
+            "too-large",
+            format!("the plugin handed over far more in one piece than the {allowed} bytes of a result"),
+        );
+    }
     let reason = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
         None => clean(&error.root_cause().to_string(), MESSAGE_MAX_BYTES),

@@ -51,6 +51,9 @@ impl Served {
     }
 }
 
+/// What the places of a pattern took: name and value.
+pub(super) type Captures = Vec<(String, String)>;
+
 /// Who held which command, by plugin name.
 pub(super) type Holders = BTreeMap<String, String>;
 
@@ -67,7 +70,7 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Who serves the command, and what a pattern's places took.
-    pub(super) fn find(&self, command: &str) -> Option<(Arc<Served>, Vec<(String, String)>)> {
+    pub(super) fn find(&self, command: &str) -> Option<(Arc<Served>, Captures)> {
         if let Some(served) = self.exact.get(command) {
             return Some((served.clone(), Vec::new()));
         }

@@ -23,7 +23,7 @@ use super::{
     clock::Clock,
     config::Config,
     gate::Gates,
-    loader::{Loaded, Loader, admit},
+    loader::{LoadError, Loaded, Loader, admit},
     registry::{Holders, Registry, Standing},
     source::{self, Fingerprint},
 };
@@ -245,7 +245,7 @@ impl Reloader {
                 file.seen = None;
             }
             let Some(loaded) = &file.serving else { continue };
-            if let Err(reason) = admit(stem, &loaded.digest, &loaded.surface, &self.grants) {
+            if let Err(reason) = accept(loaded, &self.grants) {
                 tracing::warn!(plugin = stem, reason, "the plugin is set aside");
                 file.serving = None;
                 file.seen = None;
@@ -278,7 +278,11 @@ impl Reloader {
         if file.serving.as_ref().is_some_and(|serving| serving.digest == read.digest) {
             return;
         }
-        match self.loader.load(stem, &read, &self.grants).and_then(|loaded| accept_config(loaded, &self.grants)) {
+        let loaded = self.loader.load(stem, &read, &self.grants).and_then(|loaded| {
+            accept(&loaded, &self.grants).map_err(LoadError::lasting)?;
+            Ok(loaded)
+        });
+        match loaded {
             Ok(loaded) => {
                 tracing::info!(
                     plugin = stem,
@@ -336,20 +340,14 @@ impl Tracked {
     }
 }
 
-/// The operator's `config` against the plugin's own schema.
-fn accept_config(loaded: Loaded, grants: &Grants) -> Result<Loaded, super::loader::LoadError> {
+/// What the operator decides about a plugin: whether it may be there, and that its `config` fits its own schema.
+fn accept(loaded: &Loaded, grants: &Grants) -> Result<(), String> {
+    admit(&loaded.name, &loaded.digest, &loaded.surface, grants)?;
+    let Some(schema) = &loaded.description.config else { return Ok(()) };
     let config = grants.plugins.get(&loaded.name).map(|grant| grant.config.clone()).unwrap_or_default();
-    let checked = loaded.description.config.as_ref().map(|schema| schema.check(&serde_json::Value::Object(config)));
-    match checked {
-        None | Some(Ok(())) => Ok(loaded),
-        Some(Err(mistakes)) => Err(super::loader::LoadError {
-            reason: format!(
-                "`plugins.{}.config` in the grants file does not satisfy the plugin's schema: {mistakes}",
-                loaded.name
-            ),
-            retry: false,
-        }),
-    }
+    schema.check(&serde_json::Value::Object(config)).map_err(|mistakes| {
+        format!("`plugins.{}.config` in the grants file does not satisfy the plugin's schema: {mistakes}", loaded.name)
+    })
 }
 
 fn next_retry(before: Option<Retry>, now: Duration) -> Retry {

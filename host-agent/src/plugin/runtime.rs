@@ -26,7 +26,7 @@ use super::{
     host,
     loader::Loader,
     outcome::Failed,
-    registry::{Registry, Served},
+    registry::{Captures, Registry, Served},
     reload::{Published, Reloader, Wake},
 };
 
@@ -100,12 +100,7 @@ impl Runtime {
         let _ = self.rounds.clone().wait_for(|rounds| *rounds > 0).await;
     }
 
-    async fn perform(
-        &self,
-        served: &Served,
-        captures: Vec<(String, String)>,
-        call: CommandCall,
-    ) -> Result<CallDone, CallFailed> {
+    async fn perform(&self, served: &Served, captures: Captures, call: CommandCall) -> Result<CallDone, CallFailed> {
         let unused = |failed: Failed| failed.with(Usage::default());
         let object: serde_json::Value = serde_json::from_str(&call.inputs)
             .map_err(|error| unused(Failed::new("invalid", format!("the inputs are not JSON: {error}"))))?;
@@ -117,11 +112,15 @@ impl Runtime {
                 unused(Failed::new("invalid", format!("the inputs of `{}` are refused: {mistakes}", call.command)))
             })?;
         }
+        let stopped = || unused(Failed::new("stopped", "stopped before it began"));
+        if call.stop.is_cancelled() {
+            return Err(stopped());
+        }
         let asked = self.sandbox.clock.monotonic();
         let entered = tokio::select! {
             biased;
             entered = served.gate.enter() => entered,
-            () = call.stop.cancelled() => return Err(unused(Failed::new("stopped", "stopped while it waited for a sandbox"))),
+            () = call.stop.cancelled() => return Err(stopped()),
             () = tokio::time::sleep(call.remaining) => {
                 return Err(unused(Failed::new("timeout", "the run's time was over before a sandbox was free")));
             }

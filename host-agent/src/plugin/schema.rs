@@ -5,6 +5,8 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
+use super::unfold;
+
 pub(super) const SCHEMA_MAX_BYTES: usize = 64 << 10;
 const PATTERN_MAX_BYTES: usize = 1 << 20;
 const MISTAKES_MAX: usize = 5;
@@ -21,6 +23,7 @@ impl InputSchema {
         }
         let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         stays_inside(&schema)?;
+        unfold::check(&schema)?;
         jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_MAX_BYTES))
@@ -81,6 +84,16 @@ mod tests {
             assert!(InputSchema::compile(&schema).is_err_and(|message| message.contains("inside")), "{target}");
         }
         assert!(InputSchema::compile(r##"{"$defs":{"a":{"type":"string"}},"$ref":"#/$defs/a"}"##).is_ok());
+    }
+
+    #[test]
+    fn a_schema_that_would_take_for_ever_is_refused_before_it_is_compiled() {
+        let next = |index: usize| json!({"$ref": format!("#/$defs/{index}")});
+        let mut defs: serde_json::Map<_, _> =
+            (0..30).map(|index| (index.to_string(), json!({"allOf": [next(index + 1), next(index + 1)]}))).collect();
+        defs.insert("30".into(), json!({"type": "object"}));
+        let schema = json!({"$defs": defs, "$ref": "#/$defs/0", "unevaluatedProperties": false}).to_string();
+        assert!(InputSchema::compile(&schema).is_err_and(|message| message.contains("written out")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Real components made from a few lines of wat, and an agent's plugin runtime over a temporary directory.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::{
     fmt::Write as _,
@@ -230,10 +230,13 @@ pub fn call(command: &str, inputs: &str) -> CommandCall {
     }
 }
 
+/// Level, message, fields.
+pub type Line = (LogLevel, String, Vec<(String, String)>);
+
 /// Keeps what a call said.
 #[derive(Default)]
 pub struct Heard {
-    pub lines: Mutex<Vec<(LogLevel, String, Vec<(String, String)>)>>,
+    pub lines: Mutex<Vec<Line>>,
     pub progress: Mutex<Vec<(u64, u64, String)>>,
 }
 
