@@ -132,7 +132,7 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
 }
 
 /// Tries a whole transaction again after what may pass: deadlock, lock wait, snapshot conflict, lost connection.
-async fn retried<T, F: Future<Output = Result<T, storage::Error>>>(mut attempt: impl FnMut() -> F) -> Result<T, storage::Error> {
+pub(super) async fn retried<T, F: Future<Output = Result<T, storage::Error>>>(mut attempt: impl FnMut() -> F) -> Result<T, storage::Error> {
     let mut tries = 0;
     loop {
         match attempt().await {

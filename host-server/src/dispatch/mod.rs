@@ -151,14 +151,11 @@ impl Dispatch {
     }
 
     /// Keeps a step under a valid lease. False: it was not.
-    pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> bool {
-        match self.0.store.keep_step(lease, step).await {
-            Ok(valid) => valid,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a step could not be stored");
-                false
-            }
-        }
+    ///
+    /// # Errors
+    /// [`storage::Error`] of the engine: nothing is known of the lease then, and the agent must not be told that it is gone.
+    pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<bool, storage::Error> {
+        lanes::retried(|| self.0.store.keep_step(lease, step)).await
     }
 
     /// The kept steps of a task.

@@ -223,7 +223,11 @@ impl Connection<'_> {
                     ended: (!started).then_some(now),
                     output,
                 };
-                self.dispatch.keep_step(&lease, &row).await
+                // The stream ends, and the agent repeats the step on its next one.
+                self.dispatch.keep_step(&lease, &row).await.map_err(|error| {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a step could not be stored");
+                    Status::unavailable("the server cannot reach its database at the moment")
+                })?
             }
         };
         if !accepted {
