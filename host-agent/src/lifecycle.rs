@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(25);
 /// Everything from the command line to the exit code.
 #[must_use]
 pub fn main(arguments: Arguments) -> ExitCode {
-    let level = if matches!(arguments.command, Some(_)) { "warn" } else { arguments.agent.loglevel.as_str() };
+    let level = if arguments.command.is_some() { "warn" } else { arguments.agent.loglevel.as_str() };
     tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::new(level)).with_writer(io::stderr).init();
     let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string());
     let outcome = outcome.and_then(|runtime| runtime.block_on(run(arguments)));

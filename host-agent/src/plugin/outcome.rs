@@ -118,11 +118,6 @@ fn trapped(error: &wasmtime::Error, limits: &Limits) -> Failed {
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
         None => clean(&error.root_cause().to_string(), MESSAGE_MAX_BYTES),
     };
-    // Wasmtime has no type for this: the copy out of the guest is what stops a result far over its limit.
-    if reason.contains("fuel allocated for hostcalls") {
-        let message = format!("more was passed to the host than a call may; at most {} bytes are allowed", limits.output_bytes);
-        return Failed::new("too-large", message);
-    }
     let frames = frames(error);
     let mut message = format!("the plugin trapped: {reason}");
     if let Some(first) = frames.first() {

@@ -1,6 +1,6 @@
 //! Clusters: declared, renamed, deleted.
 
-use super::{App, Error, lock};
+use super::{App, Error, lock, required};
 use crate::model::{ids::{hex, uuid_text}, nouns::Cluster};
 
 /// What a caller says about a cluster.
@@ -25,7 +25,7 @@ impl App {
     /// # Errors
     /// [`Error::Malformed`], [`Error::Conflict`].
     pub async fn declare_cluster(&self, new: Declare) -> Result<Cluster, Error> {
-        let name = new.name.filter(|name| !name.is_empty()).ok_or_else(|| Error::Malformed("`name` is required and not empty".into()))?;
+        let name = required("name", new.name)?;
         let uuid = match &new.uuid {
             Some(uuid) => uuid_text("uuid", uuid).map_err(Error::Malformed)?,
             None => hex(&self.source.id()),

@@ -118,6 +118,11 @@ impl App {
     }
 }
 
+/// A field that must be given.
+pub(crate) fn required(field: &str, value: Option<String>) -> Result<String, Error> {
+    value.filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
+}
+
 /// Locks; a panic elsewhere leaves the data usable, since each change is one insertion or removal.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -1,6 +1,6 @@
 //! Tasks, which the API calls services: created on one cluster or many, and read.
 
-use std::{collections::HashMap, sync::Arc, time::{Duration, Instant}};
+use std::{sync::Arc, time::{Duration, Instant}};
 
 use claiflow_flow::Origin;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{App, Error, lock, template::{check_flow, check_schema}};
 use crate::{
-    model::{ids::{hex, uuid_text}, task::{Snapshot, Task, View}},
+    model::{ids::{hex, unhex, uuid_text}, task::{Snapshot, Task, View}},
     storage::{Filter, StepRow},
 };
 
@@ -179,8 +179,7 @@ impl App {
         // A deleted cluster's history stays readable.
         let cluster = self.store.cluster(&cluster_uuid.replace('-', "")).await?.ok_or_else(missing)?;
         let uuid_digits = uuid_text("uuid", uuid).map_err(|_| missing())?;
-        let id = (0..16).map(|at| u8::from_str_radix(uuid_digits.get(at * 2..at * 2 + 2).unwrap_or_default(), 16).unwrap_or_default());
-        let id: Vec<u8> = id.collect();
+        let id = unhex(&uuid_digits).ok_or_else(missing)?;
         if let Some(shown) = self.shown(cluster.id, &id).await? {
             return Ok(shown);
         }
@@ -192,7 +191,7 @@ impl App {
         let Some(view) = self.store.task(cluster, id).await? else { return Ok(None) };
         let steps = if view.ended.is_none() { self.store.steps(id, cluster).await? } else { vec![] };
         let Some(snapshot) = self.store.snapshot(&view.snapshot).await? else { return Ok(None) };
-        Ok(Some(Shown { view, snapshot: Arc::new(snapshot), steps }))
+        Ok(Some(Shown { view, snapshot, steps }))
     }
 
     /// The newest tasks first.
@@ -204,17 +203,9 @@ impl App {
             Some(uuid) => Some(self.cluster(uuid).await?.id),
             None => None,
         };
-        let mut snapshots: HashMap<Vec<u8>, Arc<Snapshot>> = HashMap::new();
         let mut all = Vec::new();
         for view in self.store.tasks(&Filter { cluster, before, limit }).await? {
-            let snapshot = match snapshots.get(&view.snapshot) {
-                Some(snapshot) => Arc::clone(snapshot),
-                None => {
-                    let Some(snapshot) = self.store.snapshot(&view.snapshot).await?.map(Arc::new) else { continue };
-                    snapshots.insert(view.snapshot.clone(), Arc::clone(&snapshot));
-                    snapshot
-                }
-            };
+            let Some(snapshot) = self.store.snapshot(&view.snapshot).await? else { continue };
             let steps = if view.ended.is_none() { self.store.steps(&view.id, view.cluster).await? } else { vec![] };
             all.push(Shown { view, snapshot, steps });
         }

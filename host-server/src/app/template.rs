@@ -3,7 +3,7 @@
 use claiflow_flow::{Flow, Origin};
 use serde_json::Value;
 
-use super::{App, Error, lock};
+use super::{App, Error, lock, required};
 use crate::model::nouns::Template;
 
 /// A schema's text at most.
@@ -61,9 +61,6 @@ impl App {
     /// # Errors
     /// [`Error::Malformed`], [`Error::Invalid`], [`Error::Conflict`].
     pub async fn declare_template(&self, new: Declare, dry_run: bool) -> Result<Template, Error> {
-        let required = |field: &str, value: Option<String>| {
-            value.filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
-        };
         let uuid = new.uuid.unwrap_or_else(|| crate::model::ids::hex(&self.source.id()));
         let fits = (1..=32).contains(&uuid.len()) && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
         if !fits {

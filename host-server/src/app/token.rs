@@ -1,6 +1,6 @@
 //! Cluster tokens: the secrets that agents authenticate with.
 
-use super::{App, Error, cluster::no_cluster};
+use super::{App, Error, cluster::no_cluster, required};
 use crate::model::{ids::{hex, uuid_text}, nouns::Token};
 
 const DAY_US: i64 = 86_400_000_000;
@@ -29,9 +29,6 @@ impl App {
     /// # Errors
     /// [`Error::Malformed`], [`Error::NotFound`], [`Error::Conflict`].
     pub async fn declare_token(&self, new: Declare) -> Result<Token, Error> {
-        let required = |field: &str, value: Option<String>| {
-            value.filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
-        };
         let name = required("name", new.name)?;
         let cluster = uuid_text("cluster_uuid", &required("cluster_uuid", new.cluster_uuid)?).map_err(Error::Malformed)?;
         self.cluster(&cluster).await.map_err(|_| no_cluster(&cluster))?;

@@ -14,7 +14,6 @@ const BATCH: u64 = 256;
 
 pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i64>, stop: CancellationToken) {
     let mut scan = tokio::time::interval(SCAN);
-    let mut snapshots: HashMap<Vec<u8>, Arc<Snapshot>> = HashMap::new();
     let mut pokes = Vec::new();
     loop {
         pokes.clear();
@@ -27,25 +26,21 @@ pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i
             },
         }
         for cluster in pokes.iter().copied().collect::<BTreeSet<_>>() {
-            if let Err(error) = serve(&dispatch, cluster, &mut snapshots).await {
+            if let Err(error) = serve(&dispatch, cluster).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "waiting tasks could not be claimed; the next scan tries again");
             }
         }
     }
 }
 
-async fn serve(dispatch: &Dispatch, cluster: i64, snapshots: &mut HashMap<Vec<u8>, Arc<Snapshot>>) -> Result<(), storage::Error> {
+async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> {
     let inner = &dispatch.0;
     if lock(&inner.hub).free(cluster, &[]).is_empty() {
         return Ok(());
     }
     let mut waiting = Vec::new();
     for need in inner.store.needs(cluster).await? {
-        if !snapshots.contains_key(&need) {
-            let Some(snapshot) = inner.store.snapshot(&need).await? else { continue };
-            snapshots.insert(need.clone(), Arc::new(snapshot));
-        }
-        waiting.extend(snapshots.get(&need).cloned());
+        waiting.extend(inner.store.snapshot(&need).await?);
     }
     if waiting.is_empty() {
         lock(&inner.hub).no_backlog(cluster);

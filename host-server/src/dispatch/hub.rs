@@ -62,13 +62,8 @@ pub(super) struct Session {
     leases: HashMap<Id, Held>,
 }
 
+/// A lease, taken or only offered, and since when it stands where it does.
 struct Held {
-    lease: Arc<Lease>,
-    acked: bool,
-    since: Instant,
-}
-
-struct Orphan {
     lease: Arc<Lease>,
     acked: bool,
     since: Instant,
@@ -79,7 +74,7 @@ pub(super) struct Hub {
     sessions: HashMap<u64, Session>,
     next: u64,
     /// Leases whose agent is away.
-    orphans: HashMap<Id, Orphan>,
+    orphans: HashMap<Id, Held>,
     /// Clusters that may have rows in `ready`: nothing is handed over in memory before those.
     backlog: HashSet<i64>,
 }
@@ -152,7 +147,7 @@ impl Hub {
     pub(super) fn detach(&mut self, session: u64, now: Instant) -> bool {
         let Some(session) = self.sessions.remove(&session) else { return false };
         for (id, held) in session.leases {
-            self.orphans.insert(id, Orphan { lease: held.lease, acked: held.acked, since: now });
+            self.orphans.insert(id, Held { since: now, ..held });
         }
         true
     }
@@ -227,7 +222,7 @@ impl Hub {
     /// Sends an offer after its commit. The agent may have gone meanwhile: then its lease is an orphan.
     pub(super) fn offer(&mut self, session: u64, lease: Arc<Lease>, now: Instant) {
         let Some(session) = self.sessions.get_mut(&session) else {
-            self.orphans.insert(lease.id, Orphan { lease, acked: false, since: now });
+            self.orphans.insert(lease.id, Held { lease, acked: false, since: now });
             return;
         };
         session.offered += 1;
@@ -264,7 +259,7 @@ impl Hub {
     }
 
     pub(super) fn orphan(&mut self, lease: Arc<Lease>, acked: bool, since: Instant) {
-        self.orphans.entry(lease.id).or_insert(Orphan { lease, acked, since });
+        self.orphans.entry(lease.id).or_insert(Held { lease, acked, since });
     }
 
     /// Unknown ones count as taken: a restarted server cannot know.
@@ -274,7 +269,7 @@ impl Hub {
 
     /// Orphans older than `age`.
     pub(super) fn orphans(&mut self, age: Duration, now: Instant) -> Vec<(Arc<Lease>, bool)> {
-        let old = |orphan: &Orphan| now.duration_since(orphan.since) >= age;
+        let old = |orphan: &Held| now.duration_since(orphan.since) >= age;
         let found: Vec<_> = self.orphans.values().filter(|orphan| old(orphan)).map(|orphan| (Arc::clone(&orphan.lease), orphan.acked)).collect();
         self.orphans.retain(|_, orphan| !old(orphan));
         found

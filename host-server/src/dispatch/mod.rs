@@ -132,6 +132,12 @@ impl Dispatch {
         }
     }
 
+    /// Microseconds since 1970, by the server's clock.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.0.source.now_us()
+    }
+
     /// A lease of this session.
     #[must_use]
     pub fn lease(&self, session: u64, lease: Id) -> Option<Arc<Lease>> {

@@ -1,6 +1,6 @@
 //! One agent's stream: events in, orders out, both in batches.
 
-use std::{collections::HashMap, sync::Arc, time::{Duration, SystemTime, UNIX_EPOCH}};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use claiflow_proto::agent::v1::{
     AgentEvent, AgentMessage, Hello, Offer, Outcome, OutputChunk, Seen, ServerEvent, ServerMessage, Settled, Snapshot, StepEvent, StepState,
@@ -110,8 +110,7 @@ async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::Unbound
 
 async fn offer(dispatch: &Dispatch, number: u64, stamp: u64, lease: &crate::model::task::Lease, first: bool) -> Offer {
     let task = &lease.task;
-    let resumed = task.epoch > 1 && task.snapshot.step_max >= 1;
-    let finished = if resumed { dispatch.steps(task).await } else { vec![] };
+    let finished = if task.epoch > 1 { dispatch.steps(task).await } else { vec![] };
     Offer {
         number,
         credit_stamp: stamp,
@@ -212,7 +211,7 @@ impl Connection<'_> {
             None => false,
             Some(lease) => {
                 let started = step.state == i32::from(StepState::Started);
-                let now = now_us();
+                let now = self.dispatch.now_us();
                 let row = StepRow {
                     path: step.path.clone(),
                     attempt: i32::try_from(step.r#try).unwrap_or(i32::MAX),
@@ -246,7 +245,7 @@ impl Connection<'_> {
             let _ = self.orders.send(Order::Settled { lease: lease_id, accepted: false });
             return Ok(());
         };
-        let now = now_us();
+        let now = self.dispatch.now_us();
         let mut timeline = Timeline { sent: Some(lease.created), steps: vec![] };
         if lease.task.snapshot.step_max > 1 {
             timeline.steps.extend(self.dispatch.steps(&lease.task).await.into_iter().filter(|step| !step.path.contains('/')).filter_map(|step| {
@@ -281,9 +280,4 @@ impl Connection<'_> {
 
 fn id(bytes: Vec<u8>) -> Result<Id, Status> {
     bytes.try_into().map_err(|_| Status::invalid_argument("`lease_id` has 16 bytes"))
-}
-
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -41,6 +41,14 @@ pub fn hex(bytes: &[u8]) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// The id that [`hex`] wrote; none for anything else.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Id> {
+    let byte = |at: usize| text.get(at * 2..at * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Vec<u8> = (text.len() == 32).then(|| (0..16).map(byte).collect()).flatten()?;
+    bytes.try_into().ok()
+}
+
 /// A uuid as callers write it: 32 hexadecimal digits, hyphens dropped, any case.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{body::{Body, Page, Parameters}, problem::Problem};
 use crate::{
     app::{App, service::{Create, Shown}},
-    model::{ids::{hex, time}, state::State as TaskState, task::{StepTime, Timeline}},
+    model::{ids::{hex, time, unhex}, state::State as TaskState, task::{StepTime, Timeline}},
 };
 
 /// A list without paging parameters.
@@ -288,7 +288,5 @@ async fn get_result(State(app): State<App>, Path((cluster, uuid)): Path<(String,
 }
 
 fn cursor(text: &str) -> Result<Vec<u8>, Problem> {
-    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let bytes: Option<Vec<u8>> = (text.len() == 32).then(|| (0..16).map(|at| byte(at * 2)).collect()).flatten();
-    bytes.ok_or_else(|| Problem::malformed("`cursor` is not one that a `Link` header gave".into()))
+    unhex(text).map(Vec::from).ok_or_else(|| Problem::malformed("`cursor` is not one that a `Link` header gave".into()))
 }

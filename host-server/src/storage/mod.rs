@@ -7,13 +7,21 @@ mod task;
 pub use read::Filter;
 pub use task::StepRow;
 
-use std::{path::Path, str::FromStr as _, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    str::FromStr as _,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use sqlx::{
     MySqlPool, SqlitePool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use crate::model::{ids::Id, task::Snapshot};
 
 pub use sqlx::Error as Cause;
 
@@ -93,6 +101,8 @@ pub(crate) use both;
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
+    /// Snapshots never change, so what was read once is read from here.
+    snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
 }
 
 impl Store {
@@ -109,7 +119,7 @@ impl Store {
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
-        Ok(Self { db: Db::Sqlite(pool) })
+        Ok(Self { db: Db::Sqlite(pool), snapshots: Arc::default() })
     }
 
     /// Connects to MariaDB and brings its schema up to date.
@@ -139,7 +149,7 @@ impl Store {
         let mut migrator = sqlx::migrate!("../migrations/mariadb");
         migrator.set_locking(false);
         migrator.run(&pool).await.map_err(Error::Migrate)?;
-        Ok(Self { db: Db::Maria(pool) })
+        Ok(Self { db: Db::Maria(pool), snapshots: Arc::default() })
     }
 
     /// Whether the engine answers.

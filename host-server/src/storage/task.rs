@@ -1,6 +1,9 @@
 //! The writes of a task's life: create, claim, finish, give back. Each is one transaction for many tasks.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, MutexGuard, PoisonError},
+};
 
 use sqlx::Row as _;
 
@@ -10,6 +13,9 @@ use crate::model::{
     task::{Finish, Lease, Snapshot, Task},
 };
 
+/// Snapshots kept in memory at most.
+const SNAPSHOTS: usize = 10_000;
+
 /// A multi-row statement for either engine.
 macro_rules! insert {
     ($tx:expr, $head:literal, $rows:expr, |$b:ident, $row:pat_param| $push:expr) => {{
@@ -17,6 +23,38 @@ macro_rules! insert {
         query.push_values($rows, |mut $b, $row| { $push; });
         query.build().execute(&mut *$tx).await?;
     }};
+}
+
+/// Leases that begin now.
+macro_rules! insert_leases {
+    ($tx:expr, $leases:expr) => {
+        if !$leases.is_empty() {
+            insert!($tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", $leases.iter(), |b, lease|
+                b.push_bind(lease.id.to_vec()).push_bind(lease.task.id.to_vec()).push_bind(lease.task.cluster).push_bind(lease.task.epoch)
+                    .push_bind(lease.journal.to_vec()).push_bind(lease.created).push_bind(lease.created));
+        }
+    };
+}
+
+/// A live task from its row; either engine's.
+macro_rules! task_of {
+    ($row:expr, $cluster:expr, $snapshot:expr) => {
+        Task {
+            id: $row.try_get::<Vec<u8>, _>("id")?.try_into().unwrap_or_default(),
+            cluster: $cluster,
+            uuid: $row.try_get("uuid")?,
+            snapshot: $snapshot,
+            name: $row.try_get("name")?,
+            summary: $row.try_get("summary")?,
+            inputs: $row.try_get("inputs")?,
+            channel: $row.try_get("channel")?,
+            priority: $row.try_get("priority")?,
+            attempt: $row.try_get("attempt")?,
+            epoch: $row.try_get("epoch")?,
+            created: $row.try_get("created")?,
+            request: None,
+        }
+    };
 }
 
 /// `(a = ? AND b = ?) OR …`: row values in IN lists are written differently by the engines.
@@ -59,17 +97,36 @@ impl Store {
         Ok(())
     }
 
-    /// A snapshot by its id.
+    /// A snapshot by its id, from memory where it was read before.
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn snapshot(&self, id: &[u8]) -> Result<Option<Snapshot>, Error> {
+    pub async fn snapshot(&self, id: &[u8]) -> Result<Option<Arc<Snapshot>>, Error> {
+        let Ok(id) = Id::try_from(id) else { return Ok(None) };
+        if let Some(known) = self.lock_snapshots().get(&id) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(snapshot) = self.read_snapshot(id).await?.map(Arc::new) else { return Ok(None) };
+        let mut known = self.lock_snapshots();
+        if known.len() >= SNAPSHOTS {
+            known.clear();
+        }
+        known.insert(id, Arc::clone(&snapshot));
+        Ok(Some(snapshot))
+    }
+
+    fn lock_snapshots(&self) -> MutexGuard<'_, HashMap<Id, Arc<Snapshot>>> {
+        // Each change is one insertion or a clear: a panic elsewhere leaves it usable.
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_snapshot(&self, id: Id) -> Result<Option<Snapshot>, Error> {
         both!(&self.db, pool => {
             let row = sqlx::query("SELECT template_uuid, flow, step_max, language_level, commands FROM snapshot WHERE id = ?")
                 .bind(id.to_vec()).fetch_optional(pool).await?;
             let Some(row) = row else { return Ok(None) };
             Ok(Some(Snapshot {
-                id: id.try_into().unwrap_or_default(),
+                id,
                 template_uuid: row.try_get(0)?,
                 flow: row.try_get(1)?,
                 step_max: usize::try_from(row.try_get::<i32, _>(2)?).unwrap_or_default(),
@@ -96,11 +153,7 @@ impl Store {
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(0_i16).push_bind(i64::from(lease.is_some())).push_bind(task.created));
             let leases: Vec<_> = tasks.iter().filter_map(|(_, lease)| lease.clone()).collect();
-            if !leases.is_empty() {
-                insert!(tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", leases.iter(), |b, lease|
-                    b.push_bind(lease.id.to_vec()).push_bind(lease.task.id.to_vec()).push_bind(lease.task.cluster).push_bind(lease.task.epoch)
-                        .push_bind(lease.journal.to_vec()).push_bind(lease.created).push_bind(lease.created));
-            }
+            insert_leases!(tx, leases);
             let ready: Vec<_> = tasks.iter().filter(|(_, lease)| lease.is_none()).map(|(task, _)| task).collect();
             if !ready.is_empty() {
                 insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", ready.iter(), |b, task|
@@ -180,30 +233,12 @@ impl Store {
             let rows = query.build().fetch_all(&mut *tx).await?;
             let mut leases = Vec::new();
             for row in &rows {
-                let snapshot: Vec<u8> = row.try_get(2)?;
-                let Some(snapshot) = snapshots.get(snapshot.as_slice()) else { continue };
-                let task = Arc::new(Task {
-                    id: row.try_get::<Vec<u8>, _>(0)?.try_into().unwrap_or_default(),
-                    cluster,
-                    uuid: row.try_get(1)?,
-                    snapshot: Arc::clone(snapshot),
-                    name: row.try_get(3)?,
-                    summary: row.try_get(4)?,
-                    inputs: row.try_get(5)?,
-                    channel: row.try_get(6)?,
-                    priority: row.try_get(7)?,
-                    attempt: row.try_get(8)?,
-                    epoch: row.try_get(9)?,
-                    created: row.try_get(10)?,
-                    request: None,
-                });
+                let snapshot: Vec<u8> = row.try_get("snapshot")?;
+                let Some(snapshot) = snapshots.get(snapshot.as_slice()).map(Arc::clone) else { continue };
+                let task = Arc::new(task_of!(row, cluster, snapshot));
                 leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, task }));
             }
-            if !leases.is_empty() {
-                insert!(tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", leases.iter(), |b, lease|
-                    b.push_bind(lease.id.to_vec()).push_bind(lease.task.id.to_vec()).push_bind(lease.task.cluster).push_bind(lease.task.epoch)
-                        .push_bind(lease.journal.to_vec()).push_bind(lease.created).push_bind(lease.created));
-            }
+            insert_leases!(tx, leases);
             tx.commit().await?;
             Ok(leases)
         })
@@ -322,30 +357,17 @@ impl Store {
     }
 
     async fn leases_where(&self, condition: &str, cluster: i64) -> Result<Vec<Lease>, Error> {
-        let mut snapshots: HashMap<Vec<u8>, Arc<Snapshot>> = HashMap::new();
         let mut leases = Vec::new();
         both!(&self.db, pool => {
-            let sql = format!("SELECT l.lease_id, l.journal, l.created, l.epoch, t.id, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster {condition}");
+            let sql = format!("SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster {condition}");
             let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cluster).fetch_all(pool).await?;
             for row in &rows {
-                let id: Vec<u8> = row.try_get(6)?;
-                let snapshot = match snapshots.get(&id) {
-                    Some(snapshot) => Arc::clone(snapshot),
-                    None => {
-                        let Some(snapshot) = self.snapshot(&id).await?.map(Arc::new) else { continue };
-                        snapshots.insert(id, Arc::clone(&snapshot));
-                        snapshot
-                    }
-                };
-                let task = Arc::new(Task {
-                    id: row.try_get::<Vec<u8>, _>(4)?.try_into().unwrap_or_default(), cluster, uuid: row.try_get(5)?, snapshot,
-                    name: row.try_get(7)?, summary: row.try_get(8)?, inputs: row.try_get(9)?, channel: row.try_get(10)?,
-                    priority: row.try_get(11)?, attempt: row.try_get(12)?, epoch: row.try_get(3)?, created: row.try_get(13)?, request: None,
-                });
+                let Some(snapshot) = self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
+                let task = Arc::new(task_of!(row, cluster, snapshot));
                 leases.push(Lease {
-                    id: row.try_get::<Vec<u8>, _>(0)?.try_into().unwrap_or_default(),
-                    journal: row.try_get::<Vec<u8>, _>(1)?.try_into().unwrap_or_default(),
-                    created: row.try_get(2)?,
+                    id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
+                    journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),
+                    created: row.try_get("leased")?,
                     task,
                 });
             }
