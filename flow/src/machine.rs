@@ -344,7 +344,13 @@ impl Machine {
         }
     }
 
-    fn begin_command(&mut self, step: &Step, command: &str, value: Option<Value>, progress: &mut Progress) -> Result<bool, StepError> {
+    fn begin_command(
+        &mut self,
+        step: &Step,
+        command: &str,
+        value: Option<Value>,
+        progress: &mut Progress,
+    ) -> Result<bool, StepError> {
         let path = self.path_of(step);
         if let Some(Value::Object(_)) | None = value {
             if let Some(output) = self.replayed.remove(&path) {
@@ -371,7 +377,8 @@ impl Machine {
             return Err(self.error(&pointer, "invalid", format!("expected an array, got {}", kind_of(&value))));
         };
         if over.len() > self.limits.iterations {
-            let message = format!("the array has {} elements, a range runs at most {}", over.len(), self.limits.iterations);
+            let message =
+                format!("the array has {} elements, a range runs at most {}", over.len(), self.limits.iterations);
             return Err(self.error(&pointer, "too-large", message));
         }
         let empty = over.is_empty();
@@ -530,7 +537,9 @@ fn build(template: &Template, scope: &Scope<'_>, answers: &HashMap<String, Value
             Value::Array(list.iter().map(|item| build(item, scope, answers)).collect::<Result<_, _>>()?)
         }
         Template::Object(map) => Value::Object(
-            map.iter().map(|(key, item)| Ok((key.clone(), build(item, scope, answers)?))).collect::<Result<_, (_, _)>>()?,
+            map.iter()
+                .map(|(key, item)| Ok((key.clone(), build(item, scope, answers)?)))
+                .collect::<Result<_, (_, _)>>()?,
         ),
     })
 }
@@ -553,13 +562,12 @@ fn printed(steps: &[Step], shown: &[(String, Shown)], prefix: &str, hidden: &[&s
         }
         match (&step.kind, shown.get(index).map(|(_, shown)| shown)) {
             (Kind::Range { steps, .. }, Some(Shown::Range { iterations, .. })) => {
-                let inner = iterations
-                    .iter()
-                    .enumerate()
-                    .flat_map(|(at, shown)| match printed(steps, shown, &format!("{name}[{at}]."), hidden) {
+                let inner = iterations.iter().enumerate().flat_map(|(at, shown)| {
+                    match printed(steps, shown, &format!("{name}[{at}]."), hidden) {
                         Value::Array(list) => list,
                         other => vec![other],
-                    });
+                    }
+                });
                 list.push(Value::Array(inner.collect()));
             }
             (Kind::Command { command, .. }, shown) => {

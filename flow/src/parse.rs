@@ -121,7 +121,9 @@ impl Flow {
     pub fn programs(&self) -> Vec<(&str, &str, Vec<&str>)> {
         fn template<'a>(value: &'a Template, into: &mut Vec<(&'a str, &'a Program)>) {
             match value {
-                Template::Reference { reference: Reference::Program(program), pointer } => into.push((pointer, program)),
+                Template::Reference { reference: Reference::Program(program), pointer } => {
+                    into.push((pointer, program))
+                }
                 Template::Array(list) => list.iter().for_each(|value| template(value, into)),
                 Template::Object(map) => map.iter().for_each(|(_, value)| template(value, into)),
                 Template::Literal(_) | Template::Reference { .. } => {}
@@ -243,7 +245,14 @@ impl Reader {
         Some(id)
     }
 
-    fn kind(&mut self, mut map: Map<String, Value>, id: &str, at: &str, scope: &mut Vec<String>, depth: usize) -> Option<Kind> {
+    fn kind(
+        &mut self,
+        mut map: Map<String, Value>,
+        id: &str,
+        at: &str,
+        scope: &mut Vec<String>,
+        depth: usize,
+    ) -> Option<Kind> {
         map.remove("$id");
         let kind = if let Some(command) = map.remove("$command") {
             let inputs = map.remove("inputs").filter(|inputs| !inputs.is_null());
@@ -257,7 +266,10 @@ impl Reader {
             return None;
         };
         for key in map.keys() {
-            let mistake = Mistake { pointer: format!("{at}/{}", escape(key)), message: format!("unknown key `{key}`: a step is {KEYS}") };
+            let mistake = Mistake {
+                pointer: format!("{at}/{}", escape(key)),
+                message: format!("unknown key `{key}`: a step is {KEYS}"),
+            };
             match self.origin {
                 Origin::Authored => self.mistakes.push(mistake),
                 Origin::Stored => self.warnings.push(mistake),
@@ -270,7 +282,10 @@ impl Reader {
         let command = match command {
             Value::String(command) if !command.is_empty() => command,
             other => {
-                self.mistake(&format!("{at}/$command"), format!("`$command` is a command's name, this is {}", kind_of(&other)));
+                self.mistake(
+                    &format!("{at}/$command"),
+                    format!("`$command` is a command's name, this is {}", kind_of(&other)),
+                );
                 return None;
             }
         };
@@ -282,14 +297,25 @@ impl Reader {
                 Some(self.template(Value::String(text), &pointer, scope))
             }
             Some(other) => {
-                self.mistake(&pointer, format!("`inputs` is an object or a reference such as `$inputs`, this is {}", kind_of(&other)));
+                self.mistake(
+                    &pointer,
+                    format!("`inputs` is an object or a reference such as `$inputs`, this is {}", kind_of(&other)),
+                );
                 return None;
             }
         };
         Some(Kind::Command { command, inputs })
     }
 
-    fn range(&mut self, over: Value, steps: Option<Value>, id: &str, at: &str, scope: &mut Vec<String>, depth: usize) -> Option<Kind> {
+    fn range(
+        &mut self,
+        over: Value,
+        steps: Option<Value>,
+        id: &str,
+        at: &str,
+        scope: &mut Vec<String>,
+        depth: usize,
+    ) -> Option<Kind> {
         let pointer = format!("{at}/$range");
         let over = match over {
             value @ Value::Array(_) => self.template(value, &pointer, scope),
@@ -297,7 +323,10 @@ impl Reader {
                 self.template(Value::String(text), &pointer, scope)
             }
             other => {
-                self.mistake(&pointer, format!("`$range` is an array or a reference to one, this is {}", kind_of(&other)));
+                self.mistake(
+                    &pointer,
+                    format!("`$range` is an array or a reference to one, this is {}", kind_of(&other)),
+                );
                 return None;
             }
         };
@@ -337,7 +366,10 @@ impl Reader {
                 Some(Kind::Print { hide: Template::Literal(Value::Array(list)) })
             }
             _ => {
-                self.mistake(&pointer, "`$print` needs `hide`, an array of step ids or a reference such as `$inputs.hide`");
+                self.mistake(
+                    &pointer,
+                    "`$print` needs `hide`, an array of step ids or a reference such as `$inputs.hide`",
+                );
                 None
             }
         }
@@ -364,7 +396,10 @@ impl Reader {
                 }
             }
             Value::Array(list) => fold_array(
-                list.into_iter().enumerate().map(|(index, value)| self.template(value, &format!("{pointer}/{index}"), scope)).collect(),
+                list.into_iter()
+                    .enumerate()
+                    .map(|(index, value)| self.template(value, &format!("{pointer}/{index}"), scope))
+                    .collect(),
             ),
             Value::Object(map) => fold_object(
                 map.into_iter()

@@ -48,9 +48,9 @@ impl Shown {
                 if let Some(outputs) = self.outputs() {
                     map.insert("outputs".into(), outputs);
                 }
-                let list = iterations
-                    .iter()
-                    .map(|steps| steps.iter().map(|(id, step)| (id.clone(), step.to_json())).collect::<Map<_, _>>().into());
+                let list = iterations.iter().map(|steps| {
+                    steps.iter().map(|(id, step)| (id.clone(), step.to_json())).collect::<Map<_, _>>().into()
+                });
                 map.insert(INTEGER_KEYS.into(), Value::Array(list.collect()));
             }
         }
@@ -90,7 +90,9 @@ impl<'a> Scope<'a> {
         let Some((first, rest)) = segments.split_first() else { return Some(step.to_json()) };
         match (step, first) {
             (Shown::Call { inputs, .. }, Segment::Key(key)) if key == "inputs" => inputs.as_ref()?.clone_at(rest, self),
-            (Shown::Call { outputs, .. }, Segment::Key(key)) if key == "outputs" => outputs.as_ref()?.clone_at(rest, self),
+            (Shown::Call { outputs, .. }, Segment::Key(key)) if key == "outputs" => {
+                outputs.as_ref()?.clone_at(rest, self)
+            }
             (Shown::Range { over, iterations }, Segment::Key(key)) if key == "val" => {
                 current(over, iterations)?.1.clone_at(rest, self)
             }

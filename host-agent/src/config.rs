@@ -88,7 +88,8 @@ impl Arguments {
     /// Reads the command line; `-server` counts as `--server`.
     #[must_use]
     pub fn read(arguments: impl Iterator<Item = String>) -> Self {
-        let long = ["-server", "-clusteruuid", "-token", "-loglevel", "-plugins", "-grants", "-slots", "-state", "-cache"];
+        let long =
+            ["-server", "-clusteruuid", "-token", "-loglevel", "-plugins", "-grants", "-slots", "-state", "-cache"];
         Self::parse_from(arguments.map(|argument| {
             let name = argument.split('=').next().unwrap_or_default();
             if long.contains(&name) { format!("-{argument}") } else { argument }

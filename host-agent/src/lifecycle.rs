@@ -30,7 +30,8 @@ pub fn main(arguments: Arguments) -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, String> {
-    let program = std::env::current_exe().map_err(|error| format!("the agent's own program cannot be found: {error}"))?;
+    let program =
+        std::env::current_exe().map_err(|error| format!("the agent's own program cannot be found: {error}"))?;
     match arguments.command {
         Some(Other::Run(run)) => {
             let args = plugin::RunArgs {
@@ -52,7 +53,8 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let needed = |name: &str, variable: &str| format!("--{name} is missing; give it, or set {variable}");
     let cluster = agent.clusteruuid.ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
     let token = agent.token.ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
-    let journal = journal_id(&agent.state).map_err(|error| format!("{}: the state directory cannot be used: {error}", agent.state.display()))?;
+    let journal = journal_id(&agent.state)
+        .map_err(|error| format!("{}: the state directory cannot be used: {error}", agent.state.display()))?;
     let slots = usize::try_from(agent.slots).unwrap_or(16);
     let mut config = plugin::Config::new(agent.plugins, program.clone());
     config.grants = agent.grants;

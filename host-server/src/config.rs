@@ -1,6 +1,9 @@
 //! Configuration: YAML files (the first that sets a key wins), over them `CLAIFLOW_…` variables, over those flags.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::Parser;
 use serde_yaml_ng::Value;
@@ -9,7 +12,11 @@ use crate::storage::Maria;
 
 /// Run task templates on any number of Kubernetes clusters.
 #[derive(Parser, Debug)]
-#[command(name = "claiflow-server", version, after_help = "Examples:\n  claiflow-server                       SQLite in the data directory, HTTP on 127.0.0.1:8099, agents on 127.0.0.1:18099\n  claiflow-server config.yaml           MariaDB, as the file says\n  claiflow-server openapi               print the OpenAPI document\n  CLAIFLOW_HTTP_PORT=9000 claiflow-server")]
+#[command(
+    name = "claiflow-server",
+    version,
+    after_help = "Examples:\n  claiflow-server                       SQLite in the data directory, HTTP on 127.0.0.1:8099, agents on 127.0.0.1:18099\n  claiflow-server config.yaml           MariaDB, as the file says\n  claiflow-server openapi               print the OpenAPI document\n  CLAIFLOW_HTTP_PORT=9000 claiflow-server"
+)]
 pub struct Arguments {
     /// YAML files; the first that sets a key wins.
     pub files: Vec<PathBuf>,
@@ -26,10 +33,33 @@ pub struct Arguments {
 
 /// Every known key; those of later capabilities are accepted as the first version's files hold them.
 const KEYS: &[&str] = &[
-    "appName", "dataDir", "http.host", "http.port", "http.urlPrefix", "http.tls", "http.cors", "grpc.host", "grpc.port", "grpc.tls", "grpc.maxRecvMsgSize",
-    "database.type", "database.protocol", "database.host", "database.port", "database.dbname", "database.username", "database.password",
-    "database.maxOpenConns", "database.maxIdleConns", "database.connMaxLifetime", "migrate.source", "enigma", "logger.verbose", "logger.disableCaller",
-    "logger.disableStacktrace", "logger.level",
+    "appName",
+    "dataDir",
+    "http.host",
+    "http.port",
+    "http.urlPrefix",
+    "http.tls",
+    "http.cors",
+    "grpc.host",
+    "grpc.port",
+    "grpc.tls",
+    "grpc.maxRecvMsgSize",
+    "database.type",
+    "database.protocol",
+    "database.host",
+    "database.port",
+    "database.dbname",
+    "database.username",
+    "database.password",
+    "database.maxOpenConns",
+    "database.maxIdleConns",
+    "database.connMaxLifetime",
+    "migrate.source",
+    "enigma",
+    "logger.verbose",
+    "logger.disableCaller",
+    "logger.disableStacktrace",
+    "logger.level",
 ];
 
 /// What is wrong with the configuration.
@@ -77,14 +107,32 @@ impl Config {
         let mut keys: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in variables {
             let Some(rest) = name.strip_prefix("CLAIFLOW_") else { continue };
-            let known = KEYS.iter().find(|key| key.replace('.', "_").eq_ignore_ascii_case(rest) || key.replace('.', "").eq_ignore_ascii_case(rest));
+            let known = KEYS.iter().find(|key| {
+                key.replace('.', "_").eq_ignore_ascii_case(rest) || key.replace('.', "").eq_ignore_ascii_case(rest)
+            });
             match known {
                 Some(key) => {
                     keys.insert((*key).to_owned(), value);
                 }
                 // Names of the agent and of tests share the prefix.
-                None if ["SERVER_URL", "CLUSTER_UUID", "TOKEN", "PLUGINS", "GRANTS", "SLOTS", "STATE", "CACHE", "STRICT"].contains(&rest) || rest.starts_with("TEST_") => {}
-                None => return Err(unknown("the environment", &name, |key| format!("CLAIFLOW_{}", key.replace('.', "_").to_uppercase()))),
+                None if [
+                    "SERVER_URL",
+                    "CLUSTER_UUID",
+                    "TOKEN",
+                    "PLUGINS",
+                    "GRANTS",
+                    "SLOTS",
+                    "STATE",
+                    "CACHE",
+                    "STRICT",
+                ]
+                .contains(&rest)
+                    || rest.starts_with("TEST_") => {}
+                None => {
+                    return Err(unknown("the environment", &name, |key| {
+                        format!("CLAIFLOW_{}", key.replace('.', "_").to_uppercase())
+                    }));
+                }
             }
         }
         for file in &arguments.files {
@@ -98,13 +146,21 @@ impl Config {
         }
         let port = |key: &str, flag: Option<u16>, default: u16| match (flag, keys.get(key)) {
             (Some(port), _) => Ok(port),
-            (None, Some(text)) => text.parse().map_err(|_| Error::Value { key: key.into(), message: format!("`{text}` is not a port (1 to 65535)") }),
+            (None, Some(text)) => text
+                .parse()
+                .map_err(|_| Error::Value { key: key.into(), message: format!("`{text}` is not a port (1 to 65535)") }),
             (None, None) => Ok(default),
         };
         let text = |key: &str, default: &str| keys.get(key).cloned().unwrap_or_else(|| default.to_owned());
         let kind = text("database.type", "sqlite");
         let database = match kind.as_str() {
-            "sqlite" => Database::Sqlite(arguments.data_dir.clone().or_else(|| keys.get("dataDir").map(PathBuf::from)).unwrap_or_else(default_data_dir)),
+            "sqlite" => Database::Sqlite(
+                arguments
+                    .data_dir
+                    .clone()
+                    .or_else(|| keys.get("dataDir").map(PathBuf::from))
+                    .unwrap_or_else(default_data_dir),
+            ),
             "mysql" | "mariadb" => Database::Maria(Maria {
                 host: text("database.host", "127.0.0.1"),
                 port: port("database.port", None, 3306)?,
@@ -113,7 +169,12 @@ impl Config {
                 password: text("database.password", ""),
                 connections: text("database.maxOpenConns", "15").parse().unwrap_or(15).clamp(4, 500),
             }),
-            other => return Err(Error::Value { key: "database.type".into(), message: format!("`{other}` is not one of sqlite, mariadb, mysql") }),
+            other => {
+                return Err(Error::Value {
+                    key: "database.type".into(),
+                    message: format!("`{other}` is not one of sqlite, mariadb, mysql"),
+                });
+            }
         };
         Ok(Self {
             http: format!("{}:{}", text("http.host", "127.0.0.1"), port("http.port", arguments.http_port, 8099)?),
@@ -127,7 +188,11 @@ impl Config {
 /// The user's data directory.
 fn default_data_dir() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-    std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(|| PathBuf::from(".")).join("claiflow")
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(home)
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("claiflow")
 }
 
 fn flatten(value: &Value, prefix: &str, file: &Path, into: &mut BTreeMap<String, String>) -> Result<(), Error> {
@@ -152,12 +217,17 @@ fn flatten(value: &Value, prefix: &str, file: &Path, into: &mut BTreeMap<String,
         Value::Bool(value) => Ok(drop(into.insert(prefix.to_owned(), value.to_string()))),
         Value::Number(value) => Ok(drop(into.insert(prefix.to_owned(), value.to_string()))),
         Value::Sequence(_) | Value::Tagged(_) if inside(prefix) => Ok(()),
-        Value::Sequence(_) | Value::Tagged(_) => Err(Error::Value { key: prefix.to_owned(), message: "expected a text, a number or a mapping".into() }),
+        Value::Sequence(_) | Value::Tagged(_) => {
+            Err(Error::Value { key: prefix.to_owned(), message: "expected a text, a number or a mapping".into() })
+        }
     }
 }
 
 fn unknown(origin: &str, key: &str, spell: impl Fn(&str) -> String) -> Error {
-    let nearest = KEYS.iter().map(|known| spell(known)).min_by_key(|known| strsim::levenshtein(&known.to_lowercase(), &key.to_lowercase()));
+    let nearest = KEYS
+        .iter()
+        .map(|known| spell(known))
+        .min_by_key(|known| strsim::levenshtein(&known.to_lowercase(), &key.to_lowercase()));
     Error::Unknown { origin: origin.to_owned(), key: key.to_owned(), nearest: nearest.unwrap_or_default() }
 }
 
@@ -193,6 +263,8 @@ mod tests {
     fn a_wrong_value_names_its_key() {
         assert!(read("http: {port: many}", &[], None).unwrap_err().contains("`http.port`"));
         assert!(read("database: {type: oracle}", &[], None).unwrap_err().contains("sqlite, mariadb"));
-        assert!(matches!(read("database: {type: mysql, dbname: x}", &[], None).unwrap().database, Database::Maria(maria) if maria.dbname == "x"));
+        assert!(
+            matches!(read("database: {type: mysql, dbname: x}", &[], None).unwrap().database, Database::Maria(maria) if maria.dbname == "x")
+        );
     }
 }

@@ -3,10 +3,22 @@
 use std::{error::Error, process::ExitCode, time::Duration};
 
 use claiflow_flow_worker::Pool;
-use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, config::{Config, Database}, dispatch::Dispatch, grpc, metrics::Metrics, model::ids::Source, rest, storage::Store};
+use crate::{
+    app::App,
+    config::{Config, Database},
+    dispatch::Dispatch,
+    grpc,
+    metrics::Metrics,
+    model::ids::Source,
+    rest,
+    storage::Store,
+};
 
 /// Open requests may take this long after the signal.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -16,7 +28,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// What kept the server from starting.
 pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    let loopback = config.http.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback()) || config.http.starts_with("localhost:");
+    let loopback = config.http.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
+        || config.http.starts_with("localhost:");
     if !loopback {
         return Err(format!(
             "http.host: management routes without authentication listen on a loopback address only, not on {}; set `http.host: 127.0.0.1` and reach it through an SSH tunnel or `kubectl port-forward`",
@@ -26,13 +39,19 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     }
     let store = match &config.database {
         Database::Sqlite(directory) => {
-            std::fs::create_dir_all(directory).map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
+            std::fs::create_dir_all(directory)
+                .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
             let file = directory.join("claiflow.db");
             tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
             Store::sqlite(&file).await?
         }
         Database::Maria(maria) => {
-            tracing::info!(database.host = maria.host, database.port = maria.port, database.name = maria.dbname, "tasks are kept in MariaDB");
+            tracing::info!(
+                database.host = maria.host,
+                database.port = maria.port,
+                database.name = maria.dbname,
+                "tasks are kept in MariaDB"
+            );
             Store::maria(maria).await?
         }
     };
@@ -41,8 +60,12 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let jq = Pool::new(std::env::current_exe()?, 1);
     let app = App::open(store.clone(), source, dispatch.clone(), jq, metrics).await?;
 
-    let http = TcpListener::bind(&config.http).await.map_err(|error| format!("http.port: cannot listen on {}: {error}", config.http))?;
-    let agents = TcpListener::bind(&config.grpc).await.map_err(|error| format!("grpc.port: cannot listen on {}: {error}", config.grpc))?;
+    let http = TcpListener::bind(&config.http)
+        .await
+        .map_err(|error| format!("http.port: cannot listen on {}: {error}", config.http))?;
+    let agents = TcpListener::bind(&config.grpc)
+        .await
+        .map_err(|error| format!("grpc.port: cannot listen on {}: {error}", config.grpc))?;
     tracing::info!(http.address = %http.local_addr()?, grpc.address = %agents.local_addr()?, "serving; Swagger UI is at /swagger/index.html");
     let router = rest::router(app.clone(), loopback);
     let web = tokio::spawn(rest::serve(http, router, stop.clone()));

@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use claiflow_server::{
+    config::{Arguments, Config},
+    lifecycle, rest,
+};
 use clap::Parser as _;
-use claiflow_server::{config::{Arguments, Config}, lifecycle, rest};
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("jq-worker") {

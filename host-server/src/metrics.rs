@@ -1,6 +1,9 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
-use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, register_int_counter_with_registry as counter, register_int_gauge_with_registry as gauge};
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    register_int_counter_with_registry as counter, register_int_gauge_with_registry as gauge,
+};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -31,18 +34,36 @@ impl Metrics {
     /// When a name is registered twice.
     pub fn register() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let tasks_ended = IntCounterVec::new(Opts::new("claiflow_tasks_ended_total", "Tasks that ended, by state"), &["state"])?;
-        let http_requests =
-            IntCounterVec::new(Opts::new("http_server_requests_total", "HTTP requests by method, route and status"), &["method", "url", "code"])?;
-        let http_seconds = Histogram::with_opts(HistogramOpts::new("http_server_request_duration_seconds", "Time to answer an HTTP request, in seconds"))?;
+        let tasks_ended =
+            IntCounterVec::new(Opts::new("claiflow_tasks_ended_total", "Tasks that ended, by state"), &["state"])?;
+        let http_requests = IntCounterVec::new(
+            Opts::new("http_server_requests_total", "HTTP requests by method, route and status"),
+            &["method", "url", "code"],
+        )?;
+        let http_seconds = Histogram::with_opts(HistogramOpts::new(
+            "http_server_request_duration_seconds",
+            "Time to answer an HTTP request, in seconds",
+        ))?;
         registry.register(Box::new(tasks_ended.clone()))?;
         registry.register(Box::new(http_requests.clone()))?;
         registry.register(Box::new(http_seconds.clone()))?;
         Ok(Self {
             tasks_created: counter!("claiflow_tasks_created_total", "Tasks that the API accepted", registry)?,
-            stale_reports: counter!("claiflow_stale_reports_total", "Reports under a lease that was not valid any more", registry)?,
-            tasks_requeued: counter!("claiflow_tasks_requeued_total", "Tasks taken back from agents that were lost or did not take their offer", registry)?,
-            agents_connected: gauge!("claiflow_agents_connected", "Agents that are connected to this replica", registry)?,
+            stale_reports: counter!(
+                "claiflow_stale_reports_total",
+                "Reports under a lease that was not valid any more",
+                registry
+            )?,
+            tasks_requeued: counter!(
+                "claiflow_tasks_requeued_total",
+                "Tasks taken back from agents that were lost or did not take their offer",
+                registry
+            )?,
+            agents_connected: gauge!(
+                "claiflow_agents_connected",
+                "Agents that are connected to this replica",
+                registry
+            )?,
             commits: counter!("claiflow_commits_total", "Write transactions of the lanes", registry)?,
             tasks_ended,
             http_requests,

@@ -1,11 +1,21 @@
 //! A server and an agent on loopback, and the calls that people make.
 
-use std::{fs, path::{Path, PathBuf}, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
-use crate::{database::{MariaDb, PASSWORD, USER}, plugin, process::{Process, free_port, shown, until}, root, target};
+use crate::{
+    database::{MariaDb, PASSWORD, USER},
+    plugin,
+    process::{Process, free_port, shown, until},
+    root, target,
+};
 
 pub(crate) const CLUSTER: &str = "00000000000000000000000000000000";
 pub(crate) const TOKEN: &str = "CLIENT_AUTHENTICATION_TOKEN";
@@ -38,14 +48,24 @@ pub(crate) struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     /// Starts a server on SQLite, or on MariaDB.
-    pub(crate) fn start(built: &'a Built, directory: &'a Path, database: Option<&MariaDb>, ports: (u16, u16)) -> Result<Self> {
+    pub(crate) fn start(
+        built: &'a Built,
+        directory: &'a Path,
+        database: Option<&MariaDb>,
+        ports: (u16, u16),
+    ) -> Result<Self> {
         let (http, grpc) = (free_port(ports.0)?, free_port(ports.1)?);
         let config = match database {
             None => None,
             Some(database) => {
                 let file = directory.join("config.yaml");
                 let port = database.port;
-                fs::write(&file, format!("database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: claiflow\n  username: {USER}\n  password: {PASSWORD}\n"))?;
+                fs::write(
+                    &file,
+                    format!(
+                        "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: claiflow\n  username: {USER}\n  password: {PASSWORD}\n"
+                    ),
+                )?;
                 Some(file)
             }
         };
@@ -56,7 +76,8 @@ impl<'a> Pair<'a> {
     }
 
     fn ready(&self) -> Result<()> {
-        until("the server is ready", Duration::from_secs(30), || self.get("/readyz").map(drop)).with_context(|| self.server.said())
+        until("the server is ready", Duration::from_secs(30), || self.get("/readyz").map(drop))
+            .with_context(|| self.server.said())
     }
 
     pub(crate) fn base(&self) -> String {
@@ -105,7 +126,11 @@ impl<'a> Pair<'a> {
 
     /// Any call; the status and the JSON body.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, Value)> {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30))).build().into();
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build()
+            .into();
         let url = format!("{}{path}", self.base());
         let mut response = match body {
             Some(body) if method == "POST" => agent.post(&url).header("content-type", "application/json").send(body)?,
@@ -124,15 +149,25 @@ impl<'a> Pair<'a> {
         let token = json!({"uuid": "00000000000000000000000000000001", "name": "test token", "cluster_uuid": CLUSTER, "token": TOKEN});
         self.post("/api/v1/cluster_token", &token)?;
         for (name, flow, _, _) in examples() {
-            self.post("/api/v1/template", &json!({"uuid": name, "name": name, "flow": flow.to_string(), "inputs": {}}))?;
+            self.post(
+                "/api/v1/template",
+                &json!({"uuid": name, "name": name, "flow": flow.to_string(), "inputs": {}}),
+            )?;
         }
         Ok(())
     }
 
     /// Creates a task; its uuid.
     pub(crate) fn create(&self, template: &str, inputs: &Value) -> Result<String> {
-        let answer = self.post("/api/v1/service", &json!({"template_uuid": template, "cluster_uuids": [CLUSTER], "inputs": inputs}))?;
-        answer.pointer("/0/uuid").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| anyhow!("no uuid in {answer}"))
+        let answer = self.post(
+            "/api/v1/service",
+            &json!({"template_uuid": template, "cluster_uuids": [CLUSTER], "inputs": inputs}),
+        )?;
+        answer
+            .pointer("/0/uuid")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or_else(|| anyhow!("no uuid in {answer}"))
     }
 
     /// Waits until a task is final; the task.
@@ -146,14 +181,23 @@ impl<'a> Pair<'a> {
 
 fn server(built: &Built, directory: &Path, http: u16, grpc: u16, config: Option<&Path>) -> Result<Process> {
     let mut command = Command::new(built.programs.join("claiflow-server"));
-    command.args(["--http-port", &http.to_string(), "--grpc-port", &grpc.to_string()]).arg("--data-dir").arg(directory.join("data")).args(config);
+    command
+        .args(["--http-port", &http.to_string(), "--grpc-port", &grpc.to_string()])
+        .arg("--data-dir")
+        .arg(directory.join("data"))
+        .args(config);
     Process::start("server", &mut command, directory)
 }
 
 /// Name, flow, inputs and result of the three example templates.
 pub(crate) fn examples() -> [(&'static str, Value, Value, &'static str); 3] {
     [
-        ("example_simple", json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]), json!({"name": "world"}), r#""hello world""#),
+        (
+            "example_simple",
+            json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]),
+            json!({"name": "world"}),
+            r#""hello world""#,
+        ),
         (
             "example_iter",
             json!([{"$id": "step1", "$range": "$inputs.x_list", "$steps": [{"$id": "step2", "$command": "math_pow", "inputs": {"x": "$step1.val", "y": 2}}]}]),

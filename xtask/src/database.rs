@@ -38,9 +38,16 @@ impl MariaDb {
             .arg(format!("--pid-file={}", directory.join("mariadb.pid").display()));
         let process = Process::start("mariadb", &mut command, directory)?;
         let database = Self { port, _process: process };
-        let grant = format!("CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE claiflow");
+        let grant = format!(
+            "CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE claiflow"
+        );
         until("MariaDB starts", Duration::from_secs(60), || {
-            let output = Command::new("mariadb").arg("--no-defaults").arg("--user=root").arg(format!("--socket={}", socket.display())).args(["-e", &grant]).output()?;
+            let output = Command::new("mariadb")
+                .arg("--no-defaults")
+                .arg("--user=root")
+                .arg(format!("--socket={}", socket.display()))
+                .args(["-e", &grant])
+                .output()?;
             if output.status.success() { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
         })?;
         Ok(database)

@@ -20,7 +20,9 @@ pub(crate) fn run(exit: bool) -> Result<()> {
     pair.declare()?;
     pair.start_agent()?;
     for (name, _, inputs, expected) in examples() {
-        println!("\nPOST /api/v1/service {{\"template_uuid\":\"{name}\",\"cluster_uuids\":[\"{CLUSTER}\"],\"inputs\":{inputs}}}");
+        println!(
+            "\nPOST /api/v1/service {{\"template_uuid\":\"{name}\",\"cluster_uuids\":[\"{CLUSTER}\"],\"inputs\":{inputs}}}"
+        );
         let uuid = pair.create(name, &inputs)?;
         pair.ended(&uuid)?;
         let result = pair.get(&format!("/api/v1/cluster/{CLUSTER}/service/{uuid}/result"))?;

@@ -5,13 +5,18 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::{cluster_of_two::{Built, CLUSTER, Pair, examples}, database::MariaDb, process::Process};
+use crate::{
+    cluster_of_two::{Built, CLUSTER, Pair, examples},
+    database::MariaDb,
+    process::Process,
+};
 
 /// Runs all stories on one engine; how many promises held.
 pub(crate) fn run(built: &Built, directory: &Path, database: Option<&MariaDb>) -> Vec<(&'static str, Result<()>)> {
     let engine = if database.is_some() { "MariaDB" } else { "SQLite" };
     eprintln!("→ end to end on {engine}");
-    let mut pair = match Pair::start(built, directory, database, (0, 0)).and_then(|pair| pair.declare().map(|()| pair)) {
+    let mut pair = match Pair::start(built, directory, database, (0, 0)).and_then(|pair| pair.declare().map(|()| pair))
+    {
         Ok(pair) => pair,
         Err(error) => return vec![("server and database start", Err(error))],
     };
@@ -70,7 +75,12 @@ fn examples_run(pair: &mut Pair<'_>) -> Result<()> {
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .map(|row| (row.get("step_seq").and_then(Value::as_i64).unwrap_or(-1), row.get("status").and_then(Value::as_i64).unwrap_or(-1)))
+        .map(|row| {
+            (
+                row.get("step_seq").and_then(Value::as_i64).unwrap_or(-1),
+                row.get("status").and_then(Value::as_i64).unwrap_or(-1),
+            )
+        })
         .collect();
     ensure!(statuses == [(0, 0), (0, 1), (0, 2), (0, 2), (1, 2), (1, 4)], "the statuses are {statuses:?}");
     let alive = pair.get(&format!("/api/v1/cluster/{CLUSTER}/session/alive"))?;
@@ -79,7 +89,9 @@ fn examples_run(pair: &mut Pair<'_>) -> Result<()> {
 }
 
 fn hostile(pair: &mut Pair<'_>) -> Result<()> {
-    for (command, reason) in [("trap", "trap"), ("eat", "memory"), ("recurse", "trapped"), ("spin", "CPU"), ("large", "")] {
+    for (command, reason) in
+        [("trap", "trap"), ("eat", "memory"), ("recurse", "trapped"), ("spin", "CPU"), ("large", "")]
+    {
         let name = format!("hostile_{command}");
         let flow = json!([{"$id": "a", "$command": format!("hostile.{command}"), "inputs": "$inputs"}]);
         pair.post("/api/v1/template", &json!({"uuid": name, "name": name, "flow": flow}))?;
@@ -99,7 +111,9 @@ fn bad_input(pair: &mut Pair<'_>) -> Result<()> {
     let schema = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}});
     let flow = json!([{"$id": "a", "$command": "helloworld", "inputs": "$inputs"}]);
     pair.post("/api/v1/template", &json!({"uuid": "strict", "name": "strict", "flow": flow, "inputs": schema}))?;
-    let service = |template: &str, cluster: &str, inputs: Value| json!({"template_uuid": template, "cluster_uuids": [cluster], "inputs": inputs}).to_string();
+    let service = |template: &str, cluster: &str, inputs: Value| {
+        json!({"template_uuid": template, "cluster_uuids": [cluster], "inputs": inputs}).to_string()
+    };
     let template = |flow: Value| json!({"uuid": "bad", "name": "bad", "flow": flow}).to_string();
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(5 << 20));
     let cases = [
@@ -109,16 +123,36 @@ fn bad_input(pair: &mut Pair<'_>) -> Result<()> {
         ("/api/v1/cluster", r#"{"name":"a","uuid":"zz"}"#.into(), 400, "32 hexadecimal"),
         ("/api/v1/cluster", format!(r#"{{"name":"other","uuid":"{CLUSTER}"}}"#), 409, "exists"),
         ("/api/v1/cluster", large, 413, "bytes"),
-        ("/api/v1/cluster_token", r#"{"name":"a","cluster_uuid":"ffffffffffffffffffffffffffffffff"}"#.into(), 404, "no cluster"),
+        (
+            "/api/v1/cluster_token",
+            r#"{"name":"a","cluster_uuid":"ffffffffffffffffffffffffffffffff"}"#.into(),
+            404,
+            "no cluster",
+        ),
         ("/api/v1/service", service("nothing", CLUSTER, json!({})), 404, "no template"),
-        ("/api/v1/service", service("strict", "ffffffffffffffffffffffffffffffff", json!({"name": "a"})), 404, "no cluster"),
+        (
+            "/api/v1/service",
+            service("strict", "ffffffffffffffffffffffffffffffff", json!({"name": "a"})),
+            404,
+            "no cluster",
+        ),
         ("/api/v1/service", service("strict", CLUSTER, json!({"name": 5})), 422, "/inputs/name"),
         ("/api/v1/service", service("strict", CLUSTER, json!({})), 422, "name"),
         ("/api/v1/service", r#"{"template_uuid":"strict"}"#.into(), 400, "cluster_uuids"),
         ("/api/v1/template", template(json!([])), 422, "no step"),
         ("/api/v1/template", template(json!({"a": 1})), 422, "array of steps"),
-        ("/api/v1/template", template(json!([{"$id": "a", "$command": "c", "inputs": {"x": "$inputs | env"}}])), 422, "/flow/0/inputs/x"),
-        ("/api/v1/template", template(json!([{"$id": "a", "$command": "c", "inputs": {"x": "$b.outputs"}}])), 422, "/flow/0/inputs/x"),
+        (
+            "/api/v1/template",
+            template(json!([{"$id": "a", "$command": "c", "inputs": {"x": "$inputs | env"}}])),
+            422,
+            "/flow/0/inputs/x",
+        ),
+        (
+            "/api/v1/template",
+            template(json!([{"$id": "a", "$command": "c", "inputs": {"x": "$b.outputs"}}])),
+            422,
+            "/flow/0/inputs/x",
+        ),
     ];
     for (path, body, status, says) in cases {
         let (found, answer) = pair.call("POST", path, Some(&body))?;
@@ -140,7 +174,11 @@ fn repeated(pair: &mut Pair<'_>) -> Result<()> {
     let request = |name: &str| json!({"uuid": "abcdefabcdefabcdefabcdefabcdef00", "template_uuid": "example_simple", "cluster_uuids": [CLUSTER], "inputs": {"name": name}});
     let first = pair.post("/api/v1/service", &request("one"))?;
     let again = pair.post("/api/v1/service", &request("one"))?;
-    ensure!(first.pointer("/0/uuid") == again.pointer("/0/uuid") && first.pointer("/0/created") == again.pointer("/0/created"), "{first} and {again}");
+    ensure!(
+        first.pointer("/0/uuid") == again.pointer("/0/uuid")
+            && first.pointer("/0/created") == again.pointer("/0/created"),
+        "{first} and {again}"
+    );
     let (status, answer) = pair.call("POST", "/api/v1/service", Some(&request("two").to_string()))?;
     ensure!(status == 409, "{status} {answer}");
     Ok(())

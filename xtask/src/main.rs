@@ -14,7 +14,10 @@ use clap::{Parser, Subcommand};
 
 /// Build, test and show claiflow.
 #[derive(Parser)]
-#[command(name = "cargo xtask", after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask build-plugin plugins/example")]
+#[command(
+    name = "cargo xtask",
+    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask build-plugin plugins/example"
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

@@ -1,6 +1,10 @@
 //! `build-plugin`: a component of each plugin crate, by the first toolchain of the ladder that is there.
 
-use std::{env, fs, path::{Path, PathBuf}, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
@@ -29,7 +33,12 @@ impl BuildPlugin {
     pub(crate) fn run(self) -> Result<()> {
         for (name, file) in build(&self.paths, &self.out)? {
             let bytes = fs::read(&file)?;
-            println!("{name}\n  file    {}\n  size    {} bytes\n  sha256  {}", file.display(), bytes.len(), hex(&Sha256::digest(&bytes)));
+            println!(
+                "{name}\n  file    {}\n  size    {} bytes\n  sha256  {}",
+                file.display(),
+                bytes.len(),
+                hex(&Sha256::digest(&bytes))
+            );
             if self.configmap {
                 let manifest = configmap(&name, &bytes)?;
                 let path = file.with_extension("configmap.json");
@@ -44,23 +53,28 @@ impl BuildPlugin {
 /// Builds each crate; answers names and component files.
 pub(crate) fn build(paths: &[PathBuf], out: &Path) -> Result<Vec<(String, PathBuf)>> {
     fs::create_dir_all(out)?;
-    let guests = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("plugins/target"), |_| target().join("plugins"));
+    let guests =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("plugins/target"), |_| target().join("plugins"));
     let toolchain = Toolchain::find()?;
     let mut built = Vec::new();
     for path in paths {
         let manifest = path.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).with_context(|| format!("{}: not a plugin crate", path.display()))?;
-        let package = value(&text, "[package]", "name").with_context(|| format!("{}: no package name", manifest.display()))?;
-        let name = value(&text, "[package.metadata.claiflow]", "name")
-            .with_context(|| format!("{}: add `[package.metadata.claiflow]` with `name = \"…\"`", manifest.display()))?;
+        let package =
+            value(&text, "[package]", "name").with_context(|| format!("{}: no package name", manifest.display()))?;
+        let name = value(&text, "[package.metadata.claiflow]", "name").with_context(|| {
+            format!("{}: add `[package.metadata.claiflow]` with `name = \"…\"`", manifest.display())
+        })?;
         shown(toolchain.command().arg("--manifest-path").arg(&manifest).env("CARGO_TARGET_DIR", &guests))?;
         let core = guests.join(toolchain.target()).join("release").join(format!("{}.wasm", package.replace('-', "_")));
         let module = fs::read(&core).with_context(|| format!("{} was not built", core.display()))?;
         let component = match toolchain {
             Toolchain::Wasip2 => module,
-            Toolchain::Debian { .. } => {
-                ComponentEncoder::default().module(&module)?.validate(true).encode().with_context(|| format!("{name}: not a component"))?
-            }
+            Toolchain::Debian { .. } => ComponentEncoder::default()
+                .module(&module)?
+                .validate(true)
+                .encode()
+                .with_context(|| format!("{name}: not a component"))?,
         };
         let file = out.join(format!("{name}.wasm"));
         fs::write(&file, component)?;
@@ -89,7 +103,9 @@ impl Toolchain {
         if debian && linker.exists() {
             return Ok(Self::Debian { linker });
         }
-        bail!("no toolchain for plugins: run `rustup target add wasm32-wasip2`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`")
+        bail!(
+            "no toolchain for plugins: run `rustup target add wasm32-wasip2`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`"
+        )
     }
 
     fn target(&self) -> &'static str {

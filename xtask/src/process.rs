@@ -80,7 +80,9 @@ pub(crate) fn until<T>(what: &str, limit: Duration, mut attempt: impl FnMut() ->
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
-            Err(error) if Instant::now() > deadline => return Err(error.context(format!("{what}: not within {} s", limit.as_secs()))),
+            Err(error) if Instant::now() > deadline => {
+                return Err(error.context(format!("{what}: not within {} s", limit.as_secs())));
+            }
             Err(_) => sleep(Duration::from_millis(30)),
         }
     }
@@ -98,6 +100,7 @@ pub(crate) fn shown(command: &mut Command) -> Result<()> {
 
 /// A port that is free now.
 pub(crate) fn free_port(wanted: u16) -> Result<u16> {
-    let bound = std::net::TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| std::net::TcpListener::bind(("127.0.0.1", 0)))?;
+    let bound = std::net::TcpListener::bind(("127.0.0.1", wanted))
+        .or_else(|_| std::net::TcpListener::bind(("127.0.0.1", 0)))?;
     Ok(bound.local_addr()?.port())
 }

@@ -1,6 +1,9 @@
 //! `test`: sets up what the tests need, runs every one, and ends with one line.
 
-use std::{path::Path, process::{Command, ExitCode, Stdio}};
+use std::{
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -17,7 +20,10 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     let mut count = Count::default();
     let built = Built::build()?;
     let directory = tempfile::tempdir()?;
-    let variables = [("CLAIFLOW_TEST_PLUGINS", built.plugins.display().to_string()), ("CLAIFLOW_STRICT", if strict { "1" } else { "0" }.to_owned())];
+    let variables = [
+        ("CLAIFLOW_TEST_PLUGINS", built.plugins.display().to_string()),
+        ("CLAIFLOW_STRICT", if strict { "1" } else { "0" }.to_owned()),
+    ];
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).envs(variables);
     tests(&mut cargo, &mut count)?;
@@ -69,7 +75,8 @@ fn tests(command: &mut Command, count: &mut Count) -> Result<()> {
     for line in text.lines().filter_map(|line| line.split_once("test result: ")).map(|(_, line)| line) {
         let number = |word: &str| {
             let part = line.split([';', '.']).find(|part| part.trim_end().ends_with(word));
-            part.and_then(|part| part.split_whitespace().find_map(|word| word.parse::<usize>().ok())).unwrap_or_default()
+            part.and_then(|part| part.split_whitespace().find_map(|word| word.parse::<usize>().ok()))
+                .unwrap_or_default()
         };
         count.passed += number("passed");
         count.failed += number("failed");

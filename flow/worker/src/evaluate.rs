@@ -18,8 +18,24 @@ const OUTPUT_BYTES: usize = 1 << 20;
 const OUTPUTS: usize = 10_000;
 
 const WITHHELD: &[&str] = &[
-    "env", "halt", "halt_error", "input", "inputs", "input_line_number", "input_filename", "now", "localtime", "mktime", "gmtime", "strflocaltime",
-    "debug", "debug_empty", "stderr", "stderr_empty", "get_search_list", "repl",
+    "env",
+    "halt",
+    "halt_error",
+    "input",
+    "inputs",
+    "input_line_number",
+    "input_filename",
+    "now",
+    "localtime",
+    "mktime",
+    "gmtime",
+    "strflocaltime",
+    "debug",
+    "debug_empty",
+    "stderr",
+    "stderr_empty",
+    "get_search_list",
+    "repl",
 ];
 
 /// The first output that is not null, or null.
@@ -27,16 +43,20 @@ const WITHHELD: &[&str] = &[
 /// # Errors
 /// A sentence for the author of the expression.
 pub(crate) fn evaluate(request: &Request) -> Result<Value, String> {
-    let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).filter(|def| !WITHHELD.contains(&def.name));
+    let defs =
+        jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).filter(|def| !WITHHELD.contains(&def.name));
     let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs()).filter(|fun| !WITHHELD.contains(&fun.0));
     let arena = Arena::default();
     let file = File { code: request.program.as_str(), path: () };
     let modules = Loader::new(defs).load(&arena, file).map_err(|_| "the jq expression cannot be parsed".to_owned())?;
     let names: Vec<&str> = request.variables.iter().map(|(name, _)| name.as_str()).collect();
-    let filter = Compiler::default().with_funs(funs).with_global_vars(names.iter().copied()).compile(modules).map_err(|errors| {
-        let names: Vec<String> = errors.iter().flat_map(|(_, errors)| errors.iter().map(|(name, _)| format!("`{name}`"))).collect();
-        format!("the jq expression uses {}, which is not available", names.join(", "))
-    })?;
+    let filter = Compiler::default().with_funs(funs).with_global_vars(names.iter().copied()).compile(modules).map_err(
+        |errors| {
+            let names: Vec<String> =
+                errors.iter().flat_map(|(_, errors)| errors.iter().map(|(name, _)| format!("`{name}`"))).collect();
+            format!("the jq expression uses {}, which is not available", names.join(", "))
+        },
+    )?;
     if request.check {
         return Ok(Value::Null);
     }
@@ -82,7 +102,9 @@ fn to_json(value: &Val) -> Result<Value, String> {
     if text.len() > OUTPUT_BYTES {
         return Err(format!("the output has {} bytes, an expression may give {OUTPUT_BYTES}", text.len()));
     }
-    let mut value: Value = serde_json::from_str(&text).map_err(|_| "the output is not JSON (a number that is infinite or NaN, or an object with keys that are not text)".to_owned())?;
+    let mut value: Value = serde_json::from_str(&text).map_err(|_| {
+        "the output is not JSON (a number that is infinite or NaN, or an object with keys that are not text)".to_owned()
+    })?;
     integral(&mut value);
     Ok(value)
 }
@@ -91,7 +113,8 @@ fn to_json(value: &Val) -> Result<Value, String> {
 fn integral(value: &mut Value) {
     match value {
         Value::Number(number) if number.to_string().contains(['.', 'e', 'E']) => {
-            if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0)
+            if let Some(float) =
+                number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0)
                 && let Ok(exact) = format!("{float:.0}").parse::<i64>()
             {
                 *value = exact.into();

@@ -6,7 +6,10 @@
 mod evaluate;
 mod pool;
 
-use std::{io::{Read, Write}, process::ExitCode};
+use std::{
+    io::{Read, Write},
+    process::ExitCode,
+};
 
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};

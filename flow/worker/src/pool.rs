@@ -66,7 +66,10 @@ impl Pool {
         let idle = self.0.idle.lock().await.pop();
         let mut worker = match idle {
             Some(worker) => worker,
-            None => timeout(START, Worker::start(&self.0.program)).await.map_err(|_| "the evaluator did not start".to_owned())?.map_err(away)?,
+            None => timeout(START, Worker::start(&self.0.program))
+                .await
+                .map_err(|_| "the evaluator did not start".to_owned())?
+                .map_err(away)?,
         };
         // A worker that is dropped is killed.
         match timeout(EXPRESSION, worker.round_trip(request)).await {

@@ -25,8 +25,26 @@ async fn run(pool: &Pool, program: &str, input: Value, variables: Vec<(String, V
 
 async fn every_killer_is_one_clear_error(pool: &Pool) -> usize {
     let killers = [
-        "def f: 1+f; f", "halt", "halt_error", "env", "$ENV", "env.CLAIFLOW_TOKEN", "reduce range(1e12) as $i (0; . + $i)", "def f: f; f", "[recurse([.])] | length",
-        "[range(1e9)]", "\"x\" * 3000000000", "input", "inputs", "now", "debug", "stderr", "[limit(1e9; repeat(1))]", ". |", "$nobody", "import \"a\" as a; 1",
+        "def f: 1+f; f",
+        "halt",
+        "halt_error",
+        "env",
+        "$ENV",
+        "env.CLAIFLOW_TOKEN",
+        "reduce range(1e12) as $i (0; . + $i)",
+        "def f: f; f",
+        "[recurse([.])] | length",
+        "[range(1e9)]",
+        "\"x\" * 3000000000",
+        "input",
+        "inputs",
+        "now",
+        "debug",
+        "stderr",
+        "[limit(1e9; repeat(1))]",
+        ". |",
+        "$nobody",
+        "import \"a\" as a; 1",
     ];
     for killer in killers {
         let outcome = run(pool, killer, json!({}), vec![]).await;

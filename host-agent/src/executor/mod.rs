@@ -3,7 +3,10 @@
 pub mod commands;
 mod run;
 
-use std::{collections::HashMap, sync::{Arc, Mutex, PoisonError}};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use claiflow_flow::{Flow, Origin};
 use claiflow_flow_worker::Pool;

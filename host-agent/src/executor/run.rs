@@ -1,13 +1,19 @@
 //! One run of one task.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use claiflow_flow::{Event, Limits, Machine, Progress, StepError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Executor, commands::{Applied, CallDone, CallFailed, CallSink, CommandCall, Effect, LogLevel}};
+use super::{
+    Executor,
+    commands::{Applied, CallDone, CallFailed, CallSink, CommandCall, Effect, LogLevel},
+};
 
 /// What an offer asks for.
 pub struct Task {
@@ -113,7 +119,12 @@ impl Executor {
         let started = Instant::now();
         match tokio::time::timeout(task.timeout, self.drive(task, report, started)).await {
             Ok(end) => end,
-            Err(_) => End::failed(Verdict::TimedOut, "timeout", format!("the run took longer than {} s", task.timeout.as_secs()), None),
+            Err(_) => End::failed(
+                Verdict::TimedOut,
+                "timeout",
+                format!("the run took longer than {} s", task.timeout.as_secs()),
+                None,
+            ),
         }
     }
 
@@ -123,7 +134,9 @@ impl Executor {
         };
         let inputs = match serde_json::from_slice(&task.inputs) {
             Ok(inputs) => inputs,
-            Err(error) => return End::failed(Verdict::Failed, "invalid", format!("the inputs are not JSON: {error}"), None),
+            Err(error) => {
+                return End::failed(Verdict::Failed, "invalid", format!("the inputs are not JSON: {error}"), None);
+            }
         };
         let tops = flow.step_max();
         let mut machine = Machine::new(flow, inputs, Limits::default());
@@ -137,7 +150,14 @@ impl Executor {
         let mut begun = Instant::now();
         loop {
             for ended in std::mem::take(&mut progress.ended) {
-                let step = Step { path: ended.path, top: ended.top, effect: Effect::Read, elapsed: begun.elapsed(), output: Some(ended.output.to_string()), error: None };
+                let step = Step {
+                    path: ended.path,
+                    top: ended.top,
+                    effect: Effect::Read,
+                    elapsed: begun.elapsed(),
+                    output: Some(ended.output.to_string()),
+                    error: None,
+                };
                 flush(&mut last, report);
                 last = Some(step);
             }
@@ -160,7 +180,14 @@ impl Executor {
             begun = Instant::now();
             let inputs = Value::Object(call.inputs).to_string();
             let effect = self.commands.server_of(&call.command, &inputs).map_or(Effect::Never, |server| server.effect);
-            let mut step = Step { path: call.path.clone(), top: call.top, effect, elapsed: Duration::ZERO, output: None, error: None };
+            let mut step = Step {
+                path: call.path.clone(),
+                top: call.top,
+                effect,
+                elapsed: Duration::ZERO,
+                output: None,
+                error: None,
+            };
             flush(&mut last, report);
             if effect > Effect::Idempotent && !report.started(step.clone()).await {
                 return End::failed(Verdict::Fenced, "stopped", "the lease is gone", None);
@@ -204,7 +231,14 @@ impl Executor {
         progress
     }
 
-    async fn call(&self, task: &Task, path: &str, command: String, inputs: String, started: Instant) -> Result<CallDone, CallFailed> {
+    async fn call(
+        &self,
+        task: &Task,
+        path: &str,
+        command: String,
+        inputs: String,
+        started: Instant,
+    ) -> Result<CallDone, CallFailed> {
         let key = Sha256::digest(format!("{}\0{path}\01", task.uuid));
         let effect_key = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         self.commands

@@ -4,7 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use claiflow_proto::agent::v1::{self as proto, Failure, Outcome, StepEvent, StepState};
 
-use crate::executor::{End, Step, Verdict, commands::{Effect, Inventory, PluginState}};
+use crate::executor::{
+    End, Step, Verdict,
+    commands::{Effect, Inventory, PluginState},
+};
 
 pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
     let state = match (started, &step.error) {

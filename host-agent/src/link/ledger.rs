@@ -65,7 +65,11 @@ impl Ledger {
 
     pub(super) fn held(&self) -> Vec<Held> {
         let inner = self.lock();
-        inner.leases.iter().map(|(id, lease)| Held { lease_id: id.clone(), task: lease.task.clone(), epoch: lease.epoch }).collect()
+        inner
+            .leases
+            .iter()
+            .map(|(id, lease)| Held { lease_id: id.clone(), task: lease.task.clone(), epoch: lease.epoch })
+            .collect()
     }
 
     /// A stream begins: what was not settled is sent again, in order; counters start anew.
@@ -128,7 +132,14 @@ impl Ledger {
     }
 
     /// Takes an offer, unless its credit is too old or the lease is known. None: hand it back.
-    pub(super) fn take(&self, lease_id: &LeaseId, task: &[u8], epoch: u64, stamp: u64, oldest: Duration) -> Option<CancellationToken> {
+    pub(super) fn take(
+        &self,
+        lease_id: &LeaseId,
+        task: &[u8],
+        epoch: u64,
+        stamp: u64,
+        oldest: Duration,
+    ) -> Option<CancellationToken> {
         let mut inner = self.lock();
         inner.received += 1;
         let fresh = inner.stamps.iter().any(|(known, sent)| *known == stamp && sent.elapsed() <= oldest);

@@ -8,7 +8,10 @@ use std::{sync::Arc, time::Duration};
 
 use claiflow_proto::agent::v1::{AuthenticateRequest, agent_service_client::AgentServiceClient};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, transport::{Channel, Endpoint}};
+use tonic::{
+    Code,
+    transport::{Channel, Endpoint},
+};
 
 use crate::executor::Executor;
 use ledger::Ledger;
@@ -58,8 +61,12 @@ impl Link {
     /// [`Refused`] when the very first authentication is refused.
     pub async fn run(self, stop: CancellationToken, grace: Duration) -> Result<(), Refused> {
         let uri = if self.server.contains("://") { self.server.clone() } else { format!("http://{}", self.server) };
-        let endpoint = Endpoint::from_shared(uri).map_err(|_| Refused(format!("--server: `{}` is not host:port", self.server)))?;
-        let endpoint = endpoint.tcp_nodelay(true).connect_timeout(Duration::from_secs(5)).http2_keep_alive_interval(Duration::from_secs(10));
+        let endpoint =
+            Endpoint::from_shared(uri).map_err(|_| Refused(format!("--server: `{}` is not host:port", self.server)))?;
+        let endpoint = endpoint
+            .tcp_nodelay(true)
+            .connect_timeout(Duration::from_secs(5))
+            .http2_keep_alive_interval(Duration::from_secs(10));
         let ledger = Arc::new(Ledger::new(self.slots));
         let (mut known, mut wait) = (false, BACKOFF_FIRST);
         loop {
@@ -78,7 +85,14 @@ impl Link {
         }
     }
 
-    async fn connect(&self, endpoint: &Endpoint, ledger: &Arc<Ledger>, stop: &CancellationToken, grace: Duration, known: &mut bool) -> Result<(), Broken> {
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        ledger: &Arc<Ledger>,
+        stop: &CancellationToken,
+        grace: Duration,
+        known: &mut bool,
+    ) -> Result<(), Broken> {
         let channel: Channel = endpoint.connect().await.map_err(|error| Broken::Other(error.to_string()))?;
         let mut client = AgentServiceClient::new(channel).max_decoding_message_size(32 << 20);
         let request = AuthenticateRequest {
@@ -88,9 +102,10 @@ impl Link {
             protocol: PROTOCOL,
         };
         let session = client.authenticate(request).await.map_err(|status| match status.code() {
-            Code::Unauthenticated | Code::InvalidArgument => {
-                Broken::Token(format!("the server refused this agent: {}; check --clusteruuid and --token", status.message()))
-            }
+            Code::Unauthenticated | Code::InvalidArgument => Broken::Token(format!(
+                "the server refused this agent: {}; check --clusteruuid and --token",
+                status.message()
+            )),
             _ => status.into(),
         })?;
         *known = true;

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use claiflow_proto::agent::v1::{
-    Ack, AgentEvent, AgentMessage, Handback, Hello, Offer, ServerEvent, agent_event::Event, agent_service_client::AgentServiceClient, server_event,
+    Ack, AgentEvent, AgentMessage, Handback, Hello, Offer, ServerEvent, agent_event::Event,
+    agent_service_client::AgentServiceClient, server_event,
 };
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
@@ -39,7 +40,10 @@ pub(super) async fn attach(
         name: String::new(),
     };
     let closed = || Broken::Other("the stream is closed".into());
-    messages.send(AgentMessage { events: vec![AgentEvent { event: Some(Event::Hello(hello)) }] }).await.map_err(|_| closed())?;
+    messages
+        .send(AgentMessage { events: vec![AgentEvent { event: Some(Event::Hello(hello)) }] })
+        .await
+        .map_err(|_| closed())?;
     let mut request = Request::new(ReceiverStream::new(outgoing));
     let bearer = format!("Bearer {session}").parse().map_err(|_| Broken::Other("the session is not text".into()))?;
     request.metadata_mut().insert("authorization", bearer);
@@ -105,7 +109,9 @@ async fn write(ledger: Arc<Ledger>, messages: mpsc::Sender<AgentMessage>) {
 fn handle(link: &Link, ledger: &Arc<Ledger>, event: ServerEvent) {
     match event.event {
         Some(server_event::Event::Offer(offer)) => take(link, ledger, offer),
-        Some(server_event::Event::Settled(settled)) => ledger.settled(&settled.lease_id, &settled.path, settled.accepted),
+        Some(server_event::Event::Settled(settled)) => {
+            ledger.settled(&settled.lease_id, &settled.path, settled.accepted)
+        }
         Some(server_event::Event::Seen(seen)) => ledger.seen(seen.stamp),
         Some(server_event::Event::Cancel(cancel)) => ledger.cancel(&cancel.lease_id),
         Some(server_event::Event::Drain(_) | server_event::Event::Welcome(_)) | None => {}

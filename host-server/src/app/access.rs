@@ -6,7 +6,13 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::{App, Error};
-use crate::{model::{ids::{Source, hex}, nouns::Session}, storage::{self, Store}};
+use crate::{
+    model::{
+        ids::{Source, hex},
+        nouns::Session,
+    },
+    storage::{self, Store},
+};
 
 /// `ClientSession/ExpirationTime`: how long a stream may be opened with a session.
 pub const SESSION_LIFE_MS: i64 = 60_000;
@@ -28,7 +34,9 @@ struct Claims {
 pub(super) async fn session_secret(store: &Store, source: &Source) -> Result<Vec<u8>, storage::Error> {
     if store.variable(SECRET).await?.is_none() {
         let secret = [source.random(), source.random()].concat();
-        store.default_variable("77f7b2aeb0aa4254ad073ae7743291ab", SECRET, &STANDARD.encode(secret), source.now_us()).await?;
+        store
+            .default_variable("77f7b2aeb0aa4254ad073ae7743291ab", SECRET, &STANDARD.encode(secret), source.now_us())
+            .await?;
     }
     let text = store.variable(SECRET).await?.unwrap_or_default();
     Ok(STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes()))
@@ -79,9 +87,13 @@ impl App {
     /// [`Error::Refused`].
     pub async fn session_of(&self, bearer: &str) -> Result<(Session, i64), Error> {
         let refused = || Error::Refused("the session is unknown or has expired; authenticate again".into());
-        let claims = jsonwebtoken::decode::<Claims>(bearer, &DecodingKey::from_secret(&self.secret), &Validation::new(Algorithm::HS256))
-            .map_err(|_| refused())?
-            .claims;
+        let claims = jsonwebtoken::decode::<Claims>(
+            bearer,
+            &DecodingKey::from_secret(&self.secret),
+            &Validation::new(Algorithm::HS256),
+        )
+        .map_err(|_| refused())?
+        .claims;
         let session = self.store.session(&claims.uuid).await?.ok_or_else(refused)?;
         let cluster = self.cluster(&claims.cluster).await.map_err(|_| refused())?;
         Ok((session, cluster.id))
@@ -100,7 +112,10 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn session(&self, uuid: &str) -> Result<Session, Error> {
-        self.store.session(&uuid.replace('-', "")).await?.ok_or_else(|| Error::NotFound(format!("there is no session `{uuid}`")))
+        self.store
+            .session(&uuid.replace('-', ""))
+            .await?
+            .ok_or_else(|| Error::NotFound(format!("there is no session `{uuid}`")))
     }
 
     /// Revokes a session and closes its stream. Unknown ones are no error.

@@ -1,7 +1,10 @@
 //! Clusters: declared, renamed, deleted.
 
 use super::{App, Error, lock, required};
-use crate::model::{ids::{hex, uuid_text}, nouns::Cluster};
+use crate::model::{
+    ids::{hex, uuid_text},
+    nouns::Cluster,
+};
 
 /// What a caller says about a cluster.
 #[derive(Debug, Default)]
@@ -31,7 +34,15 @@ impl App {
             None => hex(&self.source.id()),
         };
         let now = self.source.now_us();
-        let row = Cluster { id: 0, uuid: uuid.clone(), name, summary: new.summary, created: now, updated: now, deleted: None };
+        let row = Cluster {
+            id: 0,
+            uuid: uuid.clone(),
+            name,
+            summary: new.summary,
+            created: now,
+            updated: now,
+            deleted: None,
+        };
         match self.store.cluster(&uuid).await? {
             None => {
                 self.store.insert_cluster(&row).await?;
@@ -40,7 +51,9 @@ impl App {
                 self.store.update_cluster(&row).await?;
             }
             Some(found) if found.name == row.name && found.summary == row.summary => return Ok(found),
-            Some(_) => return Err(Error::Conflict(format!("cluster `{uuid}` exists with other content; PUT changes it"))),
+            Some(_) => {
+                return Err(Error::Conflict(format!("cluster `{uuid}` exists with other content; PUT changes it")));
+            }
         }
         self.cluster(&uuid).await
     }

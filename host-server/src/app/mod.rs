@@ -6,11 +6,19 @@ pub mod service;
 pub mod template;
 pub mod token;
 
-use std::{collections::HashMap, sync::{Arc, Mutex}};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use claiflow_flow_worker::Pool;
 
-use crate::{dispatch::Dispatch, metrics::Metrics, model::ids::Source, storage::{self, Store}};
+use crate::{
+    dispatch::Dispatch,
+    metrics::Metrics,
+    model::ids::Source,
+    storage::{self, Store},
+};
 
 /// Why a use case refused. `Display` is for the caller; causes go to the log.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +51,9 @@ pub enum Error {
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
-            storage::Error::Duplicate => Self::Conflict("a resource with this uuid exists; choose another or leave `uuid` out".into()),
+            storage::Error::Duplicate => {
+                Self::Conflict("a resource with this uuid exists; choose another or leave `uuid` out".into())
+            }
             other => Self::Unavailable(other),
         }
     }
@@ -77,7 +87,13 @@ impl App {
     ///
     /// # Errors
     /// [`storage::Error`] of the engine.
-    pub async fn open(store: Store, source: Source, dispatch: Dispatch, jq: Pool, metrics: Metrics) -> Result<Self, storage::Error> {
+    pub async fn open(
+        store: Store,
+        source: Source,
+        dispatch: Dispatch,
+        jq: Pool,
+        metrics: Metrics,
+    ) -> Result<Self, storage::Error> {
         let secret = access::session_secret(&store, &source).await?;
         Ok(Self(Arc::new(Inner {
             store,
@@ -120,7 +136,9 @@ impl App {
 
 /// A field that must be given.
 pub(crate) fn required(field: &str, value: Option<String>) -> Result<String, Error> {
-    value.filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
+    value
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
 }
 
 /// Locks; a panic elsewhere leaves the data usable, since each change is one insertion or removal.

@@ -1,14 +1,23 @@
 //! Tasks, which the API calls services: created on one cluster or many, and read.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use claiflow_flow::Origin;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{App, Error, lock, template::{check_flow, check_schema}};
+use super::{
+    App, Error, lock,
+    template::{check_flow, check_schema},
+};
 use crate::{
-    model::{ids::{hex, unhex, uuid_text}, task::{Snapshot, Task, View}},
+    model::{
+        ids::{hex, unhex, uuid_text},
+        task::{Snapshot, Task, View},
+    },
     storage::{Filter, StepRow},
 };
 
@@ -65,15 +74,23 @@ impl App {
         }
         let inputs = Value::Object(create.inputs.clone());
         if let Some(schema) = &prepared.schema {
-            let errors: Vec<_> =
-                schema.iter_errors(&inputs).take(20).map(|error| (format!("/inputs{}", error.instance_path()), error.to_string())).collect();
+            let errors: Vec<_> = schema
+                .iter_errors(&inputs)
+                .take(20)
+                .map(|error| (format!("/inputs{}", error.instance_path()), error.to_string()))
+                .collect();
             if !errors.is_empty() {
-                return Err(Error::Invalid { detail: format!("the inputs do not fit the schema of template `{}`", create.template_uuid), errors });
+                return Err(Error::Invalid {
+                    detail: format!("the inputs do not fit the schema of template `{}`", create.template_uuid),
+                    errors,
+                });
             }
         }
         let id = self.source.id();
         let own = create.uuid.as_deref().map(|uuid| uuid_text("uuid", uuid)).transpose().map_err(Error::Malformed)?;
-        let request = own.as_ref().map(|_| -> [u8; 32] { Sha256::digest(serde_json::to_vec(&create).unwrap_or_default()).into() });
+        let request = own
+            .as_ref()
+            .map(|_| -> [u8; 32] { Sha256::digest(serde_json::to_vec(&create).unwrap_or_default()).into() });
         let uuid = own.unwrap_or_else(|| hex(&id));
         let created = self.source.now_us();
         let inputs = inputs.to_string();
@@ -116,7 +133,12 @@ impl App {
         for (task, _) in tasks {
             match self.store.alias(task.cluster, &task.uuid).await? {
                 Some((id, stored)) if stored == request => again.push(self.shown(task.cluster, &id).await?),
-                Some(_) => return Err(Error::Conflict(format!("task `{}` exists with another request; choose another uuid", task.uuid))),
+                Some(_) => {
+                    return Err(Error::Conflict(format!(
+                        "task `{}` exists with another request; choose another uuid",
+                        task.uuid
+                    )));
+                }
                 None => {}
             }
         }
@@ -150,7 +172,13 @@ impl App {
         if cached.is_none_or(|cached| cached.snapshot.id != snapshot.id) {
             self.store.keep_snapshot(&snapshot).await?;
         }
-        let prepared = Arc::new(Prepared { snapshot: Arc::new(snapshot), name: row.name, summary: row.summary, schema, read: Instant::now() });
+        let prepared = Arc::new(Prepared {
+            snapshot: Arc::new(snapshot),
+            name: row.name,
+            summary: row.summary,
+            schema,
+            read: Instant::now(),
+        });
         let mut all = lock(&self.prepared);
         if all.len() > 10_000 {
             all.clear();
@@ -198,7 +226,12 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown cluster.
-    pub async fn tasks(&self, cluster_uuid: Option<&str>, before: Option<Vec<u8>>, limit: i64) -> Result<Vec<Shown>, Error> {
+    pub async fn tasks(
+        &self,
+        cluster_uuid: Option<&str>,
+        before: Option<Vec<u8>>,
+        limit: i64,
+    ) -> Result<Vec<Shown>, Error> {
         let cluster = match cluster_uuid {
             Some(uuid) => Some(self.cluster(uuid).await?.id),
             None => None,

@@ -38,7 +38,10 @@ pub(super) fn check_flow(text: &str, origin: Origin) -> Result<Flow, Error> {
 /// # Errors
 /// [`Error::Invalid`] with pointers below `/inputs`.
 pub(super) fn check_schema(text: &str) -> Result<Option<jsonschema::Validator>, Error> {
-    let invalid = |pointer: &str, message: String| Error::Invalid { detail: "the schema of the inputs is not valid".into(), errors: vec![(pointer.to_owned(), message)] };
+    let invalid = |pointer: &str, message: String| Error::Invalid {
+        detail: "the schema of the inputs is not valid".into(),
+        errors: vec![(pointer.to_owned(), message)],
+    };
     if text.len() > SCHEMA_BYTES {
         return Err(invalid("/inputs", format!("a schema has at most {SCHEMA_BYTES} bytes")));
     }
@@ -62,7 +65,8 @@ impl App {
     /// [`Error::Malformed`], [`Error::Invalid`], [`Error::Conflict`].
     pub async fn declare_template(&self, new: Declare, dry_run: bool) -> Result<Template, Error> {
         let uuid = new.uuid.unwrap_or_else(|| crate::model::ids::hex(&self.source.id()));
-        let fits = (1..=32).contains(&uuid.len()) && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        let fits =
+            (1..=32).contains(&uuid.len()) && uuid.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
         if !fits {
             return Err(Error::Malformed("`uuid` of a template has 1 to 32 characters of A-Z a-z 0-9 _ . -".into()));
         }
@@ -79,8 +83,15 @@ impl App {
         };
         self.check(&row).await?;
         if let Some(found) = self.store.template(&uuid).await? {
-            let same = found.name == row.name && found.summary == row.summary && found.flow == row.flow && found.inputs == row.inputs;
-            return if same { Ok(found) } else { Err(Error::Conflict(format!("template `{uuid}` exists with other content; PUT changes it"))) };
+            let same = found.name == row.name
+                && found.summary == row.summary
+                && found.flow == row.flow
+                && found.inputs == row.inputs;
+            return if same {
+                Ok(found)
+            } else {
+                Err(Error::Conflict(format!("template `{uuid}` exists with other content; PUT changes it")))
+            };
         }
         if !dry_run {
             self.store.insert_template(&row).await?;
@@ -97,7 +108,11 @@ impl App {
                 errors.push((format!("/flow{pointer}"), message));
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(Error::Invalid { detail: "the flow holds expressions that are not valid".into(), errors }) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid { detail: "the flow holds expressions that are not valid".into(), errors })
+        }
     }
 
     /// One template.

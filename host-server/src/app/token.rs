@@ -1,7 +1,10 @@
 //! Cluster tokens: the secrets that agents authenticate with.
 
 use super::{App, Error, cluster::no_cluster, required};
-use crate::model::{ids::{hex, uuid_text}, nouns::Token};
+use crate::model::{
+    ids::{hex, uuid_text},
+    nouns::Token,
+};
 
 const DAY_US: i64 = 86_400_000_000;
 /// `ClusterToken/ExpirationTime`, 365 days.
@@ -30,7 +33,8 @@ impl App {
     /// [`Error::Malformed`], [`Error::NotFound`], [`Error::Conflict`].
     pub async fn declare_token(&self, new: Declare) -> Result<Token, Error> {
         let name = required("name", new.name)?;
-        let cluster = uuid_text("cluster_uuid", &required("cluster_uuid", new.cluster_uuid)?).map_err(Error::Malformed)?;
+        let cluster =
+            uuid_text("cluster_uuid", &required("cluster_uuid", new.cluster_uuid)?).map_err(Error::Malformed)?;
         self.cluster(&cluster).await.map_err(|_| no_cluster(&cluster))?;
         let uuid = match &new.uuid {
             Some(uuid) => uuid_text("uuid", uuid).map_err(Error::Malformed)?,
@@ -41,9 +45,15 @@ impl App {
             return Err(Error::Malformed("`token` has at most 512 characters".into()));
         }
         if let Some(found) = self.store.token(&uuid).await? {
-            let same = found.name == name && found.summary == new.summary && found.cluster_uuid == cluster
+            let same = found.name == name
+                && found.summary == new.summary
+                && found.cluster_uuid == cluster
                 && given.as_ref().is_none_or(|token| *token == found.token);
-            return if same { Ok(found) } else { Err(Error::Conflict(format!("token `{uuid}` exists with other content; PUT changes it"))) };
+            return if same {
+                Ok(found)
+            } else {
+                Err(Error::Conflict(format!("token `{uuid}` exists with other content; PUT changes it")))
+            };
         }
         let now = self.source.now_us();
         let row = Token {
@@ -66,7 +76,10 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn token(&self, uuid: &str) -> Result<Token, Error> {
-        self.store.token(&uuid.replace('-', "")).await?.ok_or_else(|| Error::NotFound(format!("there is no cluster token `{uuid}`")))
+        self.store
+            .token(&uuid.replace('-', ""))
+            .await?
+            .ok_or_else(|| Error::NotFound(format!("there is no cluster token `{uuid}`")))
     }
 
     /// All tokens.

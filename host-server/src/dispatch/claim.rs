@@ -1,13 +1,21 @@
 //! Serves what waits in `ready`: backlog, restarts, other replicas' creates. Pokes are hints; a scan every two seconds
 //! serves what a hint missed.
 
-use std::{collections::{BTreeSet, HashMap}, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
-use crate::{app::lock, model::{ids::Id, task::Snapshot}, storage};
+use crate::{
+    app::lock,
+    model::{ids::Id, task::Snapshot},
+    storage,
+};
 
 const SCAN: Duration = Duration::from_secs(2);
 const BATCH: u64 = 256;
@@ -27,7 +35,10 @@ pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i
         }
         for cluster in pokes.iter().copied().collect::<BTreeSet<_>>() {
             if let Err(error) = serve(&dispatch, cluster).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "waiting tasks could not be claimed; the next scan tries again");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "waiting tasks could not be claimed; the next scan tries again"
+                );
             }
         }
     }
@@ -56,7 +67,9 @@ async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> 
         lock(&inner.hub).promised(session, slots);
         let claimed = inner
             .store
-            .claim(cluster, &by_id, usize::try_from(slots).unwrap_or(1), journal, inner.source.now_us(), || inner.source.random())
+            .claim(cluster, &by_id, usize::try_from(slots).unwrap_or(1), journal, inner.source.now_us(), || {
+                inner.source.random()
+            })
             .await;
         let mut hub = lock(&inner.hub);
         let leases = match claimed {

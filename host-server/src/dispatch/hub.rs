@@ -113,7 +113,13 @@ fn matches(pattern: &str, command: &str) -> bool {
 }
 
 impl Hub {
-    pub(super) fn attach(&mut self, attach: Attach, orders: mpsc::UnboundedSender<Order>, held: Vec<Arc<Lease>>, now: Instant) -> u64 {
+    pub(super) fn attach(
+        &mut self,
+        attach: Attach,
+        orders: mpsc::UnboundedSender<Order>,
+        held: Vec<Arc<Lease>>,
+        now: Instant,
+    ) -> u64 {
         self.next += 1;
         let leases = held
             .into_iter()
@@ -186,7 +192,8 @@ impl Hub {
         if self.backlog.contains(&task.cluster) {
             return None;
         }
-        let candidates = self.sessions.iter_mut().filter(|(_, session)| session.cluster == task.cluster && session.free() > 0);
+        let candidates =
+            self.sessions.iter_mut().filter(|(_, session)| session.cluster == task.cluster && session.free() > 0);
         let (number, session) = candidates.max_by_key(|(_, session)| session.free())?;
         if !session.can_run(&task.snapshot) {
             return None;
@@ -196,7 +203,11 @@ impl Hub {
     }
 
     /// Free slots of the cluster's agents, with what each can run.
-    pub(super) fn free(&mut self, cluster: i64, snapshots: &[Arc<Snapshot>]) -> Vec<(u64, Id, u64, Vec<Arc<Snapshot>>)> {
+    pub(super) fn free(
+        &mut self,
+        cluster: i64,
+        snapshots: &[Arc<Snapshot>],
+    ) -> Vec<(u64, Id, u64, Vec<Arc<Snapshot>>)> {
         self.sessions
             .iter_mut()
             .filter(|(_, session)| session.cluster == cluster && session.free() > 0)
@@ -270,7 +281,12 @@ impl Hub {
     /// Orphans older than `age`.
     pub(super) fn orphans(&mut self, age: Duration, now: Instant) -> Vec<(Arc<Lease>, bool)> {
         let old = |orphan: &Held| now.duration_since(orphan.since) >= age;
-        let found: Vec<_> = self.orphans.values().filter(|orphan| old(orphan)).map(|orphan| (Arc::clone(&orphan.lease), orphan.acked)).collect();
+        let found: Vec<_> = self
+            .orphans
+            .values()
+            .filter(|orphan| old(orphan))
+            .map(|orphan| (Arc::clone(&orphan.lease), orphan.acked))
+            .collect();
         self.orphans.retain(|_, orphan| !old(orphan));
         found
     }
@@ -279,8 +295,12 @@ impl Hub {
     pub(super) fn unacked(&mut self, age: Duration, now: Instant) -> Vec<Arc<Lease>> {
         let mut found = Vec::new();
         for session in self.sessions.values_mut() {
-            let old: Vec<Id> =
-                session.leases.iter().filter(|(_, held)| !held.acked && now.duration_since(held.since) >= age).map(|(id, _)| *id).collect();
+            let old: Vec<Id> = session
+                .leases
+                .iter()
+                .filter(|(_, held)| !held.acked && now.duration_since(held.since) >= age)
+                .map(|(id, _)| *id)
+                .collect();
             found.extend(old.iter().filter_map(|id| session.leases.remove(id)).map(|held| held.lease));
         }
         found
@@ -289,7 +309,9 @@ impl Hub {
     /// Leases of connected agents that are older than `age`.
     pub(super) fn long_held(&self, age: Duration, now: Instant) -> Vec<Id> {
         let sessions = self.sessions.values();
-        sessions.flat_map(|s| s.leases.iter().filter(|(_, held)| now.duration_since(held.since) >= age).map(|(id, _)| *id)).collect()
+        sessions
+            .flat_map(|s| s.leases.iter().filter(|(_, held)| now.duration_since(held.since) >= age).map(|(id, _)| *id))
+            .collect()
     }
 
     pub(super) fn is_attached(&self, lease: Id) -> bool {

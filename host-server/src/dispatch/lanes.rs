@@ -1,11 +1,21 @@
 //! The two writer lanes. Each drains its queue into one group commit; it lingers only while work is in flight.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{Create, Dispatch, Ended};
-use crate::{app::lock, model::{state::State, task::{Finish, Lease, Task}}, storage};
+use crate::{
+    app::lock,
+    model::{
+        state::State,
+        task::{Finish, Lease, Task},
+    },
+    storage,
+};
 
 const BATCH: usize = 256;
 /// Under load a batch waits this long for at least [`LINGER_ITEMS`].
@@ -48,10 +58,18 @@ pub(super) async fn creates(dispatch: Dispatch, mut queue: mpsc::Receiver<Create
                 }
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, tasks = all.len(), "tasks could not be stored");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    tasks = all.len(),
+                    "tasks could not be stored"
+                );
                 let duplicate = matches!(error, storage::Error::Duplicate);
                 for request in requests {
-                    let error = if duplicate { storage::Error::Duplicate } else { storage::Error::Engine(storage::Cause::WorkerCrashed) };
+                    let error = if duplicate {
+                        storage::Error::Duplicate
+                    } else {
+                        storage::Error::Engine(storage::Cause::WorkerCrashed)
+                    };
                     answer(request, Err(error));
                 }
             }
@@ -75,7 +93,9 @@ async fn write(dispatch: &Dispatch, tasks: &[Arc<Task>]) -> Result<(), storage::
     let rows: Vec<(Arc<Task>, Option<Arc<Lease>>)> = promised
         .iter()
         .map(|(task, promise)| {
-            let lease = promise.map(|(_, journal)| Arc::new(Lease { id: inner.source.random(), journal, created: now, task: Arc::clone(task) }));
+            let lease = promise.map(|(_, journal)| {
+                Arc::new(Lease { id: inner.source.random(), journal, created: now, task: Arc::clone(task) })
+            });
             (Arc::clone(task), lease)
         })
         .collect();
@@ -106,7 +126,8 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
     let (mut batch, mut busy) = (Vec::new(), false);
     while gather(&mut queue, &mut batch, busy).await {
         busy = batch.len() > 8;
-        let (sessions, ends): (Vec<u64>, Vec<Finish>) = batch.drain(..).map(|ended: Ended| (ended.session, ended.finish)).unzip();
+        let (sessions, ends): (Vec<u64>, Vec<Finish>) =
+            batch.drain(..).map(|ended: Ended| (ended.session, ended.finish)).unzip();
         let outcome = retried(|| dispatch.0.store.finish(&ends)).await;
         dispatch.0.metrics.commits.inc();
         match outcome {
@@ -124,7 +145,11 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
             }
             // Not settled: the agents repeat these on their next stream.
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, outcomes = ends.len(), "outcomes could not be stored");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    outcomes = ends.len(),
+                    "outcomes could not be stored"
+                );
                 lock(&dispatch.0.hub).disconnect(|_| true);
             }
         }
@@ -132,7 +157,9 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
 }
 
 /// Tries a whole transaction again after what may pass: deadlock, lock wait, snapshot conflict, lost connection.
-pub(super) async fn retried<T, F: Future<Output = Result<T, storage::Error>>>(mut attempt: impl FnMut() -> F) -> Result<T, storage::Error> {
+pub(super) async fn retried<T, F: Future<Output = Result<T, storage::Error>>>(
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, storage::Error> {
     let mut tries = 0;
     loop {
         match attempt().await {

@@ -6,12 +6,23 @@ mod hub;
 mod lanes;
 mod sweep;
 
-use std::{sync::{Arc, Mutex}, time::Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::lock, metrics::Metrics, model::{ids::{Id, Source}, task::{Finish, Lease, Task}}, storage::{self, StepRow, Store}};
+use crate::{
+    app::lock,
+    metrics::Metrics,
+    model::{
+        ids::{Id, Source},
+        task::{Finish, Lease, Task},
+    },
+    storage::{self, StepRow, Store},
+};
 use hub::Hub;
 pub use hub::{Attach, Order};
 
@@ -49,7 +60,8 @@ impl Dispatch {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
-        let dispatch = Self(Arc::new(Inner { hub: Mutex::new(Hub::default()), store, source, metrics, creates, finishes, pokes }));
+        let dispatch =
+            Self(Arc::new(Inner { hub: Mutex::new(Hub::default()), store, source, metrics, creates, finishes, pokes }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
@@ -72,7 +84,11 @@ impl Dispatch {
     ///
     /// # Errors
     /// [`storage::Error`] of the engine.
-    pub async fn attach(&self, attach: Attach, orders: mpsc::UnboundedSender<Order>) -> Result<(u64, Vec<Id>), storage::Error> {
+    pub async fn attach(
+        &self,
+        attach: Attach,
+        orders: mpsc::UnboundedSender<Order>,
+    ) -> Result<(u64, Vec<Id>), storage::Error> {
         let stored = self.0.store.leases(attach.cluster).await?;
         let (cluster, journal, held) = (attach.cluster, attach.journal, attach.held.clone());
         let mut kept: Vec<Arc<Lease>> = Vec::new();
@@ -207,7 +223,10 @@ impl Dispatch {
             }
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a task could not be given back; the sweeper will try again");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a task could not be given back; the sweeper will try again"
+                );
                 lock(&self.0.hub).orphan(Arc::new(lease.clone()), spent, Instant::now());
             }
         }

@@ -1,12 +1,21 @@
 //! Takes tasks back: offers that nobody took, and leases whose agent stayed away. Only time in which this process ran
 //! counts, so a server that was down condemns nobody.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
-use crate::{app::lock, model::{state::State, task::{Finish, Lease}}};
+use crate::{
+    app::lock,
+    model::{
+        state::State,
+        task::{Finish, Lease},
+    },
+};
 
 const EVERY: Duration = Duration::from_secs(5);
 /// An offer without an ack is made again.
@@ -25,7 +34,9 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
             let mut hub = lock(&dispatch.0.hub);
             leases.into_iter().for_each(|lease| hub.orphan(Arc::new(lease), true, Instant::now()));
         }
-        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the leases of the last run could not be read"),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the leases of the last run could not be read")
+        }
     }
     let mut every = tokio::time::interval(EVERY);
     loop {
@@ -43,7 +54,14 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
         let orphans = lock(&dispatch.0.hub).orphans(LOST, Instant::now());
         for (lease, acked) in orphans {
             // Another replica may serve this agent now.
-            let silent = dispatch.0.store.lease_seen(lease.id).await.ok().flatten().is_some_and(|seen| now_us - seen >= 345_000_000);
+            let silent = dispatch
+                .0
+                .store
+                .lease_seen(lease.id)
+                .await
+                .ok()
+                .flatten()
+                .is_some_and(|seen| now_us - seen >= 345_000_000);
             let attached = lock(&dispatch.0.hub).is_attached(lease.id);
             if silent && !attached {
                 dispatch.lost(&lease, acked).await;
@@ -55,9 +73,11 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
 impl Dispatch {
     /// The lease is gone for good: run again only if that is safe.
     pub(super) async fn lost(&self, lease: &Arc<Lease>, acked: bool) {
-        let in_doubt = self.steps(&lease.task).await.into_iter().any(|step| {
-            step.state == STEP_STARTED && step.ended.is_none() && step.effect >= EFFECT_VERIFY
-        });
+        let in_doubt = self
+            .steps(&lease.task)
+            .await
+            .into_iter()
+            .any(|step| step.state == STEP_STARTED && step.ended.is_none() && step.effect >= EFFECT_VERIFY);
         if in_doubt {
             if let Err(error) = self.0.store.mark_unknown(lease).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "a task in doubt could not be marked");

@@ -6,7 +6,8 @@ mod stream;
 use std::pin::Pin;
 
 use claiflow_proto::agent::v1::{
-    AgentMessage, AuthenticateRequest, AuthenticateResponse, ServerMessage, agent_service_server::{AgentService, AgentServiceServer},
+    AgentMessage, AuthenticateRequest, AuthenticateResponse, ServerMessage,
+    agent_service_server::{AgentService, AgentServiceServer},
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,11 @@ struct Agents {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(app: App, listener: tokio::net::TcpListener, stop: CancellationToken) -> Result<(), tonic::transport::Error> {
+pub async fn serve(
+    app: App,
+    listener: tokio::net::TcpListener,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
     let service = AgentServiceServer::new(Agents { app }).max_decoding_message_size(MESSAGE_BYTES);
     tonic::transport::Server::builder()
         .tcp_nodelay(true)
@@ -51,9 +56,16 @@ fn status(error: app::Error) -> Status {
 impl AgentService for Agents {
     type AttachStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<ServerMessage, Status>> + Send>>;
 
-    async fn authenticate(&self, request: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {
+    async fn authenticate(
+        &self,
+        request: Request<AuthenticateRequest>,
+    ) -> Result<Response<AuthenticateResponse>, Status> {
         let request = request.into_inner();
-        let session = self.app.authenticate(&request.cluster_uuid, &request.token, &request.agent_version).await.map_err(status)?;
+        let session = self
+            .app
+            .authenticate(&request.cluster_uuid, &request.token, &request.agent_version)
+            .await
+            .map_err(status)?;
         Ok(Response::new(AuthenticateResponse {
             session,
             expires_in_ms: SESSION_LIFE_MS.unsigned_abs(),
@@ -62,8 +74,13 @@ impl AgentService for Agents {
     }
 
     async fn attach(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::AttachStream>, Status> {
-        let bearer = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
-        let bearer = bearer.ok_or_else(|| Status::unauthenticated("the metadata `authorization: Bearer <session>` is missing"))?;
+        let bearer = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
+        let bearer = bearer
+            .ok_or_else(|| Status::unauthenticated("the metadata `authorization: Bearer <session>` is missing"))?;
         let (session, cluster) = self.app.session_of(bearer).await.map_err(status)?;
         let answers = stream::start(self.app.dispatch().clone(), session.uuid, cluster, request.into_inner());
         Ok(Response::new(Box::pin(answers)))

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use claiflow_proto::agent::v1::{
-    AgentEvent, AgentMessage, Hello, Offer, Outcome, OutputChunk, Seen, ServerEvent, ServerMessage, Settled, Snapshot, StepEvent, StepState,
-    Verdict, Welcome, agent_event::Event, server_event,
+    AgentEvent, AgentMessage, Hello, Offer, Outcome, OutputChunk, Seen, ServerEvent, ServerMessage, Settled, Snapshot,
+    StepEvent, StepState, Verdict, Welcome, agent_event::Event, server_event,
 };
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
@@ -12,7 +12,11 @@ use tonic::{Status, Streaming};
 
 use crate::{
     dispatch::{Attach, Dispatch, Order},
-    model::{ids::Id, state::State, task::{Finish, StepTime, Timeline}},
+    model::{
+        ids::Id,
+        state::State,
+        task::{Finish, StepTime, Timeline},
+    },
     storage::StepRow,
 };
 
@@ -27,7 +31,12 @@ const HELLO: Duration = Duration::from_secs(10);
 
 type Answers = mpsc::Sender<Result<ServerMessage, Status>>;
 
-pub(super) fn start(dispatch: Dispatch, uuid: String, cluster: i64, mut events: Streaming<AgentMessage>) -> ReceiverStream<Result<ServerMessage, Status>> {
+pub(super) fn start(
+    dispatch: Dispatch,
+    uuid: String,
+    cluster: i64,
+    mut events: Streaming<AgentMessage>,
+) -> ReceiverStream<Result<ServerMessage, Status>> {
     let (answers, stream) = mpsc::channel(8);
     tokio::spawn(async move {
         let outcome = run(&dispatch, uuid, cluster, &mut events, &answers).await;
@@ -39,8 +48,15 @@ pub(super) fn start(dispatch: Dispatch, uuid: String, cluster: i64, mut events: 
     ReceiverStream::new(stream)
 }
 
-async fn run(dispatch: &Dispatch, uuid: String, cluster: i64, events: &mut Streaming<AgentMessage>, answers: &Answers) -> Result<(), Status> {
-    let first = tokio::time::timeout(HELLO, events.next()).await.map_err(|_| Status::deadline_exceeded("no hello came"))?;
+async fn run(
+    dispatch: &Dispatch,
+    uuid: String,
+    cluster: i64,
+    events: &mut Streaming<AgentMessage>,
+    answers: &Answers,
+) -> Result<(), Status> {
+    let first =
+        tokio::time::timeout(HELLO, events.next()).await.map_err(|_| Status::deadline_exceeded("no hello came"))?;
     let Some(first) = first else { return Ok(()) };
     let mut queue = first?.events.into_iter();
     let Some(Event::Hello(hello)) = queue.next().and_then(|event| event.event) else {
@@ -53,7 +69,12 @@ async fn run(dispatch: &Dispatch, uuid: String, cluster: i64, events: &mut Strea
         Status::unavailable("the server cannot reach its database at the moment")
     })?;
     tracing::info!(session.uuid = uuid, "an agent is connected");
-    let welcome = Welcome { session_uuid: uuid.clone(), gone: gone.iter().map(|id| id.to_vec()).collect(), lease_ttl_ms: LEASE_TTL_MS, heartbeat_ms: HEARTBEAT_MS };
+    let welcome = Welcome {
+        session_uuid: uuid.clone(),
+        gone: gone.iter().map(|id| id.to_vec()).collect(),
+        lease_ttl_ms: LEASE_TTL_MS,
+        heartbeat_ms: HEARTBEAT_MS,
+    };
     let mut connection = Connection { dispatch, session, chunks: HashMap::new(), orders };
     let outcome = tokio::select! {
         outcome = connection.read(queue.collect(), events) => outcome,
@@ -72,7 +93,12 @@ fn attach_of(hello: Hello, uuid: String, cluster: i64) -> Result<Attach, Status>
         version: hello.agent_version,
         journal,
         language_level: hello.language_level,
-        commands: hello.inventory.into_iter().flat_map(|inventory| inventory.commands).map(|command| command.name).collect(),
+        commands: hello
+            .inventory
+            .into_iter()
+            .flat_map(|inventory| inventory.commands)
+            .map(|command| command.name)
+            .collect(),
         held: hello.held.into_iter().filter_map(|held| held.lease_id.try_into().ok()).collect(),
     })
 }
@@ -89,12 +115,20 @@ async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::Unbound
         let mut close = false;
         for order in batch.drain(..) {
             let event = match order {
-                Order::Offer { number, stamp, lease, first } => server_event::Event::Offer(offer(dispatch, number, stamp, &lease, first).await),
-                Order::Settled { lease, accepted } => server_event::Event::Settled(Settled { lease_id: lease.to_vec(), accepted, ..Settled::default() }),
-                Order::Seen { stamp } => server_event::Event::Seen(Seen { stamp }),
-                Order::StepSettled { lease, path, attempt, state, accepted } => {
-                    server_event::Event::Settled(Settled { lease_id: lease.to_vec(), path, r#try: attempt, state, accepted })
+                Order::Offer { number, stamp, lease, first } => {
+                    server_event::Event::Offer(offer(dispatch, number, stamp, &lease, first).await)
                 }
+                Order::Settled { lease, accepted } => {
+                    server_event::Event::Settled(Settled { lease_id: lease.to_vec(), accepted, ..Settled::default() })
+                }
+                Order::Seen { stamp } => server_event::Event::Seen(Seen { stamp }),
+                Order::StepSettled { lease, path, attempt, state, accepted } => server_event::Event::Settled(Settled {
+                    lease_id: lease.to_vec(),
+                    path,
+                    r#try: attempt,
+                    state,
+                    accepted,
+                }),
                 Order::Close => {
                     close = true;
                     continue;
@@ -174,7 +208,8 @@ impl Connection<'_> {
             Some(Event::Ack(ack)) => self.dispatch.ack(self.session, id(ack.lease_id)?),
             Some(Event::Handback(handback)) => self.dispatch.handback(self.session, id(handback.lease_id)?).await,
             Some(Event::Inventory(inventory)) => {
-                self.dispatch.inventory(self.session, inventory.commands.into_iter().map(|command| command.name).collect());
+                self.dispatch
+                    .inventory(self.session, inventory.commands.into_iter().map(|command| command.name).collect());
             }
             Some(Event::Chunk(chunk)) => self.chunk(chunk)?,
             Some(Event::Step(step)) => self.step(step).await?,
@@ -197,7 +232,11 @@ impl Connection<'_> {
 
     /// The output of an event, or the pieces that came before it.
     fn output(&mut self, lease: Id, path: &str, inline: Vec<u8>) -> Result<Option<String>, Status> {
-        let bytes = if inline.is_empty() { self.chunks.remove(&(lease.to_vec(), path.to_owned())).unwrap_or_default() } else { inline };
+        let bytes = if inline.is_empty() {
+            self.chunks.remove(&(lease.to_vec(), path.to_owned())).unwrap_or_default()
+        } else {
+            inline
+        };
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -233,7 +272,13 @@ impl Connection<'_> {
             self.dispatch.stale();
         }
         // The writing half ends with this connection.
-        let _ = self.orders.send(Order::StepSettled { lease: lease_id, path: step.path, attempt: step.r#try, state: step.state, accepted });
+        let _ = self.orders.send(Order::StepSettled {
+            lease: lease_id,
+            path: step.path,
+            attempt: step.r#try,
+            state: step.state,
+            accepted,
+        });
         Ok(())
     }
 
@@ -248,9 +293,19 @@ impl Connection<'_> {
         let now = self.dispatch.now_us();
         let mut timeline = Timeline { sent: Some(lease.created), steps: vec![] };
         if lease.task.snapshot.step_max > 1 {
-            timeline.steps.extend(self.dispatch.steps(&lease.task).await.into_iter().filter(|step| !step.path.contains('/')).filter_map(|step| {
-                Some(StepTime { top: step.top.unsigned_abs(), started: step.started, ended: step.ended?, ok: true, message: String::new() })
-            }));
+            timeline.steps.extend(
+                self.dispatch.steps(&lease.task).await.into_iter().filter(|step| !step.path.contains('/')).filter_map(
+                    |step| {
+                        Some(StepTime {
+                            top: step.top.unsigned_abs(),
+                            started: step.started,
+                            ended: step.ended?,
+                            ok: true,
+                            message: String::new(),
+                        })
+                    },
+                ),
+            );
         }
         for step in outcome.steps.iter().filter(|step| !step.path.contains('/')) {
             let message = step.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();

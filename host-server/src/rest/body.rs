@@ -1,6 +1,11 @@
 //! Bodies and list parameters, with errors that say what was wrong.
 
-use axum::{body::Bytes, extract::{FromRequest, FromRequestParts, Query, Request, rejection::BytesRejection}, http::{StatusCode, request::Parts}, response::IntoResponse as _};
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::BytesRejection},
+    http::{StatusCode, request::Parts},
+    response::IntoResponse as _,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
@@ -16,11 +21,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
             let detail = rejection.body_text();
             if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::of(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", format!("a body has at most {} bytes", super::BODY_BYTES));
+                return Problem::of(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "too-large",
+                    "The body is too large",
+                    format!("a body has at most {} bytes", super::BODY_BYTES),
+                );
             }
             Problem::malformed(detail)
         })?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::malformed(format!("the body is not the JSON that is expected: {error}")))
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| Problem::malformed(format!("the body is not the JSON that is expected: {error}")))
     }
 }
 
@@ -56,7 +68,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(page) = Query::from_request_parts(parts, state).await.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+        let Query(page) = Query::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::malformed(rejection.body_text()))?;
         Ok(Self(page))
     }
 }

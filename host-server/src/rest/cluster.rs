@@ -1,13 +1,22 @@
 //! `/api/v1/cluster`: the clusters that agents speak for.
 
-use axum::{Json, extract::{Path, State}};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::{Body, Page, Parameters}, problem::Problem};
-use crate::{app::{App, cluster::Declare}, model::{ids::time, nouns}};
+use super::{
+    body::{Body, Page, Parameters},
+    problem::Problem,
+};
+use crate::{
+    app::{App, cluster::Declare},
+    model::{ids::time, nouns},
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -46,7 +55,13 @@ struct Cluster {
 
 impl From<nouns::Cluster> for Cluster {
     fn from(row: nouns::Cluster) -> Self {
-        Self { uuid: row.uuid, name: row.name, summary: row.summary, created: time(row.created), updated: time(row.updated) }
+        Self {
+            uuid: row.uuid,
+            name: row.name,
+            summary: row.summary,
+            created: time(row.created),
+            updated: time(row.updated),
+        }
     }
 }
 
@@ -92,7 +107,11 @@ async fn get_cluster(State(app): State<App>, Path(uuid): Path<String>) -> Result
     (status = OK, body = Cluster),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn change_cluster(State(app): State<App>, Path(uuid): Path<String>, Body(body): Body<ClusterBody>) -> Result<Json<Cluster>, Problem> {
+async fn change_cluster(
+    State(app): State<App>,
+    Path(uuid): Path<String>,
+    Body(body): Body<ClusterBody>,
+) -> Result<Json<Cluster>, Problem> {
     Ok(Json(app.change_cluster(&uuid, body.into()).await?.into()))
 }
 

@@ -61,7 +61,13 @@ pub fn router(app: App, loopback: bool) -> Router {
     let (router, document) = parts();
     let mut router = router
         .merge(SwaggerUi::new("/swagger").url("/swagger/openapi.json", document))
-        .fallback(async |request: Request| Problem::not_found(format!("there is no {} {}; /swagger/index.html lists what is", request.method(), request.uri().path())))
+        .fallback(async |request: Request| {
+            Problem::not_found(format!(
+                "there is no {} {}; /swagger/index.html lists what is",
+                request.method(),
+                request.uri().path()
+            ))
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES));
     if loopback {
         router = router.layer(axum::middleware::from_fn(only_local));
@@ -76,17 +82,33 @@ pub fn router(app: App, loopback: bool) -> Router {
 /// Without authentication a browser's page must not reach the API: a loopback Host, and JSON bodies only.
 async fn only_local(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
-    let local = matches!(name, "localhost" | "[::1]") || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let local =
+        matches!(name, "localhost" | "[::1]") || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
     if !local && !host.is_empty() {
-        return Problem::forbidden(format!("without authentication only a loopback Host is served, not `{host}`")).into_response();
+        return Problem::forbidden(format!("without authentication only a loopback Host is served, not `{host}`"))
+            .into_response();
     }
     let writes = matches!(request.method().as_str(), "POST" | "PUT" | "PATCH");
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let has_body = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0") || request.headers().contains_key(header::TRANSFER_ENCODING);
-    if writes && has_body && !kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))) {
-        return Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "A body is JSON", "send the header `Content-Type: application/json`".into())
-            .into_response();
+    let has_body = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+        || request.headers().contains_key(header::TRANSFER_ENCODING);
+    if writes
+        && has_body
+        && !kind.is_some_and(|kind| {
+            kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+        })
+    {
+        return Problem::of(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "A body is JSON",
+            "send the header `Content-Type: application/json`".into(),
+        )
+        .into_response();
     }
     next.run(request).await
 }
@@ -115,7 +137,11 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: tokio::net::TcpListener, router: Router, stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    router: Router,
+    stop: tokio_util::sync::CancellationToken,
+) -> std::io::Result<()> {
     use axum::serve::ListenerExt as _;
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {

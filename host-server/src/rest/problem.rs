@@ -1,6 +1,10 @@
 //! The one place where an error of the use cases becomes an HTTP answer (RFC 9457).
 
-use axum::{Json, http::{StatusCode, header}, response::{IntoResponse, Response}};
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -58,9 +62,12 @@ impl From<app::Error> for Problem {
             app::Error::NotFound(_) => Self::not_found(detail),
             app::Error::Malformed(_) => Self::malformed(detail),
             app::Error::Refused(_) => Self::forbidden(detail),
-            app::Error::Conflict(_) => Self::of(StatusCode::CONFLICT, "conflict", "The resource exists with other content", detail),
+            app::Error::Conflict(_) => {
+                Self::of(StatusCode::CONFLICT, "conflict", "The resource exists with other content", detail)
+            }
             app::Error::Invalid { errors, .. } => {
-                let mut problem = Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail);
+                let mut problem =
+                    Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail);
                 problem.errors = errors.into_iter().map(|(pointer, detail)| Mistake { pointer, detail }).collect();
                 problem
             }

@@ -2,17 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::{OriginalUri, Path, State}, http::{HeaderMap, HeaderValue, header}, response::IntoResponse};
+use axum::{
+    Json,
+    extract::{OriginalUri, Path, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::IntoResponse,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::{Body, Page, Parameters}, problem::Problem};
+use super::{
+    body::{Body, Page, Parameters},
+    problem::Problem,
+};
 use crate::{
-    app::{App, service::{Create, Shown}},
-    model::{ids::{hex, time, unhex}, state::State as TaskState, task::{StepTime, Timeline}},
+    app::{
+        App,
+        service::{Create, Shown},
+    },
+    model::{
+        ids::{hex, time, unhex},
+        state::State as TaskState,
+        task::{StepTime, Timeline},
+    },
 };
 
 /// A list without paging parameters.
@@ -55,7 +70,8 @@ struct ServiceBody {
 impl ServiceBody {
     fn create(self, cluster: Option<String>) -> Result<Create, Problem> {
         let template_uuid = self.template_uuid.filter(|uuid| !uuid.is_empty());
-        let template_uuid = template_uuid.ok_or_else(|| Problem::malformed("`template_uuid` is required and not empty".into()))?;
+        let template_uuid =
+            template_uuid.ok_or_else(|| Problem::malformed("`template_uuid` is required and not empty".into()))?;
         let priority = self.priority.unwrap_or_default();
         if !(-100..=100).contains(&priority) {
             return Err(Problem::malformed("`priority` is a number from -100 to 100".into()));
@@ -150,7 +166,9 @@ impl Service {
         let Shown { view, snapshot, .. } = shown;
         let ended = view.ended.map(time);
         let results = match (view.result, ended) {
-            (Some(result), Some(created)) if with_results => Some(vec![ServiceResult { save_type: 1, result, created }]),
+            (Some(result), Some(created)) if with_results => {
+                Some(vec![ServiceResult { save_type: 1, result, created }])
+            }
             _ => None,
         };
         let (template_uuid, flow, step_max) = match Arc::try_unwrap(snapshot) {
@@ -182,25 +200,47 @@ impl Service {
 /// The rows of the first version, made from what is kept: 0, then 1 when sent, then two per top-level step.
 fn statuses(shown: &Shown) -> Vec<Status> {
     let view = &shown.view;
-    let row = |step_seq, status, created| Status { step_seq, status, started: None, ended: None, message: None, created: time(created) };
+    let row = |step_seq, status, created| Status {
+        step_seq,
+        status,
+        started: None,
+        ended: None,
+        message: None,
+        created: time(created),
+    };
     let mut rows = vec![row(0, 0, view.created)];
-    let timeline: Timeline = view.timeline.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Timeline {
-        sent: view.leased,
-        steps: shown.steps.iter().filter(|step| !step.path.contains('/')).filter_map(|step| {
-            let top = u32::try_from(step.top).ok()?;
-            Some(StepTime { top, started: step.started, ended: step.ended?, ok: true, message: String::new() })
-        }).collect(),
-    });
+    let timeline: Timeline =
+        view.timeline.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Timeline {
+            sent: view.leased,
+            steps: shown
+                .steps
+                .iter()
+                .filter(|step| !step.path.contains('/'))
+                .filter_map(|step| {
+                    let top = u32::try_from(step.top).ok()?;
+                    Some(StepTime { top, started: step.started, ended: step.ended?, ok: true, message: String::new() })
+                })
+                .collect(),
+        });
     if let Some(sent) = timeline.sent {
         rows.push(Status { started: Some(time(view.created)), ended: Some(time(sent)), ..row(0, 1, sent) });
     }
     let is_final = view.ended.is_some();
     let last = timeline.steps.len().saturating_sub(1);
     for (index, step) in timeline.steps.iter().enumerate() {
-        rows.push(Status { started: Some(time(step.started)), message: Some(String::new()), ..row(step.top, 2, step.started) });
+        rows.push(Status {
+            started: Some(time(step.started)),
+            message: Some(String::new()),
+            ..row(step.top, 2, step.started)
+        });
         let status = if is_final && index == last { view.state } else { 2 };
         let message = Some(step.message.clone());
-        rows.push(Status { started: Some(time(step.started)), ended: Some(time(step.ended)), message, ..row(step.top, status, step.ended) });
+        rows.push(Status {
+            started: Some(time(step.started)),
+            ended: Some(time(step.ended)),
+            message,
+            ..row(step.top, status, step.ended)
+        });
     }
     if let (Some(ended), true) = (view.ended, timeline.steps.is_empty()) {
         rows.push(Status { ended: Some(time(ended)), message: view.error.clone(), ..row(0, view.state, ended) });
@@ -231,7 +271,11 @@ async fn create_services(State(app): State<App>, Body(body): Body<ServiceBody>) 
     (status = CONFLICT, body = Problem, content_type = "application/problem+json"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn create_service(State(app): State<App>, Path(cluster): Path<String>, Body(body): Body<ServiceBody>) -> Result<Json<Service>, Problem> {
+async fn create_service(
+    State(app): State<App>,
+    Path(cluster): Path<String>,
+    Body(body): Body<ServiceBody>,
+) -> Result<Json<Service>, Problem> {
     let mut created = app.create_tasks(body.create(Some(cluster))?).await?;
     let one = created.pop().ok_or_else(|| Problem::not_found("no task was created".into()))?;
     Ok(Json(Service::of(one, false)))
@@ -244,7 +288,11 @@ async fn create_service(State(app): State<App>, Path(cluster): Path<String>, Bod
     (status = OK, body = [Service]),
     (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn list_services(State(app): State<App>, OriginalUri(uri): OriginalUri, Parameters(page): Parameters) -> Result<impl IntoResponse, Problem> {
+async fn list_services(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    Parameters(page): Parameters,
+) -> Result<impl IntoResponse, Problem> {
     let limit = page.limit(NEWEST)?;
     let before = page.cursor.as_deref().map(cursor).transpose()?;
     let shown = app.tasks(page.cluster_uuid.as_deref(), before, limit).await?;
@@ -265,7 +313,10 @@ async fn list_services(State(app): State<App>, OriginalUri(uri): OriginalUri, Pa
     (status = OK, body = Service),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn get_service(State(app): State<App>, Path((cluster, uuid)): Path<(String, String)>) -> Result<Json<Service>, Problem> {
+async fn get_service(
+    State(app): State<App>,
+    Path((cluster, uuid)): Path<(String, String)>,
+) -> Result<Json<Service>, Problem> {
     Ok(Json(Service::of(app.task(&cluster, &uuid).await?, true)))
 }
 
@@ -276,13 +327,19 @@ async fn get_service(State(app): State<App>, Path((cluster, uuid)): Path<(String
     (status = OK, body = ServiceResult),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn get_result(State(app): State<App>, Path((cluster, uuid)): Path<(String, String)>) -> Result<Json<ServiceResult>, Problem> {
+async fn get_result(
+    State(app): State<App>,
+    Path((cluster, uuid)): Path<(String, String)>,
+) -> Result<Json<ServiceResult>, Problem> {
     let view = app.task(&cluster, &uuid).await?.view;
     match (view.result, view.ended) {
         (Some(result), Some(ended)) => Ok(Json(ServiceResult { save_type: 1, result, created: time(ended) })),
         _ => {
             let reason = view.error.map(|error| format!(": {error}")).unwrap_or_default();
-            Err(Problem::not_found(format!("task `{uuid}` is {} and has no result{reason}", TaskState::of(view.state).word())))
+            Err(Problem::not_found(format!(
+                "task `{uuid}` is {} and has no result{reason}",
+                TaskState::of(view.state).word()
+            )))
         }
     }
 }

@@ -1,16 +1,29 @@
 //! `/api/v1/session`: authenticated agent connections.
 
-use axum::{Json, extract::{Path, State}};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::{Page, Parameters}, cluster::{Alive, alive}, problem::Problem};
-use crate::{app::App, model::{ids::time, nouns}};
+use super::{
+    body::{Page, Parameters},
+    cluster::{Alive, alive},
+    problem::Problem,
+};
+use crate::{
+    app::App,
+    model::{ids::time, nouns},
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_sessions)).routes(routes!(get_session, revoke_session)).routes(routes!(session_alive))
+    OpenApiRouter::new()
+        .routes(routes!(list_sessions))
+        .routes(routes!(get_session, revoke_session))
+        .routes(routes!(session_alive))
 }
 
 /// A session; its token is masked.

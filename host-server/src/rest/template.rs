@@ -1,17 +1,30 @@
 //! `/api/v1/template`: flows with the JSON Schema of their inputs.
 
-use axum::{Json, extract::{Path, Query, State}};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::{Body, Page, Parameters}, problem::Problem};
-use crate::{app::{App, template::Declare}, model::nouns};
+use super::{
+    body::{Body, Page, Parameters},
+    problem::Problem,
+};
+use crate::{
+    app::{App, template::Declare},
+    model::nouns,
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create_template, list_templates)).routes(routes!(get_template, change_template, delete_template))
+    OpenApiRouter::new().routes(routes!(create_template, list_templates)).routes(routes!(
+        get_template,
+        change_template,
+        delete_template
+    ))
 }
 
 /// What a caller may say about a template.
@@ -39,7 +52,13 @@ impl From<TemplateBody> for Declare {
             Value::String(text) => text,
             other => other.to_string(),
         };
-        Self { uuid: body.uuid, name: body.name, summary: body.summary, flow: body.flow.map(text), inputs: body.inputs.map(text) }
+        Self {
+            uuid: body.uuid,
+            name: body.name,
+            summary: body.summary,
+            flow: body.flow.map(text),
+            inputs: body.inputs.map(text),
+        }
     }
 }
 
@@ -90,7 +109,11 @@ struct DryRun {
     (status = CONFLICT, body = Problem, content_type = "application/problem+json"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn create_template(State(app): State<App>, Query(query): Query<DryRun>, Body(body): Body<TemplateBody>) -> Result<Json<Template>, Problem> {
+async fn create_template(
+    State(app): State<App>,
+    Query(query): Query<DryRun>,
+    Body(body): Body<TemplateBody>,
+) -> Result<Json<Template>, Problem> {
     let dry_run = query.dry_run.is_some_and(|value| value != "false");
     Ok(Json(app.declare_template(body.into(), dry_run).await?.into()))
 }
@@ -116,7 +139,11 @@ async fn get_template(State(app): State<App>, Path(uuid): Path<String>) -> Resul
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn change_template(State(app): State<App>, Path(uuid): Path<String>, Body(body): Body<TemplateBody>) -> Result<Json<Template>, Problem> {
+async fn change_template(
+    State(app): State<App>,
+    Path(uuid): Path<String>,
+    Body(body): Body<TemplateBody>,
+) -> Result<Json<Template>, Problem> {
     Ok(Json(app.change_template(&uuid, body.into()).await?.into()))
 }
 

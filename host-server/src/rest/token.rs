@@ -1,13 +1,22 @@
 //! `/api/v1/cluster_token`: the secrets that agents authenticate with.
 
-use axum::{Json, extract::{Path, State}};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::{Body, Page, Parameters}, problem::Problem};
-use crate::{app::{App, token::Declare}, model::{ids::time, nouns}};
+use super::{
+    body::{Body, Page, Parameters},
+    problem::Problem,
+};
+use crate::{
+    app::{App, token::Declare},
+    model::{ids::time, nouns},
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -34,7 +43,13 @@ struct TokenBody {
 
 impl From<TokenBody> for Declare {
     fn from(body: TokenBody) -> Self {
-        Self { uuid: body.uuid, name: body.name, summary: body.summary, cluster_uuid: body.cluster_uuid, token: body.token }
+        Self {
+            uuid: body.uuid,
+            name: body.name,
+            summary: body.summary,
+            cluster_uuid: body.cluster_uuid,
+            token: body.token,
+        }
     }
 }
 
@@ -100,7 +115,11 @@ async fn get_token(State(app): State<App>, Path(uuid): Path<String>) -> Result<J
     (status = OK, body = Token),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn change_token(State(app): State<App>, Path(uuid): Path<String>, Body(body): Body<TokenBody>) -> Result<Json<Token>, Problem> {
+async fn change_token(
+    State(app): State<App>,
+    Path(uuid): Path<String>,
+    Body(body): Body<TokenBody>,
+) -> Result<Json<Token>, Problem> {
     Ok(Json(app.change_token(&uuid, body.into()).await?.into()))
 }
 

@@ -70,10 +70,12 @@ impl Error {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Engine(sqlx::Error::Database(error)) => match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-                Some(error) => matches!(error.number(), 1213 | 1205 | 1020),
-                None => matches!(error.code().as_deref(), Some("5" | "6" | "517")),
-            },
+            Self::Engine(sqlx::Error::Database(error)) => {
+                match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+                    Some(error) => matches!(error.number(), 1213 | 1205 | 1020),
+                    None => matches!(error.code().as_deref(), Some("5" | "6" | "517")),
+                }
+            }
             Self::Engine(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
             _ => false,
         }

@@ -4,9 +4,9 @@ use super::{Db, Error, Store, both};
 use crate::model::nouns::{Cluster, Session, Template, Token};
 
 const CLUSTER: &str = "SELECT id, uuid, name, summary, created, updated, deleted FROM cluster";
-const TOKEN: &str = "SELECT uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
-const SESSION: &str =
-    "SELECT id, uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, deleted FROM session";
+const TOKEN: &str =
+    "SELECT uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
+const SESSION: &str = "SELECT id, uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, deleted FROM session";
 const TEMPLATE: &str = "SELECT uuid, name, summary, flow, inputs, origin, created, updated FROM template";
 
 /// One row of a table by its uuid.
@@ -44,15 +44,29 @@ impl Store {
 
     pub async fn insert_cluster(&self, cluster: &Cluster) -> Result<u64, Error> {
         let Cluster { uuid, name, summary, created, .. } = cluster;
-        run!(self, "INSERT INTO cluster (uuid, name, summary, created, updated) VALUES (?, ?, ?, ?, ?)",
-            uuid, name, summary, created, created)
+        run!(
+            self,
+            "INSERT INTO cluster (uuid, name, summary, created, updated) VALUES (?, ?, ?, ?, ?)",
+            uuid,
+            name,
+            summary,
+            created,
+            created
+        )
     }
 
     /// Also revives a deleted one, so that its history stays readable under one row.
     pub async fn update_cluster(&self, cluster: &Cluster) -> Result<u64, Error> {
         let Cluster { uuid, name, summary, updated, deleted, .. } = cluster;
-        run!(self, "UPDATE cluster SET name = ?, summary = ?, updated = ?, deleted = ?, revision = revision + 1 WHERE uuid = ?",
-            name, summary, updated, deleted, uuid)
+        run!(
+            self,
+            "UPDATE cluster SET name = ?, summary = ?, updated = ?, deleted = ?, revision = revision + 1 WHERE uuid = ?",
+            name,
+            summary,
+            updated,
+            deleted,
+            uuid
+        )
     }
 
     pub async fn forget_cluster_access(&self, uuid: &str) -> Result<u64, Error> {
@@ -75,14 +89,34 @@ impl Store {
 
     pub async fn insert_token(&self, token: &Token) -> Result<u64, Error> {
         let Token { uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated } = token;
-        run!(self, "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated)
+        run!(
+            self,
+            "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            uuid,
+            name,
+            summary,
+            cluster_uuid,
+            token,
+            issued_at,
+            expires_at,
+            created,
+            updated
+        )
     }
 
     pub async fn update_token(&self, token: &Token) -> Result<u64, Error> {
         let Token { uuid, name, summary, token, issued_at, expires_at, updated, .. } = token;
-        run!(self, "UPDATE cluster_token SET name = ?, summary = ?, token = ?, issued_at = ?, expires_at = ?, updated = ?, revision = revision + 1 WHERE uuid = ?",
-            name, summary, token, issued_at, expires_at, updated, uuid)
+        run!(
+            self,
+            "UPDATE cluster_token SET name = ?, summary = ?, token = ?, issued_at = ?, expires_at = ?, updated = ?, revision = revision + 1 WHERE uuid = ?",
+            name,
+            summary,
+            token,
+            issued_at,
+            expires_at,
+            updated,
+            uuid
+        )
     }
 
     pub async fn delete_token(&self, uuid: &str) -> Result<u64, Error> {
@@ -98,9 +132,20 @@ impl Store {
     }
 
     pub async fn insert_session(&self, session: &Session) -> Result<u64, Error> {
-        let Session { uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, .. } = session;
-        run!(self, "INSERT INTO session (uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated)
+        let Session { uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, .. } =
+            session;
+        run!(
+            self,
+            "INSERT INTO session (uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            uuid,
+            cluster_uuid,
+            token_uuid,
+            agent_version,
+            issued_at,
+            expires_at,
+            created,
+            updated
+        )
     }
 
     pub async fn delete_session(&self, uuid: &str, now_us: i64) -> Result<u64, Error> {
@@ -117,14 +162,31 @@ impl Store {
 
     pub async fn insert_template(&self, template: &Template) -> Result<u64, Error> {
         let Template { uuid, name, summary, flow, inputs, origin, created, .. } = template;
-        run!(self, "INSERT INTO template (uuid, name, summary, flow, inputs, origin, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            uuid, name, summary, flow, inputs, origin, created)
+        run!(
+            self,
+            "INSERT INTO template (uuid, name, summary, flow, inputs, origin, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            uuid,
+            name,
+            summary,
+            flow,
+            inputs,
+            origin,
+            created
+        )
     }
 
     pub async fn update_template(&self, template: &Template) -> Result<u64, Error> {
         let Template { uuid, name, summary, flow, inputs, updated, .. } = template;
-        run!(self, "UPDATE template SET name = ?, summary = ?, flow = ?, inputs = ?, updated = ? WHERE uuid = ?",
-            name, summary, flow, inputs, updated, uuid)
+        run!(
+            self,
+            "UPDATE template SET name = ?, summary = ?, flow = ?, inputs = ?, updated = ? WHERE uuid = ?",
+            name,
+            summary,
+            flow,
+            inputs,
+            updated,
+            uuid
+        )
     }
 
     pub async fn delete_template(&self, uuid: &str) -> Result<u64, Error> {
@@ -139,8 +201,12 @@ impl Store {
     /// Writes a variable that is not there yet; another replica may have been faster.
     pub async fn default_variable(&self, uuid: &str, name: &str, value: &str, now_us: i64) -> Result<(), Error> {
         let sql = match &self.db {
-            Db::Maria(_) => "INSERT IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)",
-            Db::Sqlite(_) => "INSERT OR IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)",
+            Db::Maria(_) => {
+                "INSERT IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)"
+            }
+            Db::Sqlite(_) => {
+                "INSERT OR IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)"
+            }
         };
         both!(&self.db, pool => { sqlx::query(sql).bind(uuid).bind(name).bind(value).bind(now_us).bind(now_us).execute(pool).await?; });
         Ok(())

@@ -20,7 +20,9 @@ const SNAPSHOTS: usize = 10_000;
 macro_rules! insert {
     ($tx:expr, $head:literal, $rows:expr, |$b:ident, $row:pat_param| $push:expr) => {{
         let mut query = sqlx::QueryBuilder::new($head);
-        query.push_values($rows, |mut $b, $row| { $push; });
+        query.push_values($rows, |mut $b, $row| {
+            $push;
+        });
         query.build().execute(&mut *$tx).await?;
     }};
 }
@@ -29,9 +31,19 @@ macro_rules! insert {
 macro_rules! insert_leases {
     ($tx:expr, $leases:expr) => {
         if !$leases.is_empty() {
-            insert!($tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", $leases.iter(), |b, lease|
-                b.push_bind(lease.id.to_vec()).push_bind(lease.task.id.to_vec()).push_bind(lease.task.cluster).push_bind(lease.task.epoch)
-                    .push_bind(lease.journal.to_vec()).push_bind(lease.created).push_bind(lease.created));
+            insert!(
+                $tx,
+                "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ",
+                $leases.iter(),
+                |b, lease| b
+                    .push_bind(lease.id.to_vec())
+                    .push_bind(lease.task.id.to_vec())
+                    .push_bind(lease.task.cluster)
+                    .push_bind(lease.task.epoch)
+                    .push_bind(lease.journal.to_vec())
+                    .push_bind(lease.created)
+                    .push_bind(lease.created)
+            );
         }
     };
 }
@@ -64,7 +76,12 @@ macro_rules! push_keys {
             if index > 0 {
                 $query.push(" OR ");
             }
-            $query.push(concat!("(", $first, " = ")).push_bind(a.to_vec()).push(concat!(" AND ", $second, " = ")).push_bind(b).push(")");
+            $query
+                .push(concat!("(", $first, " = "))
+                .push_bind(a.to_vec())
+                .push(concat!(" AND ", $second, " = "))
+                .push_bind(b)
+                .push(")");
         }
     }};
 }
@@ -86,8 +103,12 @@ impl Store {
     /// [`Error`] of the engine.
     pub async fn keep_snapshot(&self, snapshot: &Snapshot) -> Result<(), Error> {
         let sql = match &self.db {
-            Db::Maria(_) => "INSERT IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)",
-            Db::Sqlite(_) => "INSERT OR IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)",
+            Db::Maria(_) => {
+                "INSERT IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)"
+            }
+            Db::Sqlite(_) => {
+                "INSERT OR IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)"
+            }
         };
         let commands = serde_json::to_string(&snapshot.commands).unwrap_or_default();
         both!(&self.db, pool => { sqlx::query(sql)

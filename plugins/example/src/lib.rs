@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn wrong_inputs_are_said() {
-        assert!(run("helloworld", "{}").unwrap_err().starts_with("invalid: the inputs do not fit: missing field `name`"));
+        assert!(
+            run("helloworld", "{}").unwrap_err().starts_with("invalid: the inputs do not fit: missing field `name`")
+        );
         assert!(run("math_pow", r#"{"x":10,"y":1000}"#).unwrap_err().contains("not a finite number"));
         assert!(run("nobody", "{}").unwrap_err().contains("no command `nobody`"));
     }

@@ -37,7 +37,8 @@ impl Command {
         O: Serialize + JsonSchema + 'static,
     {
         let run = Box::new(move |inputs: &str| {
-            let inputs = serde_json::from_str(inputs).map_err(|error| Error::invalid(format!("the inputs do not fit: {error}")))?;
+            let inputs = serde_json::from_str(inputs)
+                .map_err(|error| Error::invalid(format!("the inputs do not fit: {error}")))?;
             let output = run(inputs)?;
             serde_json::to_string(&output).map_err(|error| Error::failed(format!("the result is not JSON: {error}")))
         });
@@ -67,6 +68,7 @@ pub fn describe(name: &str, version: &str, commands: &[Command]) -> String {
 /// The command's own, `invalid` for inputs that do not fit, `not-found` for another name.
 pub fn dispatch(commands: &[Command], name: &str, inputs: &str) -> Result<String, Error> {
     let command = commands.iter().find(|command| command.name == name);
-    let command = command.ok_or_else(|| Error { code: "not-found", message: format!("this plugin has no command `{name}`") })?;
+    let command =
+        command.ok_or_else(|| Error { code: "not-found", message: format!("this plugin has no command `{name}`") })?;
     (command.run)(inputs)
 }

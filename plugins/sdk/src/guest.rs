@@ -22,7 +22,11 @@ impl<T: Plugin> Guest for T {
 
     fn run(call: Call) -> Result<String, Failure> {
         let (_, commands) = T::plugin();
-        dispatch(&commands, &call.command, &call.inputs).map_err(|error| Failure { code: error.code.into(), message: error.message, details: None })
+        dispatch(&commands, &call.command, &call.inputs).map_err(|error| Failure {
+            code: error.code.into(),
+            message: error.message,
+            details: None,
+        })
     }
 
     fn verify(_: Call) -> Result<String, Failure> {
