@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    database::{MariaDb, PASSWORD, USER},
+    database::{DATABASE, MariaDb, PASSWORD, USER},
     plugin,
     process::{Process, free_port, shown, until},
     root, target,
@@ -27,11 +27,36 @@ pub(crate) struct Built {
 }
 
 impl Built {
+    /// What tests and the demo run, with the hostile plugin beside the example.
     pub(crate) fn build() -> Result<Self> {
         shown(Command::new("cargo").current_dir(root()).args(["build", "--workspace"]))?;
         let plugins = target().join("plugins/dist");
         plugin::build(&[root().join("plugins/example"), root().join("plugins/hostile")], &plugins)?;
         Ok(Self { programs: target().join("debug"), plugins })
+    }
+
+    /// What benchmarks run: optimised, with the example plugins alone.
+    pub(crate) fn release() -> Result<Self> {
+        shown(Command::new("cargo").current_dir(root()).args(["build", "--release", "--workspace"]))?;
+        let plugins = target().join("plugins/bench");
+        plugin::build(&[root().join("plugins/example")], &plugins)?;
+        Ok(Self { programs: target().join("release"), plugins })
+    }
+
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// An agent of a cluster; what it keeps goes below `directory`.
+    pub(crate) fn agent(&self, grpc: u16, cluster: &str, token: &str, directory: &Path) -> Command {
+        let mut command = Command::new(self.program("claiflow-agent"));
+        command
+            .args(["--server", &format!("127.0.0.1:{grpc}"), "--clusteruuid", cluster, "--token", token])
+            .arg("--plugins")
+            .arg(&self.plugins)
+            .arg("--state")
+            .arg(directory.join("agent"));
+        command
     }
 }
 
@@ -63,7 +88,7 @@ impl<'a> Pair<'a> {
                 fs::write(
                     &file,
                     format!(
-                        "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: claiflow\n  username: {USER}\n  password: {PASSWORD}\n"
+                        "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: {DATABASE}\n  username: {USER}\n  password: {PASSWORD}\n"
                     ),
                 )?;
                 Some(file)
@@ -84,6 +109,14 @@ impl<'a> Pair<'a> {
         format!("http://127.0.0.1:{}", self.http)
     }
 
+    pub(crate) fn http_port(&self) -> u16 {
+        self.http
+    }
+
+    pub(crate) fn grpc_port(&self) -> u16 {
+        self.grpc
+    }
+
     pub(crate) fn restart_server(&mut self) -> Result<()> {
         self.server.kill()?;
         self.server = server(self.built, self.directory, self.http, self.grpc, self.config.as_deref())?;
@@ -97,15 +130,7 @@ impl<'a> Pair<'a> {
     }
 
     pub(crate) fn agent_command(&self, token: &str) -> Command {
-        let state = self.directory.join("agent");
-        let mut command = Command::new(self.built.programs.join("claiflow-agent"));
-        command
-            .args(["--server", &format!("127.0.0.1:{}", self.grpc), "--clusteruuid", CLUSTER, "--token", token])
-            .arg("--plugins")
-            .arg(&self.built.plugins)
-            .arg("--state")
-            .arg(state);
-        command
+        self.built.agent(self.grpc, CLUSTER, token, self.directory)
     }
 
     /// A GET that must be answered with 200.
@@ -180,7 +205,7 @@ impl<'a> Pair<'a> {
 }
 
 fn server(built: &Built, directory: &Path, http: u16, grpc: u16, config: Option<&Path>) -> Result<Process> {
-    let mut command = Command::new(built.programs.join("claiflow-server"));
+    let mut command = Command::new(built.program("claiflow-server"));
     command
         .args(["--http-port", &http.to_string(), "--grpc-port", &grpc.to_string()])
         .arg("--data-dir")

@@ -1,6 +1,11 @@
 //! A private MariaDB on a temporary directory.
 
-use std::{env, path::Path, process::Command, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -9,11 +14,13 @@ use crate::process::{Process, free_port, until};
 /// Stopped when dropped.
 pub(crate) struct MariaDb {
     pub(crate) port: u16,
-    _process: Process,
+    pub(crate) process: Process,
+    socket: PathBuf,
 }
 
 pub(crate) const USER: &str = "claiflow";
 pub(crate) const PASSWORD: &str = "claiflow-tests";
+pub(crate) const DATABASE: &str = "claiflow";
 
 impl MariaDb {
     pub(crate) fn start(directory: &Path) -> Result<Self> {
@@ -32,24 +39,33 @@ impl MariaDb {
         let mut command = Command::new(program);
         command
             .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=1"])
+            .args(["--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"])
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", socket.display()))
             .arg(format!("--port={port}"))
             .arg(format!("--pid-file={}", directory.join("mariadb.pid").display()));
         let process = Process::start("mariadb", &mut command, directory)?;
-        let database = Self { port, _process: process };
+        let database = Self { port, process, socket };
         let grant = format!(
-            "CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE claiflow"
+            "CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE {DATABASE}"
         );
         until("MariaDB starts", Duration::from_secs(60), || {
-            let output = Command::new("mariadb")
-                .arg("--no-defaults")
-                .arg("--user=root")
-                .arg(format!("--socket={}", socket.display()))
-                .args(["-e", &grant])
-                .output()?;
+            let output = database.root().args(["-e", &grant]).output()?;
             if output.status.success() { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
         })?;
         Ok(database)
+    }
+
+    fn root(&self) -> Command {
+        let mut command = Command::new("mariadb");
+        command.arg("--no-defaults").arg("--user=root").arg(format!("--socket={}", self.socket.display()));
+        command
+    }
+
+    /// The database's own shell, as an administrator, in claiflow's schema.
+    pub(crate) fn shell(&self) -> Command {
+        let mut command = self.root();
+        command.arg(format!("--database={DATABASE}"));
+        command
     }
 }

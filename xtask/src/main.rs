@@ -1,5 +1,6 @@
 //! All automation. Depends on no crate of this workspace, so that it builds when they do not.
 
+mod bench;
 mod cluster_of_two;
 mod database;
 mod demo;
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask build-plugin plugins/example"
+    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask bench e2e\n  cargo xtask build-plugin plugins/example"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -37,6 +38,9 @@ enum Task {
         #[arg(long)]
         strict: bool,
     },
+    /// Measure release builds with real processes.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Make a component of each plugin crate.
     BuildPlugin(plugin::BuildPlugin),
 }
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict } => test::run(strict),
+        Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -19,6 +19,8 @@ use crate::{
 
 const SCAN: Duration = Duration::from_secs(2);
 const BATCH: u64 = 256;
+/// How many waiting tasks are looked at for what they need, before all of them are.
+const FIRST: i64 = 1_000;
 
 pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i64>, stop: CancellationToken) {
     let mut scan = tokio::time::interval(SCAN);
@@ -49,13 +51,14 @@ async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> 
     if lock(&inner.hub).free(cluster, &[]).is_empty() {
         return Ok(());
     }
-    let mut waiting = Vec::new();
-    for need in inner.store.needs(cluster).await? {
-        waiting.extend(inner.store.snapshot(&need).await?);
-    }
+    let mut waiting = snapshots(dispatch, cluster, Some(FIRST)).await?;
     if waiting.is_empty() {
         lock(&inner.hub).no_backlog(cluster);
         return Ok(());
+    }
+    // Where nobody here runs any of the first, one further back may be for somebody.
+    if lock(&inner.hub).free(cluster, &waiting).iter().all(|(.., runs)| runs.is_empty()) {
+        waiting = snapshots(dispatch, cluster, None).await?;
     }
     let free = lock(&inner.hub).free(cluster, &waiting);
     for (session, journal, slots, runs) in free {
@@ -85,4 +88,12 @@ async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> 
         }
     }
     Ok(())
+}
+
+async fn snapshots(dispatch: &Dispatch, cluster: i64, limit: Option<i64>) -> Result<Vec<Arc<Snapshot>>, storage::Error> {
+    let mut waiting = Vec::new();
+    for need in dispatch.0.store.needs(cluster, limit).await? {
+        waiting.extend(dispatch.0.store.snapshot(&need).await?);
+    }
+    Ok(waiting)
 }

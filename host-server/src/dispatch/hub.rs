@@ -192,12 +192,9 @@ impl Hub {
         if self.backlog.contains(&task.cluster) {
             return None;
         }
-        let candidates =
-            self.sessions.iter_mut().filter(|(_, session)| session.cluster == task.cluster && session.free() > 0);
-        let (number, session) = candidates.max_by_key(|(_, session)| session.free())?;
-        if !session.can_run(&task.snapshot) {
-            return None;
-        }
+        let cluster = self.sessions.iter_mut().filter(|(_, session)| session.cluster == task.cluster && session.free() > 0);
+        let able = cluster.filter_map(|(number, session)| session.can_run(&task.snapshot).then_some((number, session)));
+        let (number, session) = able.max_by_key(|(_, session)| session.free())?;
         session.spent += 1;
         Some((*number, session.journal))
     }

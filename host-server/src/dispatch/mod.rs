@@ -89,11 +89,11 @@ impl Dispatch {
         attach: Attach,
         orders: mpsc::UnboundedSender<Order>,
     ) -> Result<(u64, Vec<Id>), storage::Error> {
-        let stored = self.0.store.leases(attach.cluster).await?;
+        let stored = self.0.store.leases_of(attach.cluster, attach.journal).await?;
         let (cluster, journal, held) = (attach.cluster, attach.journal, attach.held.clone());
         let mut kept: Vec<Arc<Lease>> = Vec::new();
         let mut dropped: Vec<Arc<Lease>> = Vec::new();
-        for lease in stored.into_iter().filter(|lease| lease.journal == journal).map(Arc::new) {
+        for lease in stored.into_iter().map(Arc::new) {
             if held.contains(&lease.id) { kept.push(lease) } else { dropped.push(lease) }
         }
         let gone = held.into_iter().filter(|id| !kept.iter().any(|lease| lease.id == *id)).collect();

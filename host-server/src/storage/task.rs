@@ -16,44 +16,58 @@ use crate::model::{
 /// Snapshots kept in memory at most.
 const SNAPSHOTS: usize = 10_000;
 
-/// A multi-row statement for either engine.
+/// Inserts a slice of rows, on either engine.
 macro_rules! insert {
     ($tx:expr, $head:literal, $rows:expr, |$b:ident, $row:pat_param| $push:expr) => {{
-        let mut query = sqlx::QueryBuilder::new($head);
-        query.push_values($rows, |mut $b, $row| {
-            $push;
-        });
-        query.build().execute(&mut *$tx).await?;
+        for rows in powers_of_two($rows) {
+            let mut query = sqlx::QueryBuilder::new($head);
+            query.push_values(rows, |mut $b, $row| { $push; });
+            query.build().execute(&mut *$tx).await?;
+        }
     }};
+}
+
+/// Slices whose lengths are powers of two, the longest first: statements of a few sizes stay prepared, where one for each
+/// length that a batch may have would not.
+fn powers_of_two<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = 1 << rows.len().checked_ilog2()?;
+        let (first, rest) = rows.split_at_checked(length)?;
+        rows = rest;
+        Some(first)
+    })
+}
+
+/// The same values, the last one repeated until their number is a power of two; for lists in which a value may stand twice.
+fn padded<T: Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.into_iter().collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
 }
 
 /// Leases that begin now.
 macro_rules! insert_leases {
     ($tx:expr, $leases:expr) => {
-        if !$leases.is_empty() {
-            insert!(
-                $tx,
-                "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ",
-                $leases.iter(),
-                |b, lease| b
-                    .push_bind(lease.id.to_vec())
-                    .push_bind(lease.task.id.to_vec())
-                    .push_bind(lease.task.cluster)
-                    .push_bind(lease.task.epoch)
-                    .push_bind(lease.journal.to_vec())
-                    .push_bind(lease.created)
-                    .push_bind(lease.created)
-            );
-        }
+        insert!($tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", &$leases, |b, lease| {
+            b.push_bind(lease.id.to_vec())
+                .push_bind(lease.task.id.to_vec())
+                .push_bind(lease.task.cluster)
+                .push_bind(lease.task.epoch)
+                .push_bind(lease.journal.to_vec())
+                .push_bind(lease.created)
+                .push_bind(lease.created)
+        })
     };
 }
 
 /// A live task from its row; either engine's.
 macro_rules! task_of {
-    ($row:expr, $cluster:expr, $snapshot:expr) => {
+    ($row:expr, $snapshot:expr) => {
         Task {
             id: $row.try_get::<Vec<u8>, _>("id")?.try_into().unwrap_or_default(),
-            cluster: $cluster,
+            cluster: $row.try_get("cluster")?,
             uuid: $row.try_get("uuid")?,
             snapshot: $snapshot,
             name: $row.try_get("name")?,
@@ -72,7 +86,7 @@ macro_rules! task_of {
 /// `(a = ? AND b = ?) OR …`: row values in IN lists are written differently by the engines.
 macro_rules! push_keys {
     ($query:expr, $first:literal, $second:literal, $keys:expr) => {{
-        for (index, (a, b)) in $keys.enumerate() {
+        for (index, (a, b)) in padded($keys).into_iter().enumerate() {
             if index > 0 {
                 $query.push(" OR ");
             }
@@ -89,7 +103,7 @@ macro_rules! push_keys {
 macro_rules! push_list {
     ($query:expr, $ids:expr) => {{
         let mut list = $query.separated(", ");
-        for id in $ids {
+        for id in padded($ids) {
             list.push_bind(id.to_vec());
         }
         $query.push(")");
@@ -165,21 +179,17 @@ impl Store {
         both!(&self.db, pool => {
             let mut tx = pool.begin().await?;
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
-            if !aliases.is_empty() {
-                insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.iter(), |b, (task, request)|
-                    b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
-            }
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks.iter(), |b, (task, lease)|
+            insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", &aliases, |b, (task, request)|
+                b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks, |b, (task, lease)|
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(0_i16).push_bind(i64::from(lease.is_some())).push_bind(task.created));
             let leases: Vec<_> = tasks.iter().filter_map(|(_, lease)| lease.clone()).collect();
             insert_leases!(tx, leases);
             let ready: Vec<_> = tasks.iter().filter(|(_, lease)| lease.is_none()).map(|(task, _)| task).collect();
-            if !ready.is_empty() {
-                insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", ready.iter(), |b, task|
-                    b.push_bind(task.cluster).push_bind(task.rank()).push_bind(task.id.to_vec()).push_bind(task.snapshot.id.to_vec()));
-            }
+            insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", &ready, |b, task|
+                b.push_bind(task.cluster).push_bind(task.rank()).push_bind(task.id.to_vec()).push_bind(task.snapshot.id.to_vec()));
             tx.commit().await?;
             Ok(())
         })
@@ -202,12 +212,16 @@ impl Store {
         both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT DISTINCT cluster FROM ready").fetch_all(pool).await?))
     }
 
-    /// The snapshots of a cluster's first waiting tasks.
+    /// The snapshots of a cluster's waiting tasks: of the first `limit` in their order, or of all where `limit` is none.
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn needs(&self, cluster: i64) -> Result<Vec<Vec<u8>>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT DISTINCT need FROM ready WHERE cluster = ?").bind(cluster).fetch_all(pool).await?))
+    pub async fn needs(&self, cluster: i64, limit: Option<i64>) -> Result<Vec<Vec<u8>>, Error> {
+        let sql = match limit {
+            Some(_) => "SELECT DISTINCT need FROM (SELECT need FROM ready WHERE cluster = ? ORDER BY `rank`, id LIMIT ?) AS first",
+            None => "SELECT DISTINCT need FROM ready WHERE cluster = ? AND ? IS NULL",
+        };
+        both!(&self.db, pool => Ok(sqlx::query_scalar(sql).bind(cluster).bind(limit).fetch_all(pool).await?))
     }
 
     /// Takes up to `limit` waiting tasks of a cluster that run one of `snapshots`, and leases them to `journal`.
@@ -248,7 +262,7 @@ impl Store {
             push_list!(query, keys.iter().map(|(id, _)| id));
             query.build().execute(&mut *tx).await?;
             let mut query = sqlx::QueryBuilder::new(
-                "SELECT id, uuid, snapshot, name, summary, inputs, channel, priority, attempt, epoch, created FROM task WHERE cluster = ");
+                "SELECT id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, attempt, epoch, created FROM task WHERE cluster = ");
             query.push_bind(cluster).push(" AND id IN (");
             push_list!(query, keys.iter().map(|(id, _)| id));
             let rows = query.build().fetch_all(&mut *tx).await?;
@@ -256,7 +270,7 @@ impl Store {
             for row in &rows {
                 let snapshot: Vec<u8> = row.try_get("snapshot")?;
                 let Some(snapshot) = snapshots.get(snapshot.as_slice()).map(Arc::clone) else { continue };
-                let task = Arc::new(task_of!(row, cluster, snapshot));
+                let task = Arc::new(task_of!(row, snapshot));
                 leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, task }));
             }
             insert_leases!(tx, leases);
@@ -293,7 +307,7 @@ impl Store {
                 push_keys!(query, "task", "cluster", stepped.iter().map(|end| (end.lease.task.id, end.lease.task.cluster)));
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", accepted.iter(), |b, end| {
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", &accepted, |b, end| {
                 let task = &end.lease.task;
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
@@ -326,12 +340,12 @@ impl Store {
         })
     }
 
-    /// The leases of a cluster, with their tasks.
+    /// The leases of an agent in a cluster, with their tasks. Another cluster's are never given, whatever journal is named.
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn leases(&self, cluster: i64) -> Result<Vec<Lease>, Error> {
-        self.leases_where("WHERE l.cluster = ?", cluster).await
+    pub async fn leases_of(&self, cluster: i64, journal: Id) -> Result<Vec<Lease>, Error> {
+        self.leases(Some((cluster, journal))).await
     }
 
     /// All leases, with their tasks.
@@ -339,7 +353,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn all_leases(&self) -> Result<Vec<Lease>, Error> {
-        self.leases_where("WHERE l.cluster >= ?", 0).await
+        self.leases(None).await
     }
 
     /// Notes that the holders of these leases are connected.
@@ -377,14 +391,19 @@ impl Store {
         Ok(())
     }
 
-    async fn leases_where(&self, condition: &str, cluster: i64) -> Result<Vec<Lease>, Error> {
+    async fn leases(&self, holder: Option<(i64, Id)>) -> Result<Vec<Lease>, Error> {
         let mut leases = Vec::new();
         both!(&self.db, pool => {
-            let sql = format!("SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster {condition}");
-            let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cluster).fetch_all(pool).await?;
+            let mut query = sqlx::QueryBuilder::new(
+                "SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, \
+                 t.inputs, t.channel, t.priority, t.attempt, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster");
+            if let Some((cluster, journal)) = holder {
+                query.push(" WHERE l.journal = ").push_bind(journal.to_vec()).push(" AND l.cluster = ").push_bind(cluster);
+            }
+            let rows = query.build().fetch_all(pool).await?;
             for row in &rows {
                 let Some(snapshot) = self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
-                let task = Arc::new(task_of!(row, cluster, snapshot));
+                let task = Arc::new(task_of!(row, snapshot));
                 leases.push(Lease {
                     id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
                     journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),
@@ -437,4 +456,25 @@ pub struct StepRow {
     pub started: i64,
     pub ended: Option<i64>,
     pub output: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{padded, powers_of_two};
+
+    #[test]
+    fn every_row_goes_into_one_statement_of_a_few_sizes() {
+        for count in [0, 1, 2, 3, 100, 255, 256] {
+            let rows: Vec<usize> = (0..count).collect();
+            let pieces: Vec<&[usize]> = powers_of_two(&rows).collect();
+            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()), "{count}");
+            assert_eq!(pieces.concat(), rows);
+        }
+    }
+
+    #[test]
+    fn a_padded_list_holds_the_same_values() {
+        assert_eq!(padded([1, 2, 3]), [1, 2, 3, 3]);
+        assert_eq!(padded(Vec::<u8>::new()), []);
+    }
 }

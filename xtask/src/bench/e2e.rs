@@ -1,0 +1,382 @@
+//! From a POST to a stored result, with the release builds of server and agent, real wasm and real databases.
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use super::{
+    Sorted, conditions,
+    load::{self, Connection},
+    raw,
+};
+use crate::{
+    cluster_of_two::{Built, CLUSTER, Pair, TOKEN},
+    database::MariaDb,
+    process::{Process, until},
+};
+
+/// Clusters of one fan-out request.
+const CLUSTERS: usize = 100;
+const CONNECTIONS: usize = 64;
+
+/// See [`super::Bench::E2e`].
+#[derive(clap::Args)]
+pub(crate) struct E2e {
+    /// Tasks of each load.
+    #[arg(long, default_value_t = 60_000)]
+    tasks: usize,
+    /// Tasks created one by one while nothing else runs.
+    #[arg(long, default_value_t = 500)]
+    idle: usize,
+    /// Slots of the agent that serves single POSTs.
+    #[arg(long, default_value_t = 256)]
+    slots: usize,
+    /// Only this engine.
+    #[arg(long, value_parser = ["mariadb", "sqlite"])]
+    database: Option<String>,
+    /// Leave out the fan-out, which starts an agent for each of 100 clusters.
+    #[arg(long)]
+    no_fan_out: bool,
+}
+
+/// Lines of the table: what, and what was measured.
+struct Table(Vec<(String, String)>);
+
+impl Table {
+    fn row(&mut self, what: impl Into<String>, measured: impl Into<String>) {
+        let (what, measured) = (what.into(), measured.into());
+        eprintln!("  {what}: {measured}");
+        self.0.push((what, measured));
+    }
+
+    fn print(&self) {
+        println!("\n| what | measured |\n|---|---|");
+        for (what, measured) in &self.0 {
+            println!("| {what} | {measured} |");
+        }
+    }
+}
+
+impl E2e {
+    pub(super) fn run(&self) -> Result<()> {
+        let built = Built::release()?;
+        let directory = tempfile::tempdir()?;
+        conditions::print(directory.path())?;
+        let mut table = Table(Vec::new());
+        for engine in ["mariadb", "sqlite"] {
+            if self.database.as_deref().is_some_and(|only| only != engine) {
+                continue;
+            }
+            let home = directory.path().join(engine);
+            std::fs::create_dir_all(&home)?;
+            let database = if engine == "mariadb" { Some(MariaDb::start(&home)?) } else { None };
+            self.engine(&built, &home, database.as_ref(), &mut table).with_context(|| format!("on {engine}"))?;
+        }
+        sandbox(&built, &mut table)?;
+        table.print();
+        Ok(())
+    }
+
+    fn engine(&self, built: &Built, home: &Path, database: Option<&MariaDb>, table: &mut Table) -> Result<()> {
+        let name = if database.is_some() { "MariaDB" } else { "SQLite" };
+        eprintln!("→ {name}");
+        let pair = Pair::start(built, home, database, (0, 0))?;
+        pair.declare()?;
+        let schema =
+            json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "minLength": 1}}});
+        let flow = json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]);
+        pair.post(
+            "/api/v1/template",
+            &json!({"uuid": "bench", "name": "bench", "flow": flow.to_string(), "inputs": schema}),
+        )?;
+        let mut command = pair.agent_command(TOKEN);
+        command.args(["--slots", &self.slots.to_string(), "--loglevel", "warn"]);
+        let agent = Process::start("agent", &mut command, home)?;
+        let alive = format!("/api/v1/cluster/{CLUSTER}/session/alive");
+        until("the agent is connected", Duration::from_secs(60), || match pair.get(&alive)?.get("alive") {
+            Some(Value::Bool(true)) => Ok(()),
+            _ => bail!("it is not"),
+        })?;
+        if database.is_some() {
+            table.row(
+                "agent's memory with the example plugins, idle",
+                format!("{:.1} MiB resident", memory_mib(&agent)?),
+            );
+        }
+        let idle = self.idle(&pair)?;
+        table.row(
+            format!("{name}: create → result, idle"),
+            format!("p50 {:.2} ms, p99 {:.2} ms", idle.percentile(50), idle.percentile(99)),
+        );
+        let single = self.load(&pair, &agent, database, table, name, "single POSTs at 64 connections", &|_| {
+            (
+                "POST",
+                "/api/v1/service".into(),
+                json!({"template_uuid": "bench", "cluster_uuids": [CLUSTER], "inputs": {"name": "world"}}).to_string(),
+            )
+        })?;
+        self.reads(&pair, table, name)?;
+        if database.is_some() {
+            table.row("agent's memory after the load", format!("{:.1} MiB resident", memory_mib(&agent)?));
+        }
+        if !self.no_fan_out {
+            self.fan_out(built, &pair, database, home, table, name)?;
+        }
+        if let Some(database) = database {
+            let ceiling = raw::inserts(database, self.tasks)?;
+            table.row(
+                "MariaDB: raw multi-row inserts of the same rows, batch 256, one connection",
+                format!("{ceiling:.0} tasks/s"),
+            );
+            table.row("MariaDB: single POSTs against raw inserts", format!("{:.0} %", single * 100.0 / ceiling));
+        }
+        Ok(())
+    }
+
+    /// One task after the other; the milliseconds from the request to a readable result.
+    fn idle(&self, pair: &Pair<'_>) -> Result<Sorted> {
+        let mut connection = Connection::open(pair.http_port())?;
+        let body =
+            json!({"template_uuid": "bench", "cluster_uuids": [CLUSTER], "inputs": {"name": "world"}}).to_string();
+        let mut times = Vec::new();
+        for number in 0..self.idle + 50 {
+            let started = Instant::now();
+            let answer: Value = serde_json::from_slice(&connection.ok("POST", "/api/v1/service", &body)?)?;
+            let uuid = answer.pointer("/0/uuid").and_then(Value::as_str).context("no uuid in the answer")?;
+            let result = format!("/api/v1/cluster/{CLUSTER}/service/{uuid}/result");
+            while connection.call("GET", &result, "")?.0 != 200 {
+                if started.elapsed() > Duration::from_secs(10) {
+                    bail!("task {uuid} has no result after 10 s");
+                }
+            }
+            // The first ones warm caches and statements up.
+            if number >= 50 {
+                times.push(started.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        Ok(Sorted::new(times))
+    }
+
+    /// Creates tasks as fast as the server takes them; tasks a second until the last one's final state is stored.
+    #[expect(clippy::too_many_arguments, reason = "each is one column of the table")]
+    fn load(
+        &self,
+        pair: &Pair<'_>,
+        agent: &Process,
+        database: Option<&MariaDb>,
+        table: &mut Table,
+        name: &str,
+        what: &str,
+        request: &(dyn Fn(usize) -> (&'static str, String, String) + Sync),
+    ) -> Result<f64> {
+        // Statements of every batch size are prepared, and the agent's sandboxes are warm.
+        ended_after(
+            pair,
+            || load::run(pair.http_port(), CONNECTIONS, self.tasks / 10, request).map(drop),
+            self.tasks / 10,
+        )?;
+        let processes = [
+            ("server", Some(&pair.server)),
+            ("agent", Some(agent)),
+            ("MariaDB", database.map(|database| &database.process)),
+        ];
+        let before = costs(&processes)?;
+        let commits = database.map(raw::commits).transpose()?;
+        let mut times = Vec::new();
+        let seconds = ended_after(
+            pair,
+            || {
+                times = load::run(pair.http_port(), CONNECTIONS, self.tasks, request)?;
+                Ok(())
+            },
+            self.tasks,
+        )?;
+        let after = costs(&processes)?;
+        let (rate, times) = (self.tasks as f64 / seconds, Sorted::new(times));
+        table.row(
+            format!("{name}: durable tasks/s, {what}"),
+            format!("{rate:.0}/s; POST p50 {:.1} ms, p99 {:.1} ms", times.percentile(50), times.percentile(99)),
+        );
+        let cpu: Vec<String> = processes
+            .iter()
+            .zip(before.iter().zip(&after))
+            .filter(|((_, process), _)| process.is_some())
+            .map(|((process, _), (before, after))| {
+                format!("{process} {:.0} µs", (after - before) * 1e6 / self.tasks as f64)
+            })
+            .collect();
+        table.row(format!("{name}: CPU a task under that load"), cpu.join(", "));
+        if let (Some(database), Some(before)) = (database, commits) {
+            let count = (raw::commits(database)? - before) * 100.0 / self.tasks as f64;
+            table.row(format!("{name}: commits per 100 tasks under that load"), format!("{count:.1}"));
+        }
+        Ok(rate)
+    }
+
+    fn reads(&self, pair: &Pair<'_>, table: &mut Table, name: &str) -> Result<()> {
+        let list = pair.get("/api/v1/service?limit=1")?;
+        let uuid = list.pointer("/0/uuid").and_then(Value::as_str).context("no task in the list")?;
+        let path = format!("/api/v1/cluster/{CLUSTER}/service/{uuid}");
+        let started = Instant::now();
+        let count = self.tasks / 2;
+        let times =
+            Sorted::new(load::run(pair.http_port(), CONNECTIONS, count, &|_| ("GET", path.clone(), String::new()))?);
+        let rate = count as f64 / started.elapsed().as_secs_f64();
+        table.row(
+            format!("{name}: GET of one task, 64 connections"),
+            format!("{rate:.0}/s; p50 {:.1} ms, p99 {:.1} ms", times.percentile(50), times.percentile(99)),
+        );
+        Ok(())
+    }
+
+    /// One template on 100 clusters a POST, with an agent in each cluster.
+    fn fan_out(
+        &self,
+        built: &Built,
+        pair: &Pair<'_>,
+        database: Option<&MariaDb>,
+        home: &Path,
+        table: &mut Table,
+        name: &str,
+    ) -> Result<()> {
+        let clusters: Vec<String> = (1..=CLUSTERS).map(|number| format!("{number:032x}")).collect();
+        let mut agents = Vec::new();
+        for cluster in &clusters {
+            pair.post("/api/v1/cluster", &json!({"uuid": cluster, "name": "one of many"}))?;
+            pair.post("/api/v1/cluster_token", &json!({"name": "t", "cluster_uuid": cluster, "token": TOKEN}))?;
+            let directory = home.join(cluster);
+            std::fs::create_dir_all(&directory)?;
+            let mut command = built.agent(pair.grpc_port(), cluster, TOKEN, &directory);
+            command.args(["--slots", "16", "--loglevel", "warn"]).arg("--cache").arg(home.join("compiled"));
+            agents.push(Process::start("agent", &mut command, &directory)?);
+            if agents.len() == 1 {
+                // The others find its compiled plugins.
+                connected(pair, 2)?;
+            }
+        }
+        connected(pair, CLUSTERS + 1)?;
+        let body =
+            json!({"template_uuid": "bench", "cluster_uuids": clusters, "inputs": {"name": "world"}}).to_string();
+        let posts = self.tasks / CLUSTERS;
+        let request = |_| ("POST", String::from("/api/v1/service"), body.clone());
+        ended_after(pair, || load::run(pair.http_port(), 16, posts / 10, &request).map(drop), posts / 10 * CLUSTERS)?;
+        let mut processes: Vec<(&str, Option<&Process>)> =
+            vec![("server", Some(&pair.server)), ("MariaDB", database.map(|database| &database.process))];
+        processes.extend(agents.iter().map(|agent| ("agents", Some(agent))));
+        let before = costs(&processes)?;
+        let seconds =
+            ended_after(pair, || load::run(pair.http_port(), 16, posts, &request).map(drop), posts * CLUSTERS)?;
+        let after = costs(&processes)?;
+        let tasks = (posts * CLUSTERS) as f64;
+        table.row(
+            format!("{name}: durable tasks/s, 100 clusters a POST, 100 agents, 16 connections"),
+            format!("{:.0}/s", tasks / seconds),
+        );
+        let spent = |wanted: &str| -> f64 {
+            let each = processes.iter().zip(before.iter().zip(&after)).filter(|((name, _), _)| *name == wanted);
+            each.map(|(_, (before, after))| after - before).sum::<f64>() * 1e6 / tasks
+        };
+        table.row(
+            format!("{name}: CPU a task under that load"),
+            format!(
+                "server {:.0} µs, agents {:.0} µs, database {:.0} µs",
+                spent("server"),
+                spent("agents"),
+                spent("MariaDB")
+            ),
+        );
+        let started = Instant::now();
+        ended_after(pair, || load::run(pair.http_port(), 1, 1, &request).map(drop), CLUSTERS)?;
+        table.row(
+            format!("{name}: one POST for 100 clusters until all are final"),
+            format!("{:.0} ms", started.elapsed().as_secs_f64() * 1e3),
+        );
+        Ok(())
+    }
+}
+
+fn connected(pair: &Pair<'_>, wanted: usize) -> Result<()> {
+    until("the agents are connected", Duration::from_secs(120), || {
+        let count = metric(pair, "claiflow_agents_connected")?;
+        if count as usize >= wanted { Ok(()) } else { bail!("{count} of {wanted} are") }
+    })
+}
+
+/// Runs `create`, and waits until `count` more tasks have ended; the seconds from start to end.
+fn ended_after(pair: &Pair<'_>, create: impl FnOnce() -> Result<()>, count: usize) -> Result<f64> {
+    let before = metric(pair, "claiflow_tasks_ended_total")?;
+    let started = Instant::now();
+    create()?;
+    let mut last = (before, Instant::now());
+    loop {
+        let ended = metric(pair, "claiflow_tasks_ended_total")?;
+        if ended - before >= count as f64 {
+            return Ok(started.elapsed().as_secs_f64());
+        }
+        if ended > last.0 {
+            last = (ended, Instant::now());
+        } else if last.1.elapsed() > Duration::from_secs(30) {
+            bail!("only {} of {count} tasks have ended, and none for 30 s", ended - before);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The sum of a metric over its labels; all of its tasks must have succeeded.
+fn metric(pair: &Pair<'_>, name: &str) -> Result<f64> {
+    let mut connection = Connection::open(pair.http_port())?;
+    let text = String::from_utf8(connection.ok("GET", "/metrics", "")?)?;
+    let mut states = HashSet::new();
+    let mut sum = 0.0;
+    for line in text.lines().filter(|line| line.split([' ', '{']).next() == Some(name)) {
+        sum += line.split_whitespace().last().and_then(|value| value.parse::<f64>().ok()).unwrap_or_default();
+        states.extend(line.split_once("state=\"").and_then(|(_, rest)| rest.split('"').next()));
+    }
+    states.remove("succeeded");
+    if !states.is_empty() {
+        bail!("some tasks ended as {states:?}");
+    }
+    Ok(sum)
+}
+
+/// CPU seconds that each process has used.
+fn costs(processes: &[(&str, Option<&Process>)]) -> Result<Vec<f64>> {
+    processes.iter().map(|(_, process)| process.map_or(Ok(0.0), Process::cpu_seconds)).collect()
+}
+
+fn memory_mib(process: &Process) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).context("VmRSS is not a number")?;
+    Ok(kib / 1_024.0)
+}
+
+/// One command in fresh sandboxes, with no server.
+fn sandbox(built: &Built, table: &mut Table) -> Result<()> {
+    for concurrency in ["1", "16"] {
+        let output = Command::new(built.program("claiflow-agent"))
+            .arg("run")
+            .arg(built.plugins.join("example.wasm"))
+            .args(["math_pow", "--inputs", r#"{"x":3,"y":2}"#, "--repeat", "100000", "--concurrency", concurrency])
+            .output()?;
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() {
+            bail!("claiflow-agent run: {said}");
+        }
+        let fields: Vec<&str> = said.lines().last().unwrap_or_default().split_whitespace().collect();
+        let [_, _, p50, p99, _, _, rate, _] = fields.as_slice() else {
+            bail!("claiflow-agent run printed no times: {said}")
+        };
+        table.row(
+            format!("one command in a fresh sandbox, concurrency {concurrency}"),
+            format!("p50 {p50} µs, p99 {p99} µs, {rate} calls/s"),
+        );
+    }
+    Ok(())
+}
