@@ -25,13 +25,22 @@ impl Browser {
         command.arg(format!("--port={port}"));
         let driver = Process::start("chromedriver", &mut command, directory)
             .context("a browser is missing: apt-get install chromium chromium-driver")?;
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        let mut browser = Self { session: format!("http://127.0.0.1:{port}/session"), http: config.build().into(), _driver: driver };
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        let mut browser =
+            Self { session: format!("http://127.0.0.1:{port}/session"), http: config.build().into(), _driver: driver };
         let profile = directory.join("profile");
         // A sandbox of its own needs rights that test machines do not give; the only page that is opened is our own.
         let arguments = json!([
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-            "--disable-background-networking", "--disable-component-update", "--window-size=1200,900",
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-sync",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--window-size=1200,900",
             format!("--user-data-dir={}", profile.display()),
         ]);
         let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});

@@ -27,20 +27,29 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// What tests and the demo run, with the hostile plugin beside the example.
-    pub(crate) fn build() -> Result<Self> {
-        shown(Command::new("cargo").current_dir(root()).args(["build", "--workspace"]))?;
-        let plugins = target().join("plugins/dist");
-        plugin::build(&[root().join("plugins/example"), root().join("plugins/hostile")], &plugins)?;
-        Ok(Self { programs: target().join("debug"), plugins })
+    /// What tests run: with the hostile plugin beside the example.
+    pub(crate) fn for_tests() -> Result<Self> {
+        Self::build("debug", &["example", "hostile"])
     }
 
-    /// What benchmarks run: optimised, with the example plugins alone.
-    pub(crate) fn release() -> Result<Self> {
-        shown(Command::new("cargo").current_dir(root()).args(["build", "--release", "--workspace"]))?;
-        let plugins = target().join("plugins/bench");
-        plugin::build(&[root().join("plugins/example")], &plugins)?;
-        Ok(Self { programs: target().join("release"), plugins })
+    /// What the demo runs.
+    pub(crate) fn for_demo() -> Result<Self> {
+        Self::build("debug", &["example"])
+    }
+
+    /// What benchmarks run: optimised.
+    pub(crate) fn for_benchmarks() -> Result<Self> {
+        Self::build("release", &["example"])
+    }
+
+    fn build(profile: &str, plugins: &[&str]) -> Result<Self> {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(root()).args(["build", "--workspace"]).args((profile == "release").then_some("--release"));
+        shown(&mut cargo)?;
+        let dist = target().join("plugins/dist").join(plugins.join("+"));
+        let crates: Vec<PathBuf> = plugins.iter().map(|name| root().join("plugins").join(name)).collect();
+        plugin::build(&crates, &dist)?;
+        Ok(Self { programs: target().join(profile), plugins: dist })
     }
 
     pub(crate) fn program(&self, name: &str) -> PathBuf {
@@ -69,6 +78,8 @@ pub(crate) struct Pair<'a> {
     config: Option<PathBuf>,
     pub(crate) server: Process,
     pub(crate) agent: Option<Process>,
+    /// Prints each POST before it is sent.
+    pub(crate) prints: bool,
 }
 
 impl<'a> Pair<'a> {
@@ -95,7 +106,7 @@ impl<'a> Pair<'a> {
             }
         };
         let server = server(built, directory, http, grpc, config.as_deref())?;
-        let pair = Self { built, directory, http, grpc, config, server, agent: None };
+        let pair = Self { built, directory, http, grpc, config, server, agent: None, prints: false };
         pair.ready()?;
         Ok(pair)
     }
@@ -143,6 +154,9 @@ impl<'a> Pair<'a> {
 
     /// A POST that must be answered with 200.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        if self.prints {
+            println!("POST {path} {body}");
+        }
         match self.call("POST", path, Some(&body.to_string()))? {
             (200, answer) => Ok(answer),
             (status, answer) => bail!("POST {path}: {status} {answer}"),

@@ -56,6 +56,11 @@ impl MariaDb {
         Ok(database)
     }
 
+    /// Where tests connect to: they make databases of their own.
+    pub(crate) fn url(&self) -> String {
+        format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}", self.port)
+    }
+
     fn root(&self) -> Command {
         let mut command = Command::new("mariadb");
         command.arg("--no-defaults").arg("--user=root").arg(format!("--socket={}", self.socket.display()));

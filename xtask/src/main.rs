@@ -1,12 +1,15 @@
 //! All automation. Depends on no crate of this workspace, so that it builds when they do not.
 
 mod bench;
+mod browser;
 mod cluster_of_two;
 mod database;
 mod demo;
 mod e2e;
+mod people;
 mod plugin;
 mod process;
+mod readme;
 mod test;
 
 use std::{env, path::PathBuf, process::ExitCode};

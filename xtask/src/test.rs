@@ -1,13 +1,10 @@
 //! `test`: sets up what the tests need, runs every one, and ends with one line.
 
-use std::{
-    path::Path,
-    process::{Command, ExitCode, Stdio},
-};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cluster_of_two::Built, database::MariaDb, e2e, root};
+use crate::{cluster_of_two::Built, database::MariaDb, e2e, people, root};
 
 #[derive(Default)]
 struct Count {
@@ -16,14 +13,47 @@ struct Count {
     skipped: usize,
 }
 
+impl Count {
+    fn take(&mut self, outcomes: Vec<(&'static str, Result<()>)>) {
+        for (name, outcome) in outcomes {
+            match outcome {
+                Ok(()) => self.passed += 1,
+                Err(error) => {
+                    eprintln!("FAILED: {name}: {error:#}");
+                    self.failed += 1;
+                }
+            }
+        }
+    }
+
+    fn skip(&mut self, what: &str, why: &str) {
+        eprintln!("SKIPPED: {what}: {why}");
+        self.skipped += 1;
+    }
+}
+
+/// With `strict`, what cannot be set up fails instead of being skipped.
 pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     let mut count = Count::default();
-    let built = Built::build()?;
+    house(&mut count, strict);
+    let built = Built::for_tests()?;
     let directory = tempfile::tempdir()?;
-    let variables = [
+    let maria = directory.path().join("maria");
+    std::fs::create_dir_all(&maria)?;
+    let database = match MariaDb::start(&maria) {
+        Ok(database) => Some(database),
+        Err(error) if strict => return Err(error.context("MariaDB cannot be set up")),
+        Err(error) => {
+            count.skip("everything on MariaDB", &format!("{error:#}"));
+            None
+        }
+    };
+
+    let mut variables = vec![
         ("CLAIFLOW_TEST_PLUGINS", built.plugins.display().to_string()),
         ("CLAIFLOW_STRICT", if strict { "1" } else { "0" }.to_owned()),
     ];
+    variables.extend(database.as_ref().map(|database| ("CLAIFLOW_TEST_MARIADB", database.url())));
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).envs(variables);
     tests(&mut cargo, &mut count)?;
@@ -32,17 +62,20 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     tests(&mut guests, &mut count)?;
 
     let sqlite = directory.path().join("sqlite");
-    stories(&built, &sqlite, None, &mut count)?;
-    let maria = directory.path().join("maria");
-    std::fs::create_dir_all(&maria)?;
-    match MariaDb::start(&maria) {
-        Ok(database) => stories(&built, &maria, Some(&database), &mut count)?,
-        Err(error) if strict => return Err(error.context("MariaDB cannot be set up")),
-        Err(error) => {
-            eprintln!("SKIPPED: everything on MariaDB: {error:#}");
-            count.skipped += 1;
-        }
+    std::fs::create_dir_all(&sqlite)?;
+    count.take(e2e::run(&built, &sqlite, None));
+    if let Some(database) = &database {
+        count.take(e2e::run(&built, &maria, Some(database)));
     }
+    if strict || there("chromedriver") {
+        count.take(people::run(&built, &directory.path().join("people")));
+    } else {
+        count.skip(
+            "README's walk, Swagger UI and the demo",
+            "chromedriver is missing: apt-get install chromium chromium-driver",
+        );
+    }
+
     if count.skipped > 0 {
         println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
     } else {
@@ -51,18 +84,42 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn stories(built: &Built, directory: &Path, database: Option<&MariaDb>, count: &mut Count) -> Result<()> {
-    std::fs::create_dir_all(directory)?;
-    for (name, outcome) in e2e::run(built, directory, database) {
-        match outcome {
-            Ok(()) => count.passed += 1,
-            Err(error) => {
-                eprintln!("FAILED: {name}: {error:#}");
-                count.failed += 1;
-            }
+/// Formatting and lints, of the hosts and of the guests.
+fn house(count: &mut Count, strict: bool) {
+    let checks: [(&'static str, &str, &[&str]); 4] = [
+        ("the hosts are formatted", ".", &["fmt", "--all", "--check"]),
+        ("the guests are formatted", "plugins", &["fmt", "--all", "--check"]),
+        (
+            "the hosts have no lint",
+            ".",
+            &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+        ),
+        (
+            "the guests have no lint",
+            "plugins",
+            &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+        ),
+    ];
+    for (name, folder, arguments) in checks {
+        let program = format!("cargo-{}", arguments.first().copied().unwrap_or_default());
+        if !strict && !there(&program) {
+            count.skip(name, &format!("{program} is missing: rustup component add rustfmt clippy"));
+            continue;
         }
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(root().join(folder)).args(arguments);
+        count.take(vec![(name, crate::process::shown(&mut cargo))]);
     }
-    Ok(())
+}
+
+/// Whether a program answers.
+fn there(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Runs cargo's tests and adds their counts; a run that fails without counting a failure is one.

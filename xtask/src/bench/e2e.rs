@@ -65,7 +65,7 @@ impl Table {
 
 impl E2e {
     pub(super) fn run(&self) -> Result<()> {
-        let built = Built::release()?;
+        let built = Built::for_benchmarks()?;
         let directory = tempfile::tempdir()?;
         conditions::print(directory.path())?;
         let mut table = Table(Vec::new());
