@@ -7,7 +7,7 @@ use std::{
 
 use sqlx::Row as _;
 
-use super::{Db, Error, Store, both};
+use super::{Db, Error, Store, both, cut, pieces::pieces};
 use crate::model::{
     ids::Id,
     task::{Finish, Lease, Snapshot, Task},
@@ -16,14 +16,16 @@ use crate::model::{
 /// Snapshots kept in memory at most.
 const SNAPSHOTS: usize = 10_000;
 
-/// A multi-row statement for either engine.
+/// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
 macro_rules! insert {
-    ($tx:expr, $head:literal, $rows:expr, |$b:ident, $row:pat_param| $push:expr) => {{
-        let mut query = sqlx::QueryBuilder::new($head);
-        query.push_values($rows, |mut $b, $row| {
-            $push;
-        });
-        query.build().execute(&mut *$tx).await?;
+    ($tx:expr, $head:literal, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
+        for piece in pieces($rows, $bytes) {
+            let mut query = sqlx::QueryBuilder::new($head);
+            query.push_values(piece, |mut $b, $row| {
+                $push;
+            });
+            query.build().execute(&mut *$tx).await?;
+        }
     }};
 }
 
@@ -34,7 +36,8 @@ macro_rules! insert_leases {
             insert!(
                 $tx,
                 "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ",
-                $leases.iter(),
+                $leases.as_slice(),
+                |_| 0,
                 |b, lease| b
                     .push_bind(lease.id.to_vec())
                     .push_bind(lease.task.id.to_vec())
@@ -95,6 +98,7 @@ macro_rules! push_list {
         $query.push(")");
     }};
 }
+pub(crate) use {push_list, task_of};
 
 impl Store {
     /// Keeps what tasks run. A repeated one is a no-op.
@@ -166,10 +170,10 @@ impl Store {
             let mut tx = pool.begin().await?;
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
             if !aliases.is_empty() {
-                insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.iter(), |b, (task, request)|
+                insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.as_slice(), |_| 0, |b, (task, request)|
                     b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
             }
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks.iter(), |b, (task, lease)|
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, lease)|
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(0_i16).push_bind(i64::from(lease.is_some())).push_bind(task.created));
@@ -177,7 +181,7 @@ impl Store {
             insert_leases!(tx, leases);
             let ready: Vec<_> = tasks.iter().filter(|(_, lease)| lease.is_none()).map(|(task, _)| task).collect();
             if !ready.is_empty() {
-                insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", ready.iter(), |b, task|
+                insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", ready.as_slice(), |_| 0, |b, task|
                     b.push_bind(task.cluster).push_bind(task.rank()).push_bind(task.id.to_vec()).push_bind(task.snapshot.id.to_vec()));
             }
             tx.commit().await?;
@@ -223,9 +227,13 @@ impl Store {
         now_us: i64,
         mut lease_id: impl FnMut() -> Id,
     ) -> Result<Vec<Arc<Lease>>, Error> {
-        let lock = if matches!(self.db, Db::Maria(_)) { " FOR UPDATE SKIP LOCKED" } else { "" };
+        // SQLite has one writer: the second claimer waits for the first one's commit and reads what is left.
+        let (begin, lock) = match &self.db {
+            Db::Maria(_) => ("BEGIN", " FOR UPDATE SKIP LOCKED"),
+            Db::Sqlite(_) => ("BEGIN IMMEDIATE", ""),
+        };
         both!(&self.db, pool => {
-            let mut tx = pool.begin().await?;
+            let mut tx = pool.begin_with(begin).await?;
             let mut query = sqlx::QueryBuilder::new("SELECT id, `rank` FROM ready WHERE cluster = ");
             query.push_bind(cluster).push(" AND need IN (");
             push_list!(query, snapshots.keys());
@@ -259,6 +267,7 @@ impl Store {
                 let task = Arc::new(task_of!(row, cluster, snapshot));
                 leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, task }));
             }
+            leases.sort_by_key(|lease| (lease.task.rank(), lease.task.id));
             insert_leases!(tx, leases);
             tx.commit().await?;
             Ok(leases)
@@ -287,18 +296,18 @@ impl Store {
             let mut query = sqlx::QueryBuilder::new("DELETE FROM task WHERE ");
             push_keys!(query, "id", "cluster", accepted.iter().map(|end| (end.lease.task.id, end.lease.task.cluster)));
             query.build().execute(&mut *tx).await?;
-            let stepped: Vec<_> = accepted.iter().filter(|end| end.lease.task.snapshot.step_max > 1).collect();
+            let stepped: Vec<_> = accepted.iter().filter(|end| end.stepped).collect();
             if !stepped.is_empty() {
                 let mut query = sqlx::QueryBuilder::new("DELETE FROM step WHERE ");
                 push_keys!(query, "task", "cluster", stepped.iter().map(|end| (end.lease.task.id, end.lease.task.cluster)));
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", accepted.iter(), |b, end| {
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", accepted.as_slice(), |end| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, end| {
                 let task = &end.lease.task;
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(end.state).push_bind(task.attempt).push_bind(task.created).push_bind(end.ended)
-                    .push_bind(end.timeline.clone()).push_bind(end.result.clone()).push_bind(end.error.clone())
+                    .push_bind(end.timeline.clone()).push_bind(end.result.clone()).push_bind(end.error.as_deref().map(|error| cut(error).to_owned()))
             });
             tx.commit().await?;
             Ok(valid)
@@ -325,116 +334,4 @@ impl Store {
             Ok(true)
         })
     }
-
-    /// The leases of a cluster, with their tasks.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn leases(&self, cluster: i64) -> Result<Vec<Lease>, Error> {
-        self.leases_where("WHERE l.cluster = ?", cluster).await
-    }
-
-    /// All leases, with their tasks.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn all_leases(&self) -> Result<Vec<Lease>, Error> {
-        self.leases_where("WHERE l.cluster >= ?", 0).await
-    }
-
-    /// Notes that the holders of these leases are connected.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn extend_leases(&self, leases: &[Id], now_us: i64) -> Result<(), Error> {
-        for chunk in leases.chunks(256) {
-            both!(&self.db, pool => {
-                let mut query = sqlx::QueryBuilder::new("UPDATE lease SET seen = ");
-                query.push_bind(now_us).push(" WHERE lease_id IN (");
-                push_list!(query, chunk.iter());
-                query.build().execute(pool).await?;
-            });
-        }
-        Ok(())
-    }
-
-    /// When a lease's holder was last known to be connected, microseconds since 1970.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn lease_seen(&self, lease: Id) -> Result<Option<i64>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT seen FROM lease WHERE lease_id = ?").bind(lease.to_vec()).fetch_optional(pool).await?))
-    }
-
-    /// An effect is in doubt: the task keeps its lease id, under which a true report may settle it.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn mark_unknown(&self, lease: &Lease) -> Result<(), Error> {
-        both!(&self.db, pool => {
-            sqlx::query("UPDATE task SET state = 64 WHERE id = ? AND cluster = ?").bind(lease.task.id.to_vec()).bind(lease.task.cluster).execute(pool).await?;
-        });
-        Ok(())
-    }
-
-    async fn leases_where(&self, condition: &str, cluster: i64) -> Result<Vec<Lease>, Error> {
-        let mut leases = Vec::new();
-        both!(&self.db, pool => {
-            let sql = format!("SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster {condition}");
-            let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(cluster).fetch_all(pool).await?;
-            for row in &rows {
-                let Some(snapshot) = self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
-                let task = Arc::new(task_of!(row, cluster, snapshot));
-                leases.push(Lease {
-                    id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
-                    journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),
-                    created: row.try_get("leased")?,
-                    task,
-                });
-            }
-        });
-        Ok(leases)
-    }
-
-    /// Keeps a finished step, or the start of one with an effect, under a valid lease. False: the lease is gone.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<bool, Error> {
-        both!(&self.db, pool => {
-            let mut tx = pool.begin().await?;
-            let valid: Option<i64> = sqlx::query_scalar("SELECT epoch FROM lease WHERE lease_id = ?").bind(lease.id.to_vec()).fetch_optional(&mut *tx).await?;
-            if valid.is_none() {
-                return Ok(false);
-            }
-            sqlx::query("REPLACE INTO step (task, cluster, path, try, top, state, effect, started, ended, output) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-                .bind(lease.task.id.to_vec()).bind(lease.task.cluster).bind(&step.path).bind(step.attempt).bind(step.top).bind(step.state)
-                .bind(step.effect).bind(step.started).bind(step.ended).bind(&step.output).execute(&mut *tx).await?;
-            tx.commit().await?;
-            Ok(true)
-        })
-    }
-
-    /// The kept steps of a live task, in the order of their paths' ends.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn steps(&self, task: &[u8], cluster: i64) -> Result<Vec<StepRow>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_as::<_, StepRow>("SELECT path, try AS attempt, top, state, effect, started, ended, output FROM step WHERE task = ? AND cluster = ? ORDER BY started")
-            .bind(task.to_vec()).bind(cluster).fetch_all(pool).await?))
-    }
-}
-
-/// A step of a live task.
-#[derive(Clone, Debug, sqlx::FromRow)]
-#[allow(missing_docs, reason = "columns; states and effects as in the agent protocol")]
-pub struct StepRow {
-    pub path: String,
-    pub attempt: i32,
-    pub top: i32,
-    pub state: i16,
-    pub effect: i16,
-    pub started: i64,
-    pub ended: Option<i64>,
-    pub output: Option<String>,
 }
