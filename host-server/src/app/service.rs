@@ -16,9 +16,10 @@ use super::{
 use crate::{
     model::{
         ids::{hex, unhex, uuid_text},
+        step::StepRow,
         task::{Snapshot, Task, View},
     },
-    storage::{Filter, StepRow},
+    storage::Filter,
 };
 
 /// How long a template's checked form is used before its row is read again: a shell may have changed it.

@@ -90,7 +90,11 @@ async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> 
     Ok(())
 }
 
-async fn snapshots(dispatch: &Dispatch, cluster: i64, limit: Option<i64>) -> Result<Vec<Arc<Snapshot>>, storage::Error> {
+async fn snapshots(
+    dispatch: &Dispatch,
+    cluster: i64,
+    limit: Option<i64>,
+) -> Result<Vec<Arc<Snapshot>>, storage::Error> {
     let mut waiting = Vec::new();
     for need in dispatch.0.store.needs(cluster, limit).await? {
         waiting.extend(dispatch.0.store.snapshot(&need).await?);

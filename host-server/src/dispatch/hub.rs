@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::model::{
     ids::Id,
+    lifecycle::{Event, next},
+    state::State,
     task::{Lease, Snapshot, Task},
 };
 
@@ -62,11 +64,27 @@ pub(super) struct Session {
     leases: HashMap<Id, Held>,
 }
 
-/// A lease, taken or only offered, and since when it stands where it does.
-struct Held {
-    lease: Arc<Lease>,
-    acked: bool,
+/// A lease, where its task stands and since when it stands there.
+pub(super) struct Held {
+    pub(super) lease: Arc<Lease>,
+    /// Offered, running or unknown.
+    pub(super) state: State,
+    /// Steps of the task may be kept.
+    pub(super) stepped: bool,
     since: Instant,
+}
+
+impl Held {
+    /// One that the database knows: what happened under it before is not remembered here.
+    fn stored((lease, state): (Arc<Lease>, State), since: Instant) -> Self {
+        Self { lease, state, stepped: true, since }
+    }
+
+    /// One that begins now. Steps of earlier attempts may be kept.
+    fn offered(lease: Arc<Lease>, since: Instant) -> Self {
+        let stepped = lease.task.epoch > 1;
+        Self { lease, state: State::Offered, stepped, since }
+    }
 }
 
 #[derive(Default)]
@@ -117,15 +135,15 @@ impl Hub {
         &mut self,
         attach: Attach,
         orders: mpsc::UnboundedSender<Order>,
-        held: Vec<Arc<Lease>>,
+        held: Vec<(Arc<Lease>, State)>,
         now: Instant,
     ) -> u64 {
         self.next += 1;
         let leases = held
             .into_iter()
-            .map(|lease| {
+            .map(|(lease, state)| {
                 self.orphans.remove(&lease.id);
-                (lease.id, Held { lease, acked: true, since: now })
+                (lease.id, Held::stored((lease, state), now))
             })
             .collect();
         let session = Session {
@@ -192,7 +210,8 @@ impl Hub {
         if self.backlog.contains(&task.cluster) {
             return None;
         }
-        let cluster = self.sessions.iter_mut().filter(|(_, session)| session.cluster == task.cluster && session.free() > 0);
+        let cluster =
+            self.sessions.iter_mut().filter(|(_, session)| session.cluster == task.cluster && session.free() > 0);
         let able = cluster.filter_map(|(number, session)| session.can_run(&task.snapshot).then_some((number, session)));
         let (number, session) = able.max_by_key(|(_, session)| session.free())?;
         session.spent += 1;
@@ -230,27 +249,43 @@ impl Hub {
     /// Sends an offer after its commit. The agent may have gone meanwhile: then its lease is an orphan.
     pub(super) fn offer(&mut self, session: u64, lease: Arc<Lease>, now: Instant) {
         let Some(session) = self.sessions.get_mut(&session) else {
-            self.orphans.insert(lease.id, Held { lease, acked: false, since: now });
+            self.orphans.insert(lease.id, Held::offered(lease, now));
             return;
         };
         session.offered += 1;
         let first = session.known.insert(lease.task.snapshot.id);
-        session.leases.insert(lease.id, Held { lease: Arc::clone(&lease), acked: false, since: now });
+        session.leases.insert(lease.id, Held::offered(Arc::clone(&lease), now));
         let _ = session.orders.send(Order::Offer { number: session.offered, stamp: session.stamp, lease, first });
     }
 
     pub(super) fn ack(&mut self, session: u64, lease: Id) {
-        if let Some(held) = self.sessions.get_mut(&session).and_then(|session| session.leases.get_mut(&lease)) {
-            held.acked = true;
+        if let Some(held) = self.held(session, lease)
+            && let Ok((state, _)) = next(held.state, Event::Acked)
+        {
+            held.state = state;
         }
     }
 
-    pub(super) fn lease(&self, session: u64, lease: Id) -> Option<Arc<Lease>> {
-        self.sessions.get(&session)?.leases.get(&lease).map(|held| Arc::clone(&held.lease))
+    pub(super) fn cluster(&self, session: u64) -> Option<i64> {
+        self.sessions.get(&session).map(|session| session.cluster)
     }
 
-    pub(super) fn take(&mut self, session: u64, lease: Id) -> Option<Arc<Lease>> {
-        self.sessions.get_mut(&session)?.leases.remove(&lease).map(|held| held.lease)
+    /// Ends one stream.
+    pub(super) fn close(&mut self, session: u64) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.limit = 0;
+            // A stream that has ended is about to detach.
+            let _ = session.orders.send(Order::Close);
+        }
+    }
+
+    /// A lease of this session.
+    pub(super) fn held(&mut self, session: u64, lease: Id) -> Option<&mut Held> {
+        self.sessions.get_mut(&session)?.leases.get_mut(&lease)
+    }
+
+    pub(super) fn take(&mut self, session: u64, lease: Id) -> Option<Held> {
+        self.sessions.get_mut(&session)?.leases.remove(&lease)
     }
 
     /// Tells the agent that its outcome is stored, or that its lease was gone.
@@ -266,41 +301,27 @@ impl Hub {
         self.sessions.values().find(|session| session.cluster == cluster).map(|session| session.version.clone())
     }
 
-    pub(super) fn orphan(&mut self, lease: Arc<Lease>, acked: bool, since: Instant) {
-        self.orphans.entry(lease.id).or_insert(Held { lease, acked, since });
+    /// A lease of the database whose agent is not here.
+    pub(super) fn orphan(&mut self, lease: (Arc<Lease>, State), since: Instant) {
+        self.orphans.entry(lease.0.id).or_insert_with(|| Held::stored(lease, since));
     }
 
-    /// Unknown ones count as taken: a restarted server cannot know.
-    pub(super) fn orphan_was_acked(&mut self, lease: Id) -> bool {
-        self.orphans.remove(&lease).is_none_or(|orphan| orphan.acked)
+    /// Lets go of a lease that its agent does not know, and says where its task stands; none when that is not known here.
+    pub(super) fn forget(&mut self, lease: Id) -> Option<State> {
+        let sessions = self.sessions.values_mut().filter_map(|session| session.leases.remove(&lease));
+        self.orphans.remove(&lease).into_iter().chain(sessions).next().map(|held| held.state)
     }
 
     /// Orphans older than `age`.
-    pub(super) fn orphans(&mut self, age: Duration, now: Instant) -> Vec<(Arc<Lease>, bool)> {
-        let old = |orphan: &Held| now.duration_since(orphan.since) >= age;
-        let found: Vec<_> = self
-            .orphans
-            .values()
-            .filter(|orphan| old(orphan))
-            .map(|orphan| (Arc::clone(&orphan.lease), orphan.acked))
-            .collect();
-        self.orphans.retain(|_, orphan| !old(orphan));
-        found
+    pub(super) fn orphans(&mut self, age: Duration, now: Instant) -> Vec<Held> {
+        self.orphans.extract_if(|_, orphan| now.duration_since(orphan.since) >= age).map(|(_, orphan)| orphan).collect()
     }
 
     /// Offers that nobody took in time.
-    pub(super) fn unacked(&mut self, age: Duration, now: Instant) -> Vec<Arc<Lease>> {
-        let mut found = Vec::new();
-        for session in self.sessions.values_mut() {
-            let old: Vec<Id> = session
-                .leases
-                .iter()
-                .filter(|(_, held)| !held.acked && now.duration_since(held.since) >= age)
-                .map(|(id, _)| *id)
-                .collect();
-            found.extend(old.iter().filter_map(|id| session.leases.remove(id)).map(|held| held.lease));
-        }
-        found
+    pub(super) fn unacked(&mut self, age: Duration, now: Instant) -> Vec<Held> {
+        let late = |held: &Held| held.state == State::Offered && now.duration_since(held.since) >= age;
+        let sessions = self.sessions.values_mut();
+        sessions.flat_map(|session| session.leases.extract_if(|_, held| late(held)).map(|(_, held)| held)).collect()
     }
 
     /// Leases of connected agents that are older than `age`.
@@ -313,6 +334,11 @@ impl Hub {
 
     pub(super) fn is_attached(&self, lease: Id) -> bool {
         self.sessions.values().any(|session| session.leases.contains_key(&lease))
+    }
+
+    /// The uuids of the sessions that have a stream here.
+    pub(super) fn session_uuids(&self) -> Vec<String> {
+        self.sessions.values().map(|session| session.uuid.clone()).collect()
     }
 
     pub(super) fn expect_backlog(&mut self, cluster: i64) {

@@ -4,6 +4,7 @@
 mod claim;
 mod hub;
 mod lanes;
+mod report;
 mod sweep;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,12 +20,14 @@ use crate::{
     metrics::Metrics,
     model::{
         ids::{Id, Source},
-        task::{Finish, Lease, Task},
+        lifecycle::Event,
+        task::{Finish, Task},
     },
-    storage::{self, StepRow, Store},
+    storage::{self, Store},
 };
 use hub::Hub;
 pub use hub::{Attach, Order};
+pub use sweep::Timing;
 
 /// How many requests may wait for a write lane.
 const QUEUE: usize = 4_096;
@@ -41,6 +44,9 @@ struct Inner {
     creates: mpsc::Sender<Create>,
     finishes: mpsc::Sender<Ended>,
     pokes: mpsc::UnboundedSender<i64>,
+    timing: Timing,
+    /// The leases of the process's predecessor were read.
+    recalled: OnceCell<()>,
 }
 
 struct Create {
@@ -56,12 +62,13 @@ struct Ended {
 impl Dispatch {
     /// Starts the lanes, the claimer and the sweeper; they end with `stop`.
     #[must_use]
-    pub fn start(store: Store, source: Source, metrics: Metrics, stop: &CancellationToken) -> Self {
+    pub fn start(store: Store, source: Source, metrics: Metrics, timing: Timing, stop: &CancellationToken) -> Self {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
+        let (hub, recalled) = (Mutex::default(), OnceCell::new());
         let dispatch =
-            Self(Arc::new(Inner { hub: Mutex::new(Hub::default()), store, source, metrics, creates, finishes, pokes }));
+            Self(Arc::new(Inner { hub, store, source, metrics, creates, finishes, pokes, timing, recalled }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
@@ -91,12 +98,8 @@ impl Dispatch {
     ) -> Result<(u64, Vec<Id>), storage::Error> {
         let stored = self.0.store.leases_of(attach.cluster, attach.journal).await?;
         let (cluster, journal, held) = (attach.cluster, attach.journal, attach.held.clone());
-        let mut kept: Vec<Arc<Lease>> = Vec::new();
-        let mut dropped: Vec<Arc<Lease>> = Vec::new();
-        for lease in stored.into_iter().map(Arc::new) {
-            if held.contains(&lease.id) { kept.push(lease) } else { dropped.push(lease) }
-        }
-        let gone = held.into_iter().filter(|id| !kept.iter().any(|lease| lease.id == *id)).collect();
+        let (kept, dropped): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(lease, _)| held.contains(&lease.id));
+        let gone = held.into_iter().filter(|id| !kept.iter().any(|(lease, _)| lease.id == *id)).collect();
         let session = {
             let mut hub = lock(&self.0.hub);
             hub.disconnect_journal(journal);
@@ -104,9 +107,9 @@ impl Dispatch {
         };
         self.0.metrics.agents_connected.inc();
         // The same agent came back without these: what it ran is lost, what it never saw was not started.
-        for lease in dropped {
-            let acked = lock(&self.0.hub).orphan_was_acked(lease.id);
-            self.lost(&lease, acked).await;
+        for (lease, stored) in dropped {
+            let state = lock(&self.0.hub).forget(lease.id).unwrap_or(stored);
+            self.lost(&lease, state).await;
         }
         self.poke(cluster);
         Ok((session, gone))
@@ -143,8 +146,8 @@ impl Dispatch {
     /// The offer was not taken; the attempt is kept.
     pub async fn handback(&self, session: u64, lease: Id) {
         let held = lock(&self.0.hub).take(session, lease);
-        if let Some(lease) = held {
-            self.requeue(&lease, false).await;
+        if let Some(held) = held {
+            self.take_back(&held.lease, held.state, Event::Returned).await;
         }
     }
 
@@ -154,38 +157,9 @@ impl Dispatch {
         self.0.source.now_us()
     }
 
-    /// A lease of this session.
-    #[must_use]
-    pub fn lease(&self, session: u64, lease: Id) -> Option<Arc<Lease>> {
-        lock(&self.0.hub).lease(session, lease)
-    }
-
-    /// The end of a run; the agent hears of it when it is stored.
-    pub async fn finish(&self, session: u64, finish: Finish) {
-        if self.0.finishes.send(Ended { session, finish }).await.is_err() {
-            tracing::warn!("an outcome arrived while the server stops; the agent will repeat it");
-        }
-    }
-
     /// A stale report is answered, and counted.
     pub fn stale(&self) {
         self.0.metrics.stale_reports.inc();
-    }
-
-    /// Keeps a step under a valid lease. False: it was not.
-    ///
-    /// # Errors
-    /// [`storage::Error`] of the engine: nothing is known of the lease then, and the agent must not be told that it is gone.
-    pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<bool, storage::Error> {
-        lanes::retried(|| self.0.store.keep_step(lease, step)).await
-    }
-
-    /// The kept steps of a task.
-    pub async fn steps(&self, task: &Task) -> Vec<StepRow> {
-        self.0.store.steps(&task.id, task.cluster).await.unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "the steps of a task could not be read");
-            vec![]
-        })
     }
 
     /// The version of a connected agent of the cluster.
@@ -212,24 +186,6 @@ impl Dispatch {
     fn poke(&self, cluster: i64) {
         // The claimer lives as long as the process; a poke is only a hint.
         let _ = self.0.pokes.send(cluster);
-    }
-
-    async fn requeue(&self, lease: &Lease, spent: bool) {
-        match self.0.store.requeue(lease, spent).await {
-            Ok(true) => {
-                self.0.metrics.tasks_requeued.inc();
-                lock(&self.0.hub).expect_backlog(lease.task.cluster);
-                self.poke(lease.task.cluster);
-            }
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a task could not be given back; the sweeper will try again"
-                );
-                lock(&self.0.hub).orphan(Arc::new(lease.clone()), spent, Instant::now());
-            }
-        }
     }
 }
 

@@ -12,88 +12,184 @@ use super::Dispatch;
 use crate::{
     app::lock,
     model::{
+        lifecycle::{ATTEMPTS, Event, Write, next},
         state::State,
-        task::{Finish, Lease},
+        statuses::timeline_text,
+        step::StepRow,
+        task::{Finish, Lease, Timeline},
     },
+    storage,
 };
 
-const EVERY: Duration = Duration::from_secs(5);
-/// An offer without an ack is made again.
-const OFFER: Duration = Duration::from_secs(10);
-/// Silence (45 s) plus grace (5 min).
-const LOST: Duration = Duration::from_secs(345);
-/// Lost attempts before a task fails.
-const ATTEMPTS: i32 = 3;
+/// How long things may take before they are taken back.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Between two rounds of the sweeper.
+    pub round: Duration,
+    /// An offer without an ack is made again after this time.
+    pub offer: Duration,
+    /// An agent of which nothing is heard is suspect after this time.
+    pub silence: Duration,
+    /// A suspect's leases are lost after this time.
+    pub grace: Duration,
+    /// A session without a stream is forgotten this long after it expired.
+    pub session: Duration,
+}
 
-const STEP_STARTED: i16 = 1;
-const EFFECT_VERIFY: i16 = 3;
-
-pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
-    match dispatch.0.store.all_leases().await {
-        Ok(leases) => {
-            let mut hub = lock(&dispatch.0.hub);
-            leases.into_iter().for_each(|lease| hub.orphan(Arc::new(lease), true, Instant::now()));
-        }
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the leases of the last run could not be read")
-        }
-    }
-    let mut every = tokio::time::interval(EVERY);
-    loop {
-        tokio::select! { () = stop.cancelled() => return, _ = every.tick() => {} }
-        let unacked = lock(&dispatch.0.hub).unacked(OFFER, Instant::now());
-        for lease in unacked {
-            dispatch.requeue(&lease, false).await;
-        }
-        let held = lock(&dispatch.0.hub).long_held(EVERY, Instant::now());
-        let now_us = dispatch.0.source.now_us();
-        if let Err(error) = dispatch.0.store.extend_leases(&held, now_us).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be extended");
-            continue;
-        }
-        let orphans = lock(&dispatch.0.hub).orphans(LOST, Instant::now());
-        for (lease, acked) in orphans {
-            // Another replica may serve this agent now.
-            let silent = dispatch
-                .0
-                .store
-                .lease_seen(lease.id)
-                .await
-                .ok()
-                .flatten()
-                .is_some_and(|seen| now_us - seen >= 345_000_000);
-            let attached = lock(&dispatch.0.hub).is_attached(lease.id);
-            if silent && !attached {
-                dispatch.lost(&lease, acked).await;
-            }
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            round: Duration::from_secs(5),
+            offer: Duration::from_secs(10),
+            silence: Duration::from_secs(45),
+            grace: Duration::from_secs(300),
+            session: Duration::from_secs(24 * 3_600),
         }
     }
 }
 
-impl Dispatch {
-    /// The lease is gone for good: run again only if that is safe.
-    pub(super) async fn lost(&self, lease: &Arc<Lease>, acked: bool) {
-        let in_doubt = self
-            .steps(&lease.task)
-            .await
-            .into_iter()
-            .any(|step| step.state == STEP_STARTED && step.ended.is_none() && step.effect >= EFFECT_VERIFY);
-        if in_doubt {
-            if let Err(error) = self.0.store.mark_unknown(lease).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "a task in doubt could not be marked");
-            }
-        } else if acked && lease.task.attempt >= ATTEMPTS {
-            let finish = Finish {
-                lease: Arc::clone(lease),
-                state: State::Failed as i16,
-                result: None,
-                error: Some(format!("agent_lost: {ATTEMPTS} attempts were lost with their agent")),
-                timeline: "{\"steps\":[]}".into(),
-                ended: self.0.source.now_us(),
-            };
-            self.finish(0, finish).await;
-        } else {
-            self.requeue(lease, acked).await;
+impl Timing {
+    fn lost(&self) -> Duration {
+        self.silence + self.grace
+    }
+}
+
+/// Sessions are looked through once in this many rounds.
+const PURGE: u64 = 60;
+
+pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
+    let mut every = tokio::time::interval(dispatch.0.timing.round);
+    let mut rounds: u64 = 0;
+    loop {
+        tokio::select! { () = stop.cancelled() => return, _ = every.tick() => {} }
+        let now_us = dispatch.0.source.now_us();
+        if let Err(error) = dispatch.sweep(Instant::now(), now_us).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be looked through");
         }
+        if rounds.is_multiple_of(PURGE)
+            && let Err(error) = dispatch.purge_sessions(now_us).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old sessions could not be removed");
+        }
+        rounds += 1;
+    }
+}
+
+impl Dispatch {
+    /// One round of the sweeper at a given time, by the monotonic and by the wall clock.
+    ///
+    /// # Errors
+    /// [`storage::Error`] of the engine: nobody is condemned in such a round.
+    pub async fn sweep(&self, now: Instant, now_us: i64) -> Result<(), storage::Error> {
+        let (store, timing) = (&self.0.store, &self.0.timing);
+        self.0.recalled.get_or_try_init(|| self.recall(now)).await?;
+        let unacked = lock(&self.0.hub).unacked(timing.offer, now);
+        for held in unacked {
+            self.take_back(&held.lease, held.state, Event::Lapsed).await;
+        }
+        let connected = lock(&self.0.hub).long_held(timing.round, now);
+        store.extend_leases(&connected, now_us).await?;
+        let orphans = lock(&self.0.hub).orphans(timing.lost(), now);
+        let lost_us = i64::try_from(timing.lost().as_micros()).unwrap_or(i64::MAX);
+        for orphan in orphans {
+            match store.lease_seen(orphan.lease.id).await {
+                Ok(Some(seen)) if now_us - seen >= lost_us => self.lost(&orphan.lease, orphan.state).await,
+                // Another replica serves this agent now, and may leave it to us again.
+                Ok(Some(_)) => lock(&self.0.hub).orphan((orphan.lease, orphan.state), now),
+                // It has ended.
+                Ok(None) => {}
+                Err(error) => {
+                    lock(&self.0.hub).orphan((orphan.lease, orphan.state), now);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the predecessor's leases over: their agents have the whole silence and grace to come back.
+    async fn recall(&self, now: Instant) -> Result<(), storage::Error> {
+        let leases = self.0.store.all_leases().await?;
+        let mut hub = lock(&self.0.hub);
+        for (lease, state) in leases {
+            if state != State::Unknown && !hub.is_attached(lease.id) {
+                hub.orphan((lease, state), now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets sessions that expired long ago and have no stream.
+    ///
+    /// # Errors
+    /// [`storage::Error`] of the engine.
+    pub async fn purge_sessions(&self, now_us: i64) -> Result<u64, storage::Error> {
+        let open = lock(&self.0.hub).session_uuids();
+        self.0.store.touch_sessions(&open, now_us).await?;
+        let age_us = i64::try_from(self.0.timing.session.as_micros()).unwrap_or(i64::MAX);
+        self.0.store.purge_sessions(now_us.saturating_sub(age_us)).await
+    }
+
+    /// The lease is gone for good: run again only if that is safe.
+    pub(super) async fn lost(&self, lease: &Arc<Lease>, state: State) {
+        match self.steps(&lease.task).await {
+            Ok(kept) => {
+                let in_doubt = kept.iter().any(StepRow::in_doubt);
+                self.take_back(lease, state, Event::Lost { in_doubt, attempt: lease.task.attempt }).await;
+            }
+            Err(error) => self.later(lease, state, &error),
+        }
+    }
+
+    /// Writes what follows from an event that ends a lease, and lets the task be served again.
+    pub(super) async fn take_back(&self, lease: &Arc<Lease>, state: State, event: Event) {
+        let written = match next(state, event) {
+            Ok((_, Write::Requeue { spent })) => self.requeue(lease, spent).await,
+            Ok((_, Write::Doubt)) => {
+                let reason = "agent_lost: the agent was lost while a step ran that must not run twice";
+                self.0.store.mark_unknown(lease, reason).await.map(drop)
+            }
+            Ok((to, Write::Archive)) => self.give_up(lease, to).await,
+            Ok((_, Write::Nothing | Write::Lease)) => Ok(()),
+            Err(refused) => {
+                tracing::debug!(task.uuid = lease.task.uuid, %refused, "a lease stays as it is");
+                Ok(())
+            }
+        };
+        if let Err(error) = written {
+            self.later(lease, state, &error);
+        }
+    }
+
+    async fn requeue(&self, lease: &Lease, spent: bool) -> Result<(), storage::Error> {
+        if self.0.store.requeue(lease, spent).await? {
+            self.0.metrics.tasks_requeued.inc();
+            lock(&self.0.hub).expect_backlog(lease.task.cluster);
+            self.poke(lease.task.cluster);
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, lease: &Arc<Lease>, to: State) -> Result<(), storage::Error> {
+        let kept = self.steps(&lease.task).await?;
+        let finish = Finish {
+            lease: Arc::clone(lease),
+            state: to as i16,
+            result: None,
+            error: Some(format!("agent_lost: {ATTEMPTS} attempts were lost with their agent")),
+            timeline: timeline_text(&Timeline::of(Some(lease.created), &kept)),
+            ended: self.0.source.now_us().max(lease.task.created + 1),
+            stepped: true,
+        };
+        self.archive(0, finish).await;
+        Ok(())
+    }
+
+    fn later(&self, lease: &Arc<Lease>, state: State, error: &storage::Error) {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "a task could not be taken back; the sweeper will try again"
+        );
+        lock(&self.0.hub).orphan((Arc::clone(lease), state), Instant::now());
     }
 }

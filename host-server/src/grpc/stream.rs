@@ -15,9 +15,11 @@ use crate::{
     model::{
         ids::Id,
         state::State,
-        task::{Finish, StepTime, Timeline},
+        statuses::timeline_text,
+        step::{STARTED, StepRow},
+        task::{Finish, Lease, Timeline},
     },
-    storage::StepRow,
+    storage,
 };
 
 const LEASE_TTL_MS: u64 = 30_000;
@@ -116,7 +118,16 @@ async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::Unbound
         for order in batch.drain(..) {
             let event = match order {
                 Order::Offer { number, stamp, lease, first } => {
-                    server_event::Event::Offer(offer(dispatch, number, stamp, &lease, first).await)
+                    match offer(dispatch, number, stamp, &lease, first).await {
+                        Ok(offer) => server_event::Event::Offer(offer),
+                        Err(error) => {
+                            tracing::error!(
+                                error = &error as &dyn std::error::Error,
+                                "the steps of a task could not be read; its agent connects again"
+                            );
+                            return;
+                        }
+                    }
                 }
                 Order::Settled { lease, accepted } => {
                     server_event::Event::Settled(Settled { lease_id: lease.to_vec(), accepted, ..Settled::default() })
@@ -142,10 +153,16 @@ async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::Unbound
     }
 }
 
-async fn offer(dispatch: &Dispatch, number: u64, stamp: u64, lease: &crate::model::task::Lease, first: bool) -> Offer {
+async fn offer(
+    dispatch: &Dispatch,
+    number: u64,
+    stamp: u64,
+    lease: &Lease,
+    first: bool,
+) -> Result<Offer, storage::Error> {
     let task = &lease.task;
-    let finished = if task.epoch > 1 { dispatch.steps(task).await } else { vec![] };
-    Offer {
+    let finished = if task.epoch > 1 { dispatch.steps(task).await? } else { vec![] };
+    Ok(Offer {
         number,
         credit_stamp: stamp,
         task: task.id.to_vec(),
@@ -163,7 +180,7 @@ async fn offer(dispatch: &Dispatch, number: u64, stamp: u64, lease: &crate::mode
         finished: finished.into_iter().filter(|step| step.output.is_some()).map(finished_step).collect(),
         traceparent: String::new(),
         alone: task.attempt > 2,
-    }
+    })
 }
 
 fn finished_step(step: StepRow) -> StepEvent {
@@ -243,29 +260,16 @@ impl Connection<'_> {
         String::from_utf8(bytes).map(Some).map_err(|_| Status::invalid_argument("an output is not UTF-8"))
     }
 
-    async fn step(&mut self, step: StepEvent) -> Result<(), Status> {
-        let lease_id = id(step.lease_id)?;
-        let output = self.output(lease_id, &step.path, step.output)?;
-        let accepted = match self.dispatch.lease(self.session, lease_id) {
+    async fn step(&mut self, mut step: StepEvent) -> Result<(), Status> {
+        let lease_id = id(std::mem::take(&mut step.lease_id))?;
+        let inline = std::mem::take(&mut step.output);
+        let output = self.output(lease_id, &step.path, inline)?;
+        let accepted = match self.dispatch.lease(self.session, lease_id).await.map_err(unavailable)? {
             None => false,
             Some(lease) => {
-                let started = step.state == i32::from(StepState::Started);
-                let now = self.dispatch.now_us();
-                let row = StepRow {
-                    path: step.path.clone(),
-                    attempt: i32::try_from(step.r#try).unwrap_or(i32::MAX),
-                    top: i32::try_from(step.top).unwrap_or(i32::MAX),
-                    state: i16::try_from(step.state).unwrap_or(i16::MAX),
-                    effect: i16::try_from(step.effect).unwrap_or(4),
-                    started: now - i64::try_from(step.elapsed_us).unwrap_or_default(),
-                    ended: (!started).then_some(now),
-                    output,
-                };
-                // The stream ends, and the agent repeats the step on its next one.
-                self.dispatch.keep_step(&lease, &row).await.map_err(|error| {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a step could not be stored");
-                    Status::unavailable("the server cannot reach its database at the moment")
-                })?
+                let row = row_of(&step, output, self.dispatch.now_us());
+                // The stream ends where it cannot be stored, and the agent repeats the step on its next one.
+                self.dispatch.keep_step(self.session, &lease, &row).await.map_err(unavailable)?
             }
         };
         if !accepted {
@@ -285,35 +289,15 @@ impl Connection<'_> {
     async fn outcome(&mut self, outcome: Outcome) -> Result<(), Status> {
         let lease_id = id(outcome.lease_id)?;
         let result = self.output(lease_id, "", outcome.result)?;
-        let Some(lease) = self.dispatch.lease(self.session, lease_id) else {
+        let Some(lease) = self.dispatch.lease(self.session, lease_id).await.map_err(unavailable)? else {
             self.dispatch.stale();
             let _ = self.orders.send(Order::Settled { lease: lease_id, accepted: false });
             return Ok(());
         };
         let now = self.dispatch.now_us();
-        let mut timeline = Timeline { sent: Some(lease.created), steps: vec![] };
-        if lease.task.snapshot.step_max > 1 {
-            timeline.steps.extend(
-                self.dispatch.steps(&lease.task).await.into_iter().filter(|step| !step.path.contains('/')).filter_map(
-                    |step| {
-                        Some(StepTime {
-                            top: step.top.unsigned_abs(),
-                            started: step.started,
-                            ended: step.ended?,
-                            ok: true,
-                            message: String::new(),
-                        })
-                    },
-                ),
-            );
-        }
-        for step in outcome.steps.iter().filter(|step| !step.path.contains('/')) {
-            let message = step.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
-            let started = now - i64::try_from(step.elapsed_us).unwrap_or_default();
-            timeline.steps.retain(|kept| kept.top != step.top);
-            timeline.steps.push(StepTime { top: step.top, started, ended: now, ok: message.is_empty(), message });
-        }
-        timeline.steps.sort_by_key(|step| step.top);
+        let mut reports = self.dispatch.steps_so_far(self.session, &lease).await.map_err(unavailable)?;
+        reports.extend(outcome.steps.iter().map(|step| row_of(step, None, now)));
+        let timeline = Timeline::of(Some(lease.created), &reports);
         let state = match Verdict::try_from(outcome.verdict).unwrap_or_default() {
             Verdict::Succeeded => State::Succeeded,
             Verdict::Cancelled => State::Cancelled,
@@ -324,13 +308,35 @@ impl Connection<'_> {
             state: state as i16,
             result: result.filter(|_| state == State::Succeeded),
             error: outcome.error.map(|error| error.message),
-            timeline: serde_json::to_string(&timeline).unwrap_or_else(|_| "{\"steps\":[]}".into()),
+            timeline: timeline_text(&timeline),
             ended: now.max(lease.task.created + 1),
+            stepped: true,
             lease: Arc::clone(&lease),
         };
         self.dispatch.finish(self.session, finish).await;
         Ok(())
     }
+}
+
+/// A report as it is kept; a start has no end, and an effect without a name counts as the strictest.
+fn row_of(step: &StepEvent, output: Option<String>, now: i64) -> StepRow {
+    let state = i16::try_from(step.state).unwrap_or(i16::MAX);
+    StepRow {
+        path: step.path.clone(),
+        attempt: i32::try_from(step.r#try).unwrap_or(i32::MAX),
+        top: i32::try_from(step.top).unwrap_or(i32::MAX),
+        state,
+        effect: i16::try_from(step.effect).unwrap_or_default(),
+        started: now.saturating_sub(i64::try_from(step.elapsed_us).unwrap_or_default()),
+        ended: (state != STARTED).then_some(now),
+        output,
+    }
+}
+
+/// Ends the stream: the agent repeats what was not answered on its next one.
+fn unavailable(error: storage::Error) -> Status {
+    tracing::error!(error = &error as &dyn std::error::Error, "a report could not be stored");
+    Status::unavailable("the server cannot reach its database at the moment")
 }
 
 fn id(bytes: Vec<u8>) -> Result<Id, Status> {

@@ -1,6 +1,9 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
 pub mod ids;
+pub mod lifecycle;
 pub mod nouns;
 pub mod state;
+pub mod statuses;
+pub mod step;
 pub mod task;

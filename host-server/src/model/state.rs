@@ -6,7 +6,9 @@
 pub enum State {
     /// Waits for an agent.
     Ready = 0,
-    /// An agent holds its lease.
+    /// An agent was offered it and has not answered.
+    Offered = 1,
+    /// An agent took it.
     Running = 2,
     /// Final.
     Succeeded = 4,
@@ -26,6 +28,7 @@ impl State {
     pub fn of(value: i16) -> Self {
         match value {
             0 => Self::Ready,
+            1 => Self::Offered,
             4 => Self::Succeeded,
             8 => Self::Failed,
             16 => Self::Cancelled,
@@ -35,11 +38,18 @@ impl State {
         }
     }
 
+    /// Whether nothing leaves it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Expired)
+    }
+
     /// The word that the API shows.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Ready => "ready",
+            Self::Offered => "offered",
             Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",

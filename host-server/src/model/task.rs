@@ -88,6 +88,8 @@ pub struct Finish {
     pub timeline: String,
     /// Microseconds since 1970.
     pub ended: i64,
+    /// Steps of it may be kept, which end with it.
+    pub stepped: bool,
 }
 
 /// When things happened, kept with a final task; the API's status rows are made from it.

@@ -26,7 +26,7 @@ use crate::{
     model::{
         ids::{hex, time, unhex},
         state::State as TaskState,
-        task::{StepTime, Timeline},
+        statuses::{self, StatusRow},
     },
 };
 
@@ -162,7 +162,7 @@ struct ServiceResult {
 
 impl Service {
     fn of(shown: Shown, with_results: bool) -> Self {
-        let statuses = statuses(&shown);
+        let statuses = statuses::rows(&shown.view, &shown.steps).into_iter().map(Status::of).collect();
         let Shown { view, snapshot, .. } = shown;
         let ended = view.ended.map(time);
         let results = match (view.result, ended) {
@@ -197,55 +197,17 @@ impl Service {
     }
 }
 
-/// The rows of the first version, made from what is kept: 0, then 1 when sent, then two per top-level step.
-fn statuses(shown: &Shown) -> Vec<Status> {
-    let view = &shown.view;
-    let row = |step_seq, status, created| Status {
-        step_seq,
-        status,
-        started: None,
-        ended: None,
-        message: None,
-        created: time(created),
-    };
-    let mut rows = vec![row(0, 0, view.created)];
-    let timeline: Timeline =
-        view.timeline.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| Timeline {
-            sent: view.leased,
-            steps: shown
-                .steps
-                .iter()
-                .filter(|step| !step.path.contains('/'))
-                .filter_map(|step| {
-                    let top = u32::try_from(step.top).ok()?;
-                    Some(StepTime { top, started: step.started, ended: step.ended?, ok: true, message: String::new() })
-                })
-                .collect(),
-        });
-    if let Some(sent) = timeline.sent {
-        rows.push(Status { started: Some(time(view.created)), ended: Some(time(sent)), ..row(0, 1, sent) });
+impl Status {
+    fn of(row: StatusRow) -> Self {
+        Self {
+            step_seq: row.step_seq,
+            status: row.status,
+            started: row.started.map(time),
+            ended: row.ended.map(time),
+            message: row.message,
+            created: time(row.created),
+        }
     }
-    let is_final = view.ended.is_some();
-    let last = timeline.steps.len().saturating_sub(1);
-    for (index, step) in timeline.steps.iter().enumerate() {
-        rows.push(Status {
-            started: Some(time(step.started)),
-            message: Some(String::new()),
-            ..row(step.top, 2, step.started)
-        });
-        let status = if is_final && index == last { view.state } else { 2 };
-        let message = Some(step.message.clone());
-        rows.push(Status {
-            started: Some(time(step.started)),
-            ended: Some(time(step.ended)),
-            message,
-            ..row(step.top, status, step.ended)
-        });
-    }
-    if let (Some(ended), true) = (view.ended, timeline.steps.is_empty()) {
-        rows.push(Status { ended: Some(time(ended)), message: view.error.clone(), ..row(0, view.state, ended) });
-    }
-    rows
 }
 
 /// Create tasks

@@ -1,11 +1,17 @@
 //! The one `Store`, on MariaDB and on SQLite. SQL is shared wherever both accept it; what differs stands side by side.
 
+mod engine;
+mod lease;
 mod nouns;
+mod pieces;
 mod read;
+mod session;
+mod step;
 mod task;
 
 pub use read::Filter;
-pub use task::StepRow;
+pub use step::Kept;
+pub(crate) use task::{push_list, task_of};
 
 use std::{
     collections::HashMap,
@@ -37,6 +43,9 @@ pub enum Error {
     /// The schema could not be brought up to date.
     #[error("the database schema could not be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The engine answers and cannot hold the promises: what is wrong, and how to mend it.
+    #[error("the database cannot serve claiflow: {0}")]
+    Unfit(String),
 }
 
 impl From<sqlx::Error> for Error {
@@ -127,7 +136,7 @@ impl Store {
     /// Connects to MariaDB and brings its schema up to date.
     ///
     /// # Errors
-    /// [`Error`] when it is away, refuses, or cannot be migrated.
+    /// [`Error`] when it is away, refuses, cannot hold the promises, or cannot be migrated.
     pub async fn maria(maria: &Maria) -> Result<Self, Error> {
         let options = MySqlConnectOptions::from_str("mysql://")?
             .host(&maria.host)
@@ -141,12 +150,15 @@ impl Store {
             .acquire_timeout(Duration::from_secs(10))
             .after_connect(|connection, _| {
                 Box::pin(async move {
-                    sqlx::query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute(connection).await?;
+                    for statement in engine::SESSION {
+                        sqlx::query(*statement).execute(&mut *connection).await?;
+                    }
                     Ok(())
                 })
             })
             .connect_with(options)
             .await?;
+        engine::check(&pool).await?;
         // GET_LOCK, which the migrator would take, is refused by Galera.
         let mut migrator = sqlx::migrate!("../migrations/mariadb");
         migrator.set_locking(false);
@@ -167,4 +179,10 @@ impl Store {
     pub async fn close(&self) {
         both!(&self.db, pool => pool.close().await);
     }
+}
+
+/// Words for people, cut to what a TEXT column holds.
+pub(crate) fn cut(words: &str) -> &str {
+    const BYTES: usize = 60_000;
+    words.get(..words.floor_char_boundary(BYTES)).unwrap_or(words)
 }

@@ -4,7 +4,7 @@ use super::{Error, Store, both};
 use crate::model::task::View;
 
 const LIVE: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
-     CASE WHEN t.state = 64 THEN 64 WHEN l.created IS NULL THEN 0 ELSE 2 END AS state, t.created, l.created AS leased, NULL AS ended, NULL AS timeline, NULL AS result, NULL AS error \
+     CASE WHEN t.state = 64 THEN 64 WHEN l.created IS NULL THEN 0 ELSE 2 END AS state, t.created, l.created AS leased, NULL AS ended, NULL AS timeline, NULL AS result, t.reason AS error \
      FROM task t JOIN cluster c ON c.id = t.cluster LEFT JOIN lease l ON l.task = t.id AND l.cluster = t.cluster";
 const FINAL: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
      t.state, t.created, NULL AS leased, t.ended, t.timeline, t.result, t.error FROM history t JOIN cluster c ON c.id = t.cluster";
@@ -58,7 +58,7 @@ impl Store {
             });
             all.extend(rows);
         }
-        all.sort_by(|a, b| b.id.cmp(&a.id));
+        all.sort_by(|a, b| (&b.id, b.cluster).cmp(&(&a.id, a.cluster)));
         // A task that finished between the two reads is in both; its final row is the later one.
         all.reverse();
         all.dedup_by(|a, b| a.id == b.id && a.cluster == b.cluster);

@@ -7,7 +7,7 @@ use std::{
 
 use sqlx::Row as _;
 
-use super::{Db, Error, Store, both};
+use super::{Db, Error, Store, both, cut, pieces::pieces};
 use crate::model::{
     ids::Id,
     task::{Finish, Lease, Snapshot, Task},
@@ -16,58 +16,45 @@ use crate::model::{
 /// Snapshots kept in memory at most.
 const SNAPSHOTS: usize = 10_000;
 
-/// Inserts a slice of rows, on either engine.
+/// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
 macro_rules! insert {
-    ($tx:expr, $head:literal, $rows:expr, |$b:ident, $row:pat_param| $push:expr) => {{
-        for rows in powers_of_two($rows) {
+    ($tx:expr, $head:literal, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
+        for piece in pieces($rows, $bytes) {
             let mut query = sqlx::QueryBuilder::new($head);
-            query.push_values(rows, |mut $b, $row| { $push; });
+            query.push_values(piece, |mut $b, $row| {
+                $push;
+            });
             query.build().execute(&mut *$tx).await?;
         }
     }};
 }
 
-/// Slices whose lengths are powers of two, the longest first: statements of a few sizes stay prepared, where one for each
-/// length that a batch may have would not.
-fn powers_of_two<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let length = 1 << rows.len().checked_ilog2()?;
-        let (first, rest) = rows.split_at_checked(length)?;
-        rows = rest;
-        Some(first)
-    })
-}
-
-/// The same values, the last one repeated until their number is a power of two; for lists in which a value may stand twice.
-fn padded<T: Clone>(values: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut values: Vec<T> = values.into_iter().collect();
-    if let Some(last) = values.last().cloned() {
-        values.resize(values.len().next_power_of_two(), last);
-    }
-    values
-}
-
 /// Leases that begin now.
 macro_rules! insert_leases {
     ($tx:expr, $leases:expr) => {
-        insert!($tx, "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ", &$leases, |b, lease| {
-            b.push_bind(lease.id.to_vec())
+        insert!(
+            $tx,
+            "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ",
+            $leases.as_slice(),
+            |_| 0,
+            |b, lease| b
+                .push_bind(lease.id.to_vec())
                 .push_bind(lease.task.id.to_vec())
                 .push_bind(lease.task.cluster)
                 .push_bind(lease.task.epoch)
                 .push_bind(lease.journal.to_vec())
                 .push_bind(lease.created)
                 .push_bind(lease.created)
-        })
+        )
     };
 }
 
 /// A live task from its row; either engine's.
 macro_rules! task_of {
-    ($row:expr, $snapshot:expr) => {
+    ($row:expr, $cluster:expr, $snapshot:expr) => {
         Task {
             id: $row.try_get::<Vec<u8>, _>("id")?.try_into().unwrap_or_default(),
-            cluster: $row.try_get("cluster")?,
+            cluster: $cluster,
             uuid: $row.try_get("uuid")?,
             snapshot: $snapshot,
             name: $row.try_get("name")?,
@@ -86,7 +73,7 @@ macro_rules! task_of {
 /// `(a = ? AND b = ?) OR …`: row values in IN lists are written differently by the engines.
 macro_rules! push_keys {
     ($query:expr, $first:literal, $second:literal, $keys:expr) => {{
-        for (index, (a, b)) in padded($keys).into_iter().enumerate() {
+        for (index, (a, b)) in $crate::storage::pieces::padded($keys).into_iter().enumerate() {
             if index > 0 {
                 $query.push(" OR ");
             }
@@ -103,12 +90,13 @@ macro_rules! push_keys {
 macro_rules! push_list {
     ($query:expr, $ids:expr) => {{
         let mut list = $query.separated(", ");
-        for id in padded($ids) {
+        for id in $crate::storage::pieces::padded($ids) {
             list.push_bind(id.to_vec());
         }
         $query.push(")");
     }};
 }
+pub(crate) use {push_list, task_of};
 
 impl Store {
     /// Keeps what tasks run. A repeated one is a no-op.
@@ -179,16 +167,16 @@ impl Store {
         both!(&self.db, pool => {
             let mut tx = pool.begin().await?;
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
-            insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", &aliases, |b, (task, request)|
+            insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.as_slice(), |_| 0, |b, (task, request)|
                 b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks, |b, (task, lease)|
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, lease)|
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(0_i16).push_bind(i64::from(lease.is_some())).push_bind(task.created));
             let leases: Vec<_> = tasks.iter().filter_map(|(_, lease)| lease.clone()).collect();
             insert_leases!(tx, leases);
             let ready: Vec<_> = tasks.iter().filter(|(_, lease)| lease.is_none()).map(|(task, _)| task).collect();
-            insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", &ready, |b, task|
+            insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", ready.as_slice(), |_| 0, |b, task|
                 b.push_bind(task.cluster).push_bind(task.rank()).push_bind(task.id.to_vec()).push_bind(task.snapshot.id.to_vec()));
             tx.commit().await?;
             Ok(())
@@ -218,7 +206,9 @@ impl Store {
     /// [`Error`] of the engine.
     pub async fn needs(&self, cluster: i64, limit: Option<i64>) -> Result<Vec<Vec<u8>>, Error> {
         let sql = match limit {
-            Some(_) => "SELECT DISTINCT need FROM (SELECT need FROM ready WHERE cluster = ? ORDER BY `rank`, id LIMIT ?) AS first",
+            Some(_) => {
+                "SELECT DISTINCT need FROM (SELECT need FROM ready WHERE cluster = ? ORDER BY `rank`, id LIMIT ?) AS first"
+            }
             None => "SELECT DISTINCT need FROM ready WHERE cluster = ? AND ? IS NULL",
         };
         both!(&self.db, pool => Ok(sqlx::query_scalar(sql).bind(cluster).bind(limit).fetch_all(pool).await?))
@@ -237,9 +227,13 @@ impl Store {
         now_us: i64,
         mut lease_id: impl FnMut() -> Id,
     ) -> Result<Vec<Arc<Lease>>, Error> {
-        let lock = if matches!(self.db, Db::Maria(_)) { " FOR UPDATE SKIP LOCKED" } else { "" };
+        // SQLite has one writer: the second claimer waits for the first one's commit and reads what is left.
+        let (begin, lock) = match &self.db {
+            Db::Maria(_) => ("BEGIN", " FOR UPDATE SKIP LOCKED"),
+            Db::Sqlite(_) => ("BEGIN IMMEDIATE", ""),
+        };
         both!(&self.db, pool => {
-            let mut tx = pool.begin().await?;
+            let mut tx = pool.begin_with(begin).await?;
             let mut query = sqlx::QueryBuilder::new("SELECT id, `rank` FROM ready WHERE cluster = ");
             query.push_bind(cluster).push(" AND need IN (");
             push_list!(query, snapshots.keys());
@@ -262,7 +256,7 @@ impl Store {
             push_list!(query, keys.iter().map(|(id, _)| id));
             query.build().execute(&mut *tx).await?;
             let mut query = sqlx::QueryBuilder::new(
-                "SELECT id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, attempt, epoch, created FROM task WHERE cluster = ");
+                "SELECT id, uuid, snapshot, name, summary, inputs, channel, priority, attempt, epoch, created FROM task WHERE cluster = ");
             query.push_bind(cluster).push(" AND id IN (");
             push_list!(query, keys.iter().map(|(id, _)| id));
             let rows = query.build().fetch_all(&mut *tx).await?;
@@ -270,9 +264,10 @@ impl Store {
             for row in &rows {
                 let snapshot: Vec<u8> = row.try_get("snapshot")?;
                 let Some(snapshot) = snapshots.get(snapshot.as_slice()).map(Arc::clone) else { continue };
-                let task = Arc::new(task_of!(row, snapshot));
+                let task = Arc::new(task_of!(row, cluster, snapshot));
                 leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, task }));
             }
+            leases.sort_by_key(|lease| (lease.task.rank(), lease.task.id));
             insert_leases!(tx, leases);
             tx.commit().await?;
             Ok(leases)
@@ -301,18 +296,18 @@ impl Store {
             let mut query = sqlx::QueryBuilder::new("DELETE FROM task WHERE ");
             push_keys!(query, "id", "cluster", accepted.iter().map(|end| (end.lease.task.id, end.lease.task.cluster)));
             query.build().execute(&mut *tx).await?;
-            let stepped: Vec<_> = accepted.iter().filter(|end| end.lease.task.snapshot.step_max > 1).collect();
+            let stepped: Vec<_> = accepted.iter().filter(|end| end.stepped).collect();
             if !stepped.is_empty() {
                 let mut query = sqlx::QueryBuilder::new("DELETE FROM step WHERE ");
                 push_keys!(query, "task", "cluster", stepped.iter().map(|end| (end.lease.task.id, end.lease.task.cluster)));
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", &accepted, |b, end| {
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", accepted.as_slice(), |end| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, end| {
                 let task = &end.lease.task;
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(end.state).push_bind(task.attempt).push_bind(task.created).push_bind(end.ended)
-                    .push_bind(end.timeline.clone()).push_bind(end.result.clone()).push_bind(end.error.clone())
+                    .push_bind(end.timeline.clone()).push_bind(end.result.clone()).push_bind(end.error.as_deref().map(|error| cut(error).to_owned()))
             });
             tx.commit().await?;
             Ok(valid)
@@ -338,143 +333,5 @@ impl Store {
             tx.commit().await?;
             Ok(true)
         })
-    }
-
-    /// The leases of an agent in a cluster, with their tasks. Another cluster's are never given, whatever journal is named.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn leases_of(&self, cluster: i64, journal: Id) -> Result<Vec<Lease>, Error> {
-        self.leases(Some((cluster, journal))).await
-    }
-
-    /// All leases, with their tasks.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn all_leases(&self) -> Result<Vec<Lease>, Error> {
-        self.leases(None).await
-    }
-
-    /// Notes that the holders of these leases are connected.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn extend_leases(&self, leases: &[Id], now_us: i64) -> Result<(), Error> {
-        for chunk in leases.chunks(256) {
-            both!(&self.db, pool => {
-                let mut query = sqlx::QueryBuilder::new("UPDATE lease SET seen = ");
-                query.push_bind(now_us).push(" WHERE lease_id IN (");
-                push_list!(query, chunk.iter());
-                query.build().execute(pool).await?;
-            });
-        }
-        Ok(())
-    }
-
-    /// When a lease's holder was last known to be connected, microseconds since 1970.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn lease_seen(&self, lease: Id) -> Result<Option<i64>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT seen FROM lease WHERE lease_id = ?").bind(lease.to_vec()).fetch_optional(pool).await?))
-    }
-
-    /// An effect is in doubt: the task keeps its lease id, under which a true report may settle it.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn mark_unknown(&self, lease: &Lease) -> Result<(), Error> {
-        both!(&self.db, pool => {
-            sqlx::query("UPDATE task SET state = 64 WHERE id = ? AND cluster = ?").bind(lease.task.id.to_vec()).bind(lease.task.cluster).execute(pool).await?;
-        });
-        Ok(())
-    }
-
-    async fn leases(&self, holder: Option<(i64, Id)>) -> Result<Vec<Lease>, Error> {
-        let mut leases = Vec::new();
-        both!(&self.db, pool => {
-            let mut query = sqlx::QueryBuilder::new(
-                "SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, \
-                 t.inputs, t.channel, t.priority, t.attempt, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster");
-            if let Some((cluster, journal)) = holder {
-                query.push(" WHERE l.journal = ").push_bind(journal.to_vec()).push(" AND l.cluster = ").push_bind(cluster);
-            }
-            let rows = query.build().fetch_all(pool).await?;
-            for row in &rows {
-                let Some(snapshot) = self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
-                let task = Arc::new(task_of!(row, snapshot));
-                leases.push(Lease {
-                    id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
-                    journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),
-                    created: row.try_get("leased")?,
-                    task,
-                });
-            }
-        });
-        Ok(leases)
-    }
-
-    /// Keeps a finished step, or the start of one with an effect, under a valid lease. False: the lease is gone.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<bool, Error> {
-        both!(&self.db, pool => {
-            let mut tx = pool.begin().await?;
-            let valid: Option<i64> = sqlx::query_scalar("SELECT epoch FROM lease WHERE lease_id = ?").bind(lease.id.to_vec()).fetch_optional(&mut *tx).await?;
-            if valid.is_none() {
-                return Ok(false);
-            }
-            sqlx::query("REPLACE INTO step (task, cluster, path, try, top, state, effect, started, ended, output) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-                .bind(lease.task.id.to_vec()).bind(lease.task.cluster).bind(&step.path).bind(step.attempt).bind(step.top).bind(step.state)
-                .bind(step.effect).bind(step.started).bind(step.ended).bind(&step.output).execute(&mut *tx).await?;
-            tx.commit().await?;
-            Ok(true)
-        })
-    }
-
-    /// The kept steps of a live task, in the order of their paths' ends.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn steps(&self, task: &[u8], cluster: i64) -> Result<Vec<StepRow>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_as::<_, StepRow>("SELECT path, try AS attempt, top, state, effect, started, ended, output FROM step WHERE task = ? AND cluster = ? ORDER BY started")
-            .bind(task.to_vec()).bind(cluster).fetch_all(pool).await?))
-    }
-}
-
-/// A step of a live task.
-#[derive(Clone, Debug, sqlx::FromRow)]
-#[allow(missing_docs, reason = "columns; states and effects as in the agent protocol")]
-pub struct StepRow {
-    pub path: String,
-    pub attempt: i32,
-    pub top: i32,
-    pub state: i16,
-    pub effect: i16,
-    pub started: i64,
-    pub ended: Option<i64>,
-    pub output: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{padded, powers_of_two};
-
-    #[test]
-    fn every_row_goes_into_one_statement_of_a_few_sizes() {
-        for count in [0, 1, 2, 3, 100, 255, 256] {
-            let rows: Vec<usize> = (0..count).collect();
-            let pieces: Vec<&[usize]> = powers_of_two(&rows).collect();
-            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()), "{count}");
-            assert_eq!(pieces.concat(), rows);
-        }
-    }
-
-    #[test]
-    fn a_padded_list_holds_the_same_values() {
-        assert_eq!(padded([1, 2, 3]), [1, 2, 3, 3]);
-        assert_eq!(padded(Vec::<u8>::new()), []);
     }
 }

@@ -1,0 +1,125 @@
+//! Steps of live tasks: what is kept of them, and what a report adds to it.
+
+/// A step of a live task; states and effects are numbered as in the agent protocol.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[allow(missing_docs, reason = "columns; times in microseconds since 1970")]
+pub struct StepRow {
+    pub path: String,
+    pub attempt: i32,
+    pub top: i32,
+    pub state: i16,
+    pub effect: i16,
+    pub started: i64,
+    pub ended: Option<i64>,
+    pub output: Option<String>,
+}
+
+/// The state of a step whose end is not known.
+pub const STARTED: i16 = 1;
+/// The state of a step that went well.
+pub const SUCCEEDED: i16 = 2;
+/// Effects that may happen twice: `read` and `idempotent`. One that was not named counts as the strictest.
+const REPEATABLE: std::ops::RangeInclusive<i16> = 1..=2;
+
+/// What a report does to the row that is kept under the same path and try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The report becomes the row.
+    Put,
+    /// The row gets its end.
+    End,
+    /// The report says nothing more than the row.
+    Nothing,
+    /// The report contradicts the row, which stays.
+    Conflict,
+}
+
+impl StepRow {
+    /// Whether its effect may have happened and nobody knows.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.state == STARTED && !REPEATABLE.contains(&self.effect)
+    }
+
+    /// What `report` adds to this row. `same_lease`: both came under one lease.
+    ///
+    /// Times are the server's own and are not compared. What an earlier lease finished well is never replaced; anything
+    /// else of an earlier lease gives way to the lease that holds now.
+    #[must_use]
+    pub fn change(&self, report: &Self, same_lease: bool) -> Change {
+        let same_end = self.state == report.state && self.top == report.top && self.output == report.output;
+        match (self.state, report.state) {
+            (STARTED, STARTED) if self.top == report.top && self.effect == report.effect => Change::Nothing,
+            (STARTED, STARTED) if same_lease => Change::Conflict,
+            (STARTED, STARTED) => Change::Put,
+            (STARTED, _) => Change::End,
+            (SUCCEEDED, STARTED) => Change::Nothing,
+            (_, STARTED) if same_lease => Change::Nothing,
+            (_, STARTED) => Change::Put,
+            _ if same_end => Change::Nothing,
+            (SUCCEEDED, _) => Change::Conflict,
+            _ if same_lease => Change::Conflict,
+            _ => Change::Put,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, STARTED, SUCCEEDED, StepRow};
+
+    const FAILED: i16 = 3;
+
+    fn row(state: i16, output: &str) -> StepRow {
+        StepRow {
+            path: "0".into(),
+            attempt: 1,
+            top: 0,
+            state,
+            effect: 4,
+            started: 5,
+            ended: (state != STARTED).then_some(9),
+            output: (!output.is_empty()).then(|| output.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_report_changes_a_row_once() {
+        for (kept, report, same_lease, other_lease) in [
+            (row(STARTED, ""), row(STARTED, ""), Change::Nothing, Change::Nothing),
+            (row(STARTED, ""), StepRow { effect: 1, ..row(STARTED, "") }, Change::Conflict, Change::Put),
+            (row(STARTED, ""), row(SUCCEEDED, "1"), Change::End, Change::End),
+            (row(STARTED, ""), row(FAILED, ""), Change::End, Change::End),
+            (row(SUCCEEDED, "1"), row(STARTED, ""), Change::Nothing, Change::Nothing),
+            (row(SUCCEEDED, "1"), row(SUCCEEDED, "1"), Change::Nothing, Change::Nothing),
+            (row(SUCCEEDED, "1"), row(SUCCEEDED, "2"), Change::Conflict, Change::Conflict),
+            (row(SUCCEEDED, "1"), row(FAILED, ""), Change::Conflict, Change::Conflict),
+            (row(FAILED, ""), row(STARTED, ""), Change::Nothing, Change::Put),
+            (row(FAILED, ""), row(FAILED, ""), Change::Nothing, Change::Nothing),
+            (row(FAILED, ""), row(SUCCEEDED, "1"), Change::Conflict, Change::Put),
+        ] {
+            assert_eq!(kept.change(&report, true), same_lease, "{kept:?}\n{report:?}");
+            assert_eq!(kept.change(&report, false), other_lease, "{kept:?}\n{report:?}");
+        }
+    }
+
+    #[test]
+    fn times_of_a_repeated_report_do_not_matter() {
+        let later = StepRow { started: 6, ended: Some(12), ..row(SUCCEEDED, "1") };
+        assert_eq!(row(SUCCEEDED, "1").change(&later, true), Change::Nothing);
+    }
+
+    #[test]
+    fn only_a_started_step_with_an_effect_is_in_doubt() {
+        for (state, effect, in_doubt) in [
+            (STARTED, 0, true),
+            (STARTED, 1, false),
+            (STARTED, 2, false),
+            (STARTED, 3, true),
+            (STARTED, 4, true),
+            (SUCCEEDED, 4, false),
+        ] {
+            assert_eq!(StepRow { effect, ..row(state, "") }.in_doubt(), in_doubt, "{state} {effect}");
+        }
+    }
+}

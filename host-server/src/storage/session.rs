@@ -1,0 +1,38 @@
+//! Session rows live as long as their streams, and a while longer for people who look back.
+
+use super::{Error, Store, both};
+
+/// Rows that one purge removes at most.
+const PURGE: i64 = 10_000;
+
+impl Store {
+    /// Notes that these sessions have an open stream.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn touch_sessions(&self, uuids: &[String], now_us: i64) -> Result<(), Error> {
+        for chunk in uuids.chunks(256) {
+            both!(&self.db, pool => {
+                let mut query = sqlx::QueryBuilder::new("UPDATE session SET updated = ");
+                query.push_bind(now_us).push(" WHERE uuid IN (");
+                let mut list = query.separated(", ");
+                for uuid in chunk {
+                    list.push_bind(uuid.clone());
+                }
+                query.push(")");
+                query.build().execute(pool).await?;
+            });
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest sessions that had expired, and had no stream, since `before_us`. Answers how many went.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn purge_sessions(&self, before_us: i64) -> Result<u64, Error> {
+        // MariaDB does not delete from a table that it reads unless the rows are set aside first.
+        let sql = "DELETE FROM session WHERE id IN (SELECT id FROM (SELECT id FROM session WHERE updated < ? AND expires_at < ? ORDER BY id LIMIT ?) AS old)";
+        both!(&self.db, pool => Ok(sqlx::query(sql).bind(before_us).bind(before_us).bind(PURGE).execute(pool).await?.rows_affected()))
+    }
+}
