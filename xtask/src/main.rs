@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask build-plugin plugins/example"
+    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask new-plugin restart-tool\n  cargo xtask build-plugin plugins/example"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -39,6 +39,8 @@ enum Task {
     },
     /// Make a component of each plugin crate.
     BuildPlugin(plugin::BuildPlugin),
+    /// Make a crate for a plugin, with one command and its test.
+    NewPlugin(plugin::NewPlugin),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict } => test::run(strict),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+        Task::NewPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
