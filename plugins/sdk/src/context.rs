@@ -60,6 +60,7 @@ impl Context {
     }
 
     /// Keys that nobody knows here are left alone: the contract lets this object grow.
+    #[cfg(any(test, target_family = "wasm"))]
     pub(crate) fn parse(command: &str, text: &str) -> Result<Self, Error> {
         let context: Self = serde_json::from_str(text)
             .map_err(|error| Error::failed(format!("the agent's context of this call cannot be read: {error}")))?;

@@ -4,7 +4,6 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-pub use crate::plugin::Schemas;
 use crate::{Command, Context, Error, Verdict, plugin::Call};
 
 /// A function that the attribute made a command of.
@@ -26,18 +25,22 @@ pub const fn command(
     name: &'static str,
     is_pattern: bool,
     entry: &'static str,
-    schemas: fn() -> Schemas,
+    inputs: fn() -> Value,
+    outputs: fn() -> Value,
     run: Call,
     verify: Option<Call>,
 ) -> Command {
-    Command { name, is_pattern, entry, schemas, run, verify }
+    Command { name, is_pattern, entry, inputs, outputs, run, verify }
 }
 
-/// The schemas of what `call` takes and gives.
-pub fn schemas<I: DeserializeOwned + JsonSchema, O: Serialize + JsonSchema, E: Into<Error>>(
-    _call: fn(I, &Context) -> Result<O, E>,
-) -> Schemas {
-    Schemas { inputs: schema::<I>(), outputs: schema::<O>() }
+/// The schema of what `call` takes.
+pub fn inputs<I: DeserializeOwned + JsonSchema, T>(_call: fn(I, &Context) -> T) -> Value {
+    schema::<I>()
+}
+
+/// The schema of what `call` gives.
+pub fn outputs<I, O: Serialize + JsonSchema, E: Into<Error>>(_call: fn(I, &Context) -> Result<O, E>) -> Value {
+    schema::<O>()
 }
 
 /// The schema of a type.

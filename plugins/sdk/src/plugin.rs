@@ -25,21 +25,14 @@ pub struct Command {
     pub(crate) is_pattern: bool,
     /// A JSON object: what is known of the command when it is compiled.
     pub(crate) entry: &'static str,
-    pub(crate) schemas: fn() -> Schemas,
+    pub(crate) inputs: fn() -> Value,
+    pub(crate) outputs: fn() -> Value,
     pub(crate) run: Call,
     pub(crate) verify: Option<Call>,
 }
 
 /// Inputs as JSON text to an answer as JSON text.
 pub(crate) type Call = fn(&str, &Context) -> Result<String, Error>;
-
-/// JSON Schemas of what goes in and what comes out.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Schemas {
-    pub(crate) inputs: Value,
-    pub(crate) outputs: Value,
-}
 
 impl Plugin {
     /// What the host learns when it loads the plugin: names, summaries, schemas and effects.
@@ -103,11 +96,10 @@ impl Plugin {
 
 impl Command {
     fn describe(&self) -> Value {
-        let Schemas { inputs, outputs } = (self.schemas)();
         let mut entry = serde_json::from_str(self.entry).unwrap_or(Value::Null);
         if let Some(object) = entry.as_object_mut() {
-            object.insert("inputs".to_owned(), inputs);
-            object.insert("outputs".to_owned(), outputs);
+            object.insert("inputs".to_owned(), (self.inputs)());
+            object.insert("outputs".to_owned(), (self.outputs)());
         }
         entry
     }

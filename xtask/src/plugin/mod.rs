@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{process::shown, root, target};
+use crate::{root, target};
 
 use component::{Component, Description};
 use manifest::Manifest;
@@ -91,7 +91,10 @@ fn one(manifest: &Manifest, toolchain: &Toolchain, out: &Path) -> Result<Built> 
     let name = &manifest.name;
     let guests = guests();
     eprintln!("→ building {name} with {}", toolchain.title());
-    shown(&mut toolchain.build(&manifest.path, &guests))?;
+    let status = toolchain.build(&manifest.path, &guests).status().context("cargo could not be started")?;
+    if !status.success() {
+        bail!("{name} does not compile; what cargo says of it stands above");
+    }
     let core = guests.join(toolchain.target()).join("release").join(&manifest.artifact);
     let module = fs::read(&core).with_context(|| format!("{} was not built", core.display()))?;
     toolchain.check(&module).with_context(|| format!("{name} cannot be built with {}", toolchain.title()))?;

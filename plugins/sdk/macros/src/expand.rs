@@ -30,7 +30,9 @@ pub(crate) fn served(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
         }
     };
     // A type without a needed trait is then underlined where its author wrote it.
-    let schemas = quote_spanned!(inputs.span() => ::claiflow_sdk::glue::schemas(call));
+    let inputs_schema = quote_spanned!(inputs.span() => ::claiflow_sdk::glue::inputs(call));
+    let outputs_schema = quote_spanned!(output.span() => ::claiflow_sdk::glue::outputs(call));
+    let run = quote_spanned!(output.span() => ::claiflow_sdk::glue::run(inputs, context, call));
     let verify = match verify {
         Some(path) => {
             let asked = quote_spanned!(path.span() => ::claiflow_sdk::glue::verify(inputs, context, call, #path));
@@ -54,8 +56,9 @@ pub(crate) fn served(arguments: &Arguments, function: &ItemFn) -> Result<TokenSt
                     #name,
                     #is_pattern,
                     #entry,
-                    || #schemas,
-                    |inputs, context| ::claiflow_sdk::glue::run(inputs, context, call),
+                    || #inputs_schema,
+                    || #outputs_schema,
+                    |inputs, context| #run,
                     #verify,
                 );
             }
