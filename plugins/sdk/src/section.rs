@@ -1,6 +1,8 @@
 //! The custom section `claiflow:plugin`: name, version and commands as one JSON object, put together when the plugin is
 //! compiled, so that tools read it from the file without running anything.
 
+#![allow(clippy::indexing_slicing, reason = "evaluated when a plugin is compiled, where a mistake is a compile error")]
+
 use crate::Plugin;
 
 /// Pieces of the JSON text. A plugin has at most 512 commands, and a comma before all but the first.
