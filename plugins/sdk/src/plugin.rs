@@ -36,7 +36,6 @@ pub(crate) type Call = fn(&str, &Context) -> Result<String, Error>;
 
 impl Plugin {
     /// What the host learns when it loads the plugin: names, summaries, schemas and effects.
-    ///
     pub fn describe(&self) -> Value {
         let commands: Vec<Value> = self.commands.iter().map(Command::describe).collect();
         let mut description = json!({"name": self.name, "version": self.version, "commands": commands});
@@ -96,6 +95,7 @@ impl Plugin {
 
 impl Command {
     fn describe(&self) -> Value {
+        // The attribute writes an object; for anything else the agent would refuse the description.
         let mut entry = serde_json::from_str(self.entry).unwrap_or(Value::Null);
         if let Some(object) = entry.as_object_mut() {
             object.insert("inputs".to_owned(), (self.inputs)());

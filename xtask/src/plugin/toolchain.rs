@@ -63,8 +63,10 @@ impl Toolchain {
         }
         if choice != Choice::Debian {
             eprintln!("→ no toolchain makes plugins here yet; asking rustup for {WASIP2}");
-            if shown(Command::new("rustup").args(["target", "add", WASIP2])).is_ok() && lib.join(WASIP2).is_dir() {
-                return Ok(rustup());
+            match shown(Command::new("rustup").args(["target", "add", WASIP2])) {
+                Ok(()) if lib.join(WASIP2).is_dir() => return Ok(rustup()),
+                Ok(()) => eprintln!("  rustup added it to another toolchain than {}", sysroot.display()),
+                Err(error) => eprintln!("  {error:#}"),
             }
         }
         bail!(HOW_TO_INSTALL)
