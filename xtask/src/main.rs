@@ -20,7 +20,12 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask bench e2e\n  cargo xtask build-plugin plugins/example"
+    after_help = "Examples:
+  cargo xtask demo
+  cargo xtask test --strict
+  cargo xtask bench e2e
+  cargo xtask new-plugin restart-tool
+  cargo xtask build-plugin plugins/example"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -46,6 +51,8 @@ enum Task {
     Bench(bench::Bench),
     /// Make a component of each plugin crate.
     BuildPlugin(plugin::BuildPlugin),
+    /// Make a crate for a plugin, with one command and its test.
+    NewPlugin(plugin::NewPlugin),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +61,7 @@ fn main() -> ExitCode {
         Task::Test { strict } => test::run(strict),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+        Task::NewPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,18 +1,11 @@
 //! The three commands of the first templates.
 
-use claiflow_sdk::{Effect, Error};
+use claiflow_sdk::{Error, command};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-claiflow_sdk::plugin! {
-    name: "example",
-    commands: [
-        { name: "helloworld", effect: Effect::Read, summary: "Greets", run: helloworld },
-        { name: "math_pow", effect: Effect::Read, summary: "x to the power y", run: math_pow },
-        { name: "swap_command", effect: Effect::Read, summary: "Gives its two values in the other order", run: swap },
-    ]
-}
+claiflow_sdk::plugin! { name: "example", commands: [helloworld, math_pow, swap] }
 
 /// Whom to greet.
 #[derive(Deserialize, JsonSchema)]
@@ -20,7 +13,8 @@ pub struct Hello {
     name: String,
 }
 
-/// `hello <name>`.
+/// Greets: `hello <name>`.
+#[command("helloworld", effect = "read", summary = "Greets")]
 pub fn helloworld(req: Hello) -> Result<String, Error> {
     Ok(format!("hello {}", req.name))
 }
@@ -32,7 +26,10 @@ pub struct Pow {
     y: f64,
 }
 
+/// x to the power y.
+///
 /// Integral results print in full digits up to 1e20, with an exponent from 1e21 on.
+#[command("math_pow", effect = "read")]
 pub fn math_pow(req: Pow) -> Result<Value, Error> {
     let result = req.x.powf(req.y);
     if !result.is_finite() {
@@ -62,17 +59,21 @@ pub struct Swapped {
     value2: Value,
 }
 
+/// Gives its two values in the other order.
+///
 /// `value1` is `param2`, `value2` is `param1`.
+#[command("swap_command", effect = "read")]
 pub fn swap(req: Swap) -> Result<Swapped, Error> {
     Ok(Swapped { value1: req.param2, value2: req.param1 })
 }
 
 #[cfg(test)]
 mod tests {
-    use claiflow_sdk::dispatch;
+    use super::PLUGIN;
 
     fn run(command: &str, inputs: &str) -> Result<String, String> {
-        dispatch(&super::plugin().1, command, inputs).map_err(|error| format!("{}: {error}", error.code))
+        let output = PLUGIN.run(command, serde_json::from_str(inputs).unwrap());
+        output.map(|output| output.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -91,10 +92,12 @@ mod tests {
 
     #[test]
     fn wrong_inputs_are_said() {
-        assert!(
-            run("helloworld", "{}").unwrap_err().starts_with("invalid: the inputs do not fit: missing field `name`")
-        );
-        assert!(run("math_pow", r#"{"x":10,"y":1000}"#).unwrap_err().contains("not a finite number"));
-        assert!(run("nobody", "{}").unwrap_err().contains("no command `nobody`"));
+        for (command, inputs, part) in [
+            ("helloworld", "{}", "invalid: the inputs do not fit: missing field `name`"),
+            ("math_pow", r#"{"x":10,"y":1000}"#, "not a finite number"),
+            ("nobody", "{}", "no command `nobody`"),
+        ] {
+            assert!(run(command, inputs).is_err_and(|message| message.contains(part)), "{command} {inputs}");
+        }
     }
 }

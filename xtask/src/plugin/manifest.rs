@@ -1,0 +1,109 @@
+//! What a crate's own manifest says of the plugin in it, as cargo reads it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::is_name;
+
+/// A crate that is a plugin.
+pub(super) struct Manifest {
+    /// `Cargo.toml`, absolute.
+    pub(super) path: PathBuf,
+    /// The plugin's, not the crate's.
+    pub(super) name: String,
+    /// The file that cargo makes.
+    pub(super) artifact: String,
+}
+
+impl Manifest {
+    /// # Errors
+    /// What is missing, and the lines to add.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("Cargo.toml");
+        let path = path.canonicalize().with_context(|| {
+            format!("{} is no plugin crate; `cargo xtask new-plugin NAME` makes one", folder.display())
+        })?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&path);
+        let said = cargo.output().context("cargo could not be started")?;
+        if !said.status.success() {
+            bail!("cargo cannot read {}:\n{}", path.display(), String::from_utf8_lossy(&said.stderr).trim_end());
+        }
+        let metadata: Value = serde_json::from_slice(&said.stdout).context("`cargo metadata` gave no JSON")?;
+        Self::find(&metadata, path)
+    }
+
+    fn find(metadata: &Value, path: PathBuf) -> Result<Self> {
+        let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
+        let ours = |package: &&Value| {
+            package.get("manifest_path").and_then(Value::as_str).is_some_and(|manifest| Path::new(manifest) == path)
+        };
+        let package = packages.into_iter().find(ours);
+        let package = package.with_context(|| format!("{} has no `[package]`", path.display()))?;
+
+        let name = package.pointer("/metadata/claiflow/name").and_then(Value::as_str);
+        let Some(name) = name else {
+            bail!(
+                "{} names no plugin; add\n\n[package.metadata.claiflow]\nname = \"restart-tool\"\n\n\
+                 with the name that `plugin!` gives it",
+                path.display()
+            );
+        };
+        if !is_name(name) {
+            bail!(
+                "{}: `{name}` cannot name a plugin; at most 63 lower-case letters, digits, and `-` between them",
+                path.display()
+            );
+        }
+        let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let cdylib = |target: &&Value| {
+            let types = target.get("crate_types").and_then(Value::as_array);
+            types.is_some_and(|types| types.iter().any(|kind| kind == "cdylib"))
+        };
+        let library = targets.into_iter().find(cdylib).and_then(|target| target.get("name")?.as_str());
+        let library = library.with_context(|| {
+            format!("{} makes no component; add\n\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]", path.display())
+        })?;
+        Ok(Self { name: name.to_owned(), artifact: format!("{}.wasm", library.replace('-', "_")), path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Manifest;
+    use serde_json::{Value, json};
+
+    fn find(package: Value) -> Result<Manifest, String> {
+        let mut package = package;
+        package["manifest_path"] = "/tool/Cargo.toml".into();
+        let metadata = json!({"packages": [{"manifest_path": "/other/Cargo.toml"}, package]});
+        Manifest::find(&metadata, "/tool/Cargo.toml".into()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_manifest_names_its_plugin_and_its_file() {
+        let manifest = find(json!({
+            "metadata": {"claiflow": {"name": "tool"}},
+            "targets": [{"name": "build", "crate_types": ["bin"]}, {"name": "a-tool", "crate_types": ["cdylib", "rlib"]}],
+        }));
+        let manifest = manifest.unwrap();
+        assert_eq!((manifest.name.as_str(), manifest.artifact.as_str()), ("tool", "a_tool.wasm"));
+    }
+
+    #[test]
+    fn what_is_missing_is_shown_as_the_lines_to_add() {
+        let library = json!([{"name": "tool", "crate_types": ["rlib"]}]);
+        for (package, part) in [
+            (json!({"metadata": null}), "[package.metadata.claiflow]\nname = "),
+            (json!({"metadata": {"claiflow": {"name": "Tool"}}}), "lower-case"),
+            (json!({"metadata": {"claiflow": {"name": "tool"}}, "targets": library}), "crate-type = [\"cdylib\""),
+        ] {
+            assert!(find(package.clone()).is_err_and(|message| message.contains(part)), "{package}");
+        }
+    }
+}

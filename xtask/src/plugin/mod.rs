@@ -1,0 +1,143 @@
+//! Tools of plugin authors: `new-plugin` makes a crate, `build-plugin` makes its component.
+
+#![allow(clippy::print_stdout, reason = "what a person asked for goes to standard output")]
+
+mod component;
+mod configmap;
+mod manifest;
+mod report;
+mod scaffold;
+#[cfg(test)]
+mod tests;
+mod toolchain;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{root, target};
+
+use component::{Component, Description};
+use manifest::Manifest;
+pub(crate) use scaffold::NewPlugin;
+use toolchain::{Choice, Toolchain};
+
+/// An agent reads no larger file.
+const FILE_MAX_BYTES: usize = 64 << 20;
+
+/// See [`crate::Task::BuildPlugin`].
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask build-plugin plugins/example
+  cargo xtask build-plugin ../restart-tool --out plugins/dist --configmap")]
+pub(crate) struct BuildPlugin {
+    /// Folders of plugin crates, in this repository or anywhere else.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Where the components go.
+    #[arg(long, default_value = "plugins/dist")]
+    out: PathBuf,
+    /// Also write a ConfigMap manifest beside each component.
+    #[arg(long)]
+    configmap: bool,
+    /// The namespace of that ConfigMap: the agent's.
+    #[arg(long, default_value = "claiflowclient", requires = "configmap")]
+    namespace: String,
+    /// What compiles the crates.
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    toolchain: Choice,
+}
+
+impl BuildPlugin {
+    pub(crate) fn run(self) -> Result<()> {
+        for built in components(&self.paths, &self.out, self.toolchain)? {
+            let manifest = match self.configmap {
+                true => Some(configmap::write(&built.name, &self.namespace, &built.file)?),
+                false => None,
+            };
+            print!("{}", report::text(&built, manifest.as_deref())?);
+        }
+        Ok(())
+    }
+}
+
+/// A plugin that was built and checked.
+struct Built {
+    name: String,
+    file: PathBuf,
+    /// The same component with its names and line tables.
+    debug: PathBuf,
+    imports: Vec<String>,
+    /// None: the crate does not use the SDK, which writes it.
+    description: Option<Description>,
+    toolchain: String,
+}
+
+/// Builds each crate; answers names and component files.
+pub(crate) fn build(paths: &[PathBuf], out: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let built = components(paths, out, Choice::Auto)?;
+    Ok(built.into_iter().map(|built| (built.name, built.file)).collect())
+}
+
+fn components(paths: &[PathBuf], out: &Path, choice: Choice) -> Result<Vec<Built>> {
+    // What is wrong with a crate is said before anything is installed or compiled.
+    let manifests = paths.iter().map(|path| Manifest::read(path)).collect::<Result<Vec<_>>>()?;
+    let toolchain = Toolchain::find(choice)?;
+    manifests.iter().map(|manifest| one(manifest, &toolchain, out)).collect()
+}
+
+fn one(manifest: &Manifest, toolchain: &Toolchain, out: &Path) -> Result<Built> {
+    let name = &manifest.name;
+    let guests = guests();
+    eprintln!("→ building {name} with {}", toolchain.title());
+    let status = toolchain.build(&manifest.path, &guests).status().context("cargo could not be started")?;
+    if !status.success() {
+        bail!("{name} does not compile; what cargo says of it stands above");
+    }
+    let core = guests.join(toolchain.target()).join("release").join(&manifest.artifact);
+    let module = fs::read(&core).with_context(|| format!("{} was not built", core.display()))?;
+    toolchain.check(&module).with_context(|| format!("{name} cannot be built with {}", toolchain.title()))?;
+
+    let component = Component::of(&module).with_context(|| format!("{name} is no component"))?;
+    let component = component.made_by(toolchain.title())?;
+    let stripped = component.stripped()?;
+    let imports = stripped.check().with_context(|| format!("{name} is no plugin"))?;
+    let description = stripped.description().with_context(|| format!("{name}: the section of its SDK"))?;
+    if let Some(description) = &description {
+        description.check(name)?;
+    }
+    let bytes = stripped.bytes();
+    if bytes.len() > FILE_MAX_BYTES {
+        bail!("{name} has {} bytes, and an agent reads at most {FILE_MAX_BYTES}: embed less data", bytes.len());
+    }
+    // Not beside each other: an agent takes every `*.wasm` of its directory for a plugin.
+    let (file, debug) = (out.join(format!("{name}.wasm")), out.join("debug").join(format!("{name}.debug.wasm")));
+    place(&debug, component.bytes())?;
+    place(&file, bytes)?;
+    Ok(Built { name: name.clone(), file, debug, imports, description, toolchain: toolchain.title().to_owned() })
+}
+
+/// Where cargo builds plugins: apart from the programs, so that neither waits for the other.
+fn guests() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("plugins/target"), |_| target().join("plugins"))
+}
+
+/// Writes a file whole or not at all: an agent may be watching the directory.
+fn place(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
+    let aside = path.with_extension("wasm.part");
+    fs::write(&aside, bytes).with_context(|| format!("{} cannot be written", aside.display()))?;
+    fs::rename(&aside, path).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// A DNS label: it names a file, a grant and a ConfigMap.
+fn is_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}

@@ -1,0 +1,89 @@
+//! What a person reads of a plugin that was built.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::Result;
+use sha2::{Digest as _, Sha256};
+
+use super::Built;
+
+/// Interfaces that need no grant.
+const ALWAYS: [&str; 4] = ["kubernetes-types", "log", "task", "types"];
+
+/// One block of lines. `manifest` is the ConfigMap's file, if there is one.
+pub(super) fn text(built: &Built, manifest: Option<&Path>) -> Result<String> {
+    let bytes = fs::read(&built.file)?;
+    let mut digest = String::new();
+    for byte in Sha256::digest(&bytes) {
+        write!(digest, "{byte:02x}")?;
+    }
+    let version = built.description.as_ref().map_or("", |description| description.version.as_str());
+    let mut text = format!("{} {version}\n", built.name);
+    let mut line = |what: &str, value: &str| writeln!(text, "  {what:<9} {value}");
+    line("file", &built.file.display().to_string())?;
+    line("size", &format!("{} bytes", bytes.len()))?;
+    line("sha256", &digest)?;
+    match &built.description {
+        Some(description) => {
+            for (index, (command, effect)) in description.commands.iter().enumerate() {
+                line(if index == 0 { "commands" } else { "" }, &format!("{command}  (effect: {effect})"))?;
+            }
+        }
+        None => line("commands", "not known: the crate does not use claiflow-sdk")?,
+    }
+    let granted: Vec<&str> = built.imports.iter().filter_map(|import| needs_grant(import)).collect();
+    line("imports", &summary(&built.imports))?;
+    line("grants", &if granted.is_empty() { "none needed".to_owned() } else { format!("for {}", granted.join(", ")) })?;
+    line("built by", &built.toolchain)?;
+    line("names", &format!("{}, for a trap's function numbers", built.debug.display()))?;
+    if let Some(manifest) = manifest {
+        line("mount", &format!("kubectl apply --server-side -f {}", manifest.display()))?;
+    }
+    Ok(text)
+}
+
+/// Interfaces of the contract one by one, packages of WASI as a whole.
+fn summary(imports: &[String]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for import in imports {
+        let path = import.split('@').next().unwrap_or(import);
+        let name = match path.split_once('/') {
+            Some(("claiflow:plugin", interface)) => interface,
+            Some((package, _)) => package,
+            None => path,
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+fn needs_grant(import: &str) -> Option<&str> {
+    let path = import.split('@').next()?;
+    match path.split_once('/')? {
+        ("claiflow:plugin", interface) if !ALWAYS.contains(&interface) => Some(interface),
+        ("wasi:http", _) => Some("wasi:http"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{needs_grant, summary};
+
+    #[test]
+    fn imports_are_short_and_what_needs_a_grant_stands_out() {
+        let imports = [
+            "claiflow:plugin/kubernetes-write@1.0.0",
+            "claiflow:plugin/log@1.0.0",
+            "wasi:cli/exit@0.2.6",
+            "wasi:cli/stdout@0.2.6",
+            "wasi:http/outgoing-handler@0.2.6",
+        ];
+        let imports = imports.map(str::to_owned);
+        assert_eq!(summary(&imports), "kubernetes-write, log, wasi:cli, wasi:http");
+        let granted: Vec<_> = imports.iter().filter_map(|import| needs_grant(import)).collect();
+        assert_eq!(granted, ["kubernetes-write", "wasi:http"]);
+    }
+}
