@@ -6,6 +6,8 @@ mod demo;
 mod e2e;
 mod plugin;
 mod process;
+#[cfg(test)]
+mod stories;
 mod test;
 
 use std::{env, path::PathBuf, process::ExitCode};
