@@ -76,6 +76,8 @@ pub(crate) struct Pair<'a> {
     http: u16,
     grpc: u16,
     config: Option<PathBuf>,
+    /// The private MariaDB that it runs on; none: SQLite.
+    pub(crate) database: Option<&'a MariaDb>,
     pub(crate) server: Process,
     pub(crate) agent: Option<Process>,
     /// Prints each POST before it is sent.
@@ -87,7 +89,7 @@ impl<'a> Pair<'a> {
     pub(crate) fn start(
         built: &'a Built,
         directory: &'a Path,
-        database: Option<&MariaDb>,
+        database: Option<&'a MariaDb>,
         ports: (u16, u16),
     ) -> Result<Self> {
         let (http, grpc) = (free_port(ports.0)?, free_port(ports.1)?);
@@ -106,7 +108,7 @@ impl<'a> Pair<'a> {
             }
         };
         let server = server(built, directory, http, grpc, config.as_deref())?;
-        let pair = Self { built, directory, http, grpc, config, server, agent: None, prints: false };
+        let pair = Self { built, directory, http, grpc, config, database, server, agent: None, prints: false };
         pair.ready()?;
         Ok(pair)
     }

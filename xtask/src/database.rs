@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fs::File,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -65,6 +66,15 @@ impl MariaDb {
         let mut command = Command::new("mariadb");
         command.arg("--no-defaults").arg("--user=root").arg(format!("--socket={}", self.socket.display()));
         command
+    }
+
+    /// Types a file into the database's own shell, as an operator does.
+    pub(crate) fn type_in(&self, file: &Path) -> Result<()> {
+        let output = self.shell().stdin(File::open(file)?).output()?;
+        if !output.status.success() {
+            bail!("{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
     }
 
     /// The database's own shell, as an administrator, in claiflow's schema.

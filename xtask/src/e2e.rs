@@ -9,7 +9,11 @@ use crate::{
     cluster_of_two::{Built, CLUSTER, Pair, examples},
     database::MariaDb,
     process::Process,
+    stories::stories,
 };
+
+/// One promise, kept or broken on a server with its agent.
+type Story = fn(&mut Pair<'_>) -> Result<()>;
 
 /// Runs all stories on one engine; how many promises held.
 pub(crate) fn run(built: &Built, directory: &Path, database: Option<&MariaDb>) -> Vec<(&'static str, Result<()>)> {
@@ -20,9 +24,10 @@ pub(crate) fn run(built: &Built, directory: &Path, database: Option<&MariaDb>) -
         Ok(pair) => pair,
         Err(error) => return vec![("server and database start", Err(error))],
     };
-    let stories: [(&'static str, fn(&mut Pair<'_>) -> Result<()>); 7] = [
+    let stories: [(&'static str, Story); 8] = [
         ("an agent with a wrong token exits with 1 and says so", wrong_token),
         ("tasks that were created before the agent came run when it comes", examples_run),
+        ("every story of examples/ gives what it says", examples_told),
         ("a hostile command fails its own task with the reason, and the agent goes on", hostile),
         ("bad input gets a clear answer", bad_input),
         ("the same uuid and request give the stored answer, another request a conflict", repeated),
@@ -85,6 +90,28 @@ fn examples_run(pair: &mut Pair<'_>) -> Result<()> {
     ensure!(statuses == [(0, 0), (0, 1), (0, 2), (0, 2), (1, 2), (1, 4)], "the statuses are {statuses:?}");
     let alive = pair.get(&format!("/api/v1/cluster/{CLUSTER}/session/alive"))?;
     ensure!(alive.get("alive") == Some(&json!(true)), "{alive}");
+    Ok(())
+}
+
+fn examples_told(pair: &mut Pair<'_>) -> Result<()> {
+    for story in stories()? {
+        match (story.sql.as_slice(), pair.database) {
+            ([], _) => {}
+            (files, Some(database)) => files.iter().try_for_each(|file| database.type_in(file))?,
+            (_, None) => continue,
+        }
+        for template in &story.templates {
+            pair.post("/api/v1/template", template)?;
+        }
+        for (request, expected) in &story.tasks {
+            let created = pair.post("/api/v1/service", request)?;
+            let uuid = created.pointer("/0/uuid").and_then(Value::as_str).context("no uuid in the answer")?;
+            pair.ended(uuid)?;
+            let answer = pair.get(&format!("/api/v1/cluster/{CLUSTER}/service/{uuid}/result"))?;
+            let result: Value = serde_json::from_str(answer.get("result").and_then(Value::as_str).unwrap_or_default())?;
+            ensure!(result == *expected, "{}: {request} gave {result}, not {expected}", story.name);
+        }
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! All automation. Depends on no crate of this workspace, so that it builds when they do not.
+#![allow(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
 mod bench;
 mod browser;
@@ -10,6 +11,7 @@ mod people;
 mod plugin;
 mod process;
 mod readme;
+mod stories;
 mod test;
 
 use std::{env, path::PathBuf, process::ExitCode};

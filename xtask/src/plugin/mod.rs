@@ -1,7 +1,5 @@
 //! Tools of plugin authors: `new-plugin` makes a crate, `build-plugin` makes its component.
 
-#![allow(clippy::print_stdout, reason = "what a person asked for goes to standard output")]
-
 mod component;
 mod configmap;
 mod manifest;
