@@ -1,4 +1,4 @@
-//! What a flow's text says that its parsed value no longer shows.
+//! JSON as it is written: what a parsed value no longer shows, and what the parser should not follow.
 
 use std::{
     collections::BTreeSet,
@@ -6,6 +6,9 @@ use std::{
 };
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use crate::number::write_integral;
 
 /// The JSON library reads an object with this key as the text that it holds, without a limit on its depth.
 const EMBEDDED: &str = "$serde_json::private::RawValue";
@@ -22,9 +25,17 @@ pub(crate) fn repeated_keys(text: &str) -> Result<Vec<String>, serde_json::Error
     Ok(repeated)
 }
 
-/// Whether the parser would follow JSON that is embedded as text.
-pub(crate) fn embeds_json(text: &str) -> bool {
-    (text.contains(EMBEDDED) || text.contains("\\u")) && repeated_keys(text).is_err()
+/// Reads JSON that somebody else wrote: at most 127 levels deep, with integral floats as integers.
+///
+/// # Errors
+/// What is not JSON, is nested deeper, or embeds other JSON as text where the parser would follow it past that depth.
+pub fn read_json(text: &str) -> Result<Value, serde_json::Error> {
+    if text.contains(EMBEDDED) || text.contains("\\u") {
+        repeated_keys(text)?;
+    }
+    let mut value = serde_json::from_str(text)?;
+    write_integral(&mut value);
+    Ok(value)
 }
 
 /// One segment of an RFC 6901 pointer.

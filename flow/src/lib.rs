@@ -17,8 +17,8 @@ mod scope;
 mod template;
 mod token;
 
+pub use document::read_json;
 pub use event::{Call, Event, Expression, Progress, StepEnd, StepError};
 pub use flow::{Flow, Mistake, Origin};
 pub use limits::Limits;
 pub use machine::Machine;
-pub use number::write_integral;

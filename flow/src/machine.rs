@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::{Map, Value};
 
 use crate::{
-    document::embeds_json,
+    document::read_json,
     event::{Call, Event, Expression, Progress, StepEnd, StepError},
     flow::{Flow, Kind, Step},
     limits::{Limits, memory_bytes, text_bytes},
@@ -409,10 +409,9 @@ fn steps_at<'a>(list: &'a [Step], indexes: &[usize]) -> &'a [Step] {
 fn taken(mut output: Value) -> Value {
     if let Value::String(text) = &output
         && text.starts_with(['{', '['])
-        && !embeds_json(text)
-        && let Ok(value) = serde_json::from_str(text)
+        && let Ok(value) = read_json(text)
     {
-        output = value;
+        return value;
     }
     write_integral(&mut output);
     output

@@ -6,7 +6,7 @@ use serde_json::Value;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Writes every float of `value` that is integral and below 2^53 as an integer, since Kubernetes refuses `2.0`.
-pub fn write_integral(value: &mut Value) {
+pub(crate) fn write_integral(value: &mut Value) {
     match value {
         Value::Number(number) if number.as_str().contains(['.', 'e', 'E']) => {
             if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT)

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::{
-    document::{escape, repeated_keys},
+    document::{escape, read_json, repeated_keys},
     flow::{Flow, Kind, Mistake, Origin, Step},
     limits::Limits,
-    number::write_integral,
     reference::{Reference, read},
     template::Template,
 };
@@ -22,8 +21,7 @@ impl Flow {
         let whole = |message: String| vec![Mistake { pointer: String::new(), message }];
         let not_json = |error: serde_json::Error| whole(format!("not JSON: {error}"));
         let repeated = repeated_keys(text).map_err(not_json)?;
-        let mut value: Value = serde_json::from_str(text).map_err(not_json)?;
-        write_integral(&mut value);
+        let value = read_json(text).map_err(not_json)?;
         let Value::Array(list) = value else {
             return Err(whole(format!("a flow is an array of steps, this is {}", kind_of(&value))));
         };

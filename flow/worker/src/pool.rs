@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use claiflow_flow::{Expression, write_integral};
+use claiflow_flow::{Expression, read_json};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -110,9 +110,7 @@ impl Pool {
 
 /// What jaq wrote, as JSON.
 fn json(text: &str) -> Result<Value, String> {
-    let mut value = serde_json::from_str(text).map_err(|error| {
+    read_json(text).map_err(|error| {
         format!("the output is not JSON (a number may be infinite, a key no text, or the nesting too deep): {error}")
-    })?;
-    write_integral(&mut value);
-    Ok(value)
+    })
 }

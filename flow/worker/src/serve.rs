@@ -1,10 +1,13 @@
 //! The child: bounds itself, then answers requests on standard input until that ends.
 
 use std::{
+    fs,
     io::{self, Read as _, Write as _},
+    os::fd::RawFd,
     process::ExitCode,
 };
 
+use nix::errno::Errno;
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
 use crate::{
@@ -23,6 +26,7 @@ pub fn serve() -> ExitCode {
 }
 
 fn guarded() -> io::Result<()> {
+    close_inherited()?;
     let limit = |maximum| Rlimit { current: Some(maximum), maximum: Some(maximum) };
     set_parent_process_death_signal(Some(Signal::KILL))?;
     setrlimit(Resource::As, limit(MEMORY_BYTES))?;
@@ -48,4 +52,20 @@ fn guarded() -> io::Result<()> {
         output.write_all(&framed(&Answer { id: request.id, outcome })?)?;
         output.flush()?;
     }
+}
+
+/// Closes the files that whoever started the parent left open for all of its descendants.
+fn close_inherited() -> io::Result<()> {
+    let names = fs::read_dir("/proc/self/fd")?.map(|entry| Ok(entry?.file_name()));
+    for name in names.collect::<io::Result<Vec<_>>>()? {
+        let Ok(descriptor) = name.to_string_lossy().parse::<RawFd>() else { continue };
+        if descriptor > 2 {
+            match nix::unistd::close(descriptor) {
+                // The directory that was read is closed already.
+                Ok(()) | Err(Errno::EBADF) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }

@@ -17,8 +17,8 @@ fn main() -> ExitCode {
         let mut count = every_killer_is_one_clear_error(&pool).await;
         count += what_is_asked_is_answered(&pool).await;
         count += others_of_a_batch_keep_their_answers(&pool).await;
-        count += nothing_of_the_parent_reaches_a_worker(&pool).await;
         count += a_worker_that_was_killed_while_idle_is_replaced(&pool).await;
+        count += nothing_of_the_parent_reaches_a_worker().await;
         count += callers_that_share_a_worker_get_their_own_answers(&pool).await;
         count += a_worker_that_misbehaves_is_one_clear_error().await;
         count += a_program_that_cannot_start_is_not_started_again_and_again().await;
@@ -75,6 +75,7 @@ async fn every_killer_is_one_clear_error(pool: &Pool) -> usize {
         ("nan", "not JSON"),
         ("{(1|tojson|tobytes): 1}", "not JSON"),
         ("{} | .[1] = 2", "not JSON"),
+        ("{\"$serde_json::private::RawValue\": \"[]\"}", "reserved"),
         ("error(\"x\" * 100000)", "x…"),
         ("error", ""),
         ("\"a\" | test(\"(((a{1000}){1000}){1000})\")", ""),
@@ -177,11 +178,14 @@ fn zombies() -> usize {
     children().1
 }
 
-async fn nothing_of_the_parent_reaches_a_worker(pool: &Pool) -> usize {
-    let _open = fs::File::open(env::current_exe().unwrap()).unwrap();
-    assert_eq!(run(pool, "1").await, Ok(json!(1)));
-    let (running, _) = children();
-    let [worker] = running.as_slice() else { panic!("one worker is kept warm, not {running:?}") };
+async fn nothing_of_the_parent_reaches_a_worker() -> usize {
+    let file = fs::File::open(env::current_exe().unwrap()).unwrap();
+    // A duplicate is passed on to children, unlike what the standard library opens.
+    let _passed_on = rustix::io::dup(&file).unwrap();
+    let (before, _) = children();
+    let pool = Pool::new(env::current_exe().unwrap(), 1);
+    assert_eq!(run(&pool, "1").await, Ok(json!(1)));
+    let worker = children().0.into_iter().find(|process| !before.contains(process)).unwrap();
     let descriptors: Vec<_> = fs::read_dir(format!("/proc/{worker}/fd")).unwrap().map(|e| e.unwrap()).collect();
     assert_eq!(descriptors.len(), 3, "{descriptors:?}");
     assert_eq!(fs::read(format!("/proc/{worker}/environ")).unwrap(), b"");
@@ -193,8 +197,9 @@ async fn nothing_of_the_parent_reaches_a_worker(pool: &Pool) -> usize {
 }
 
 async fn a_worker_that_was_killed_while_idle_is_replaced(pool: &Pool) -> usize {
-    let worker = children().0[0];
-    let process = rustix::process::Pid::from_raw(worker.try_into().unwrap()).unwrap();
+    let (running, _) = children();
+    let [worker] = running.as_slice() else { panic!("one worker is kept warm, not {running:?}") };
+    let process = rustix::process::Pid::from_raw((*worker).try_into().unwrap()).unwrap();
     rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
     while fs::read_to_string(format!("/proc/{worker}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
         tokio::task::yield_now().await;
@@ -219,7 +224,6 @@ async fn callers_that_share_a_worker_get_their_own_answers(pool: &Pool) -> usize
             _ => assert_eq!(outcome, Ok(json!(caller + 1))),
         }
     }
-    assert!(children().0.len() <= 1, "one worker was asked for");
     // A caller that goes away takes its worker along, so nobody gets its answer.
     let call = run(pool, "def f: f; f");
     assert!(tokio::time::timeout(std::time::Duration::from_millis(20), call).await.is_err());
