@@ -289,14 +289,14 @@ impl Machine {
     }
 
     fn print(&mut self, step: &Step, hide: &Value, progress: &mut Progress) -> Result<bool, StepError> {
-        let hidden: Vec<&str> = match hide {
-            Value::Array(list) if list.iter().all(Value::is_string) => list.iter().filter_map(Value::as_str).collect(),
-            other => {
-                let pointer = format!("{}/$print/hide", step.pointer);
-                let message = format!("`hide` is an array of step ids, got {}", kind_of(other));
-                return Err(self.error(Some(pointer), "invalid", message));
-            }
+        let wrong = |found: &Value| {
+            let pointer = format!("{}/$print/hide", step.pointer);
+            let message = format!("`hide` is an array of step ids, got {}", kind_of(found));
+            self.error(Some(pointer), "invalid", message)
         };
+        let Value::Array(list) = hide else { return Err(wrong(hide)) };
+        let ids = list.iter().map(|id| id.as_str().ok_or_else(|| wrong(id)));
+        let hidden = ids.collect::<Result<Vec<_>, _>>()?;
         let flow = Arc::clone(&self.flow);
         let output = Value::Array(printed(&flow.steps, &self.shown, "", &hidden));
         let end = StepEnd { path: self.path_of(step), top: self.top(), output: output.clone() };

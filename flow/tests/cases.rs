@@ -1,6 +1,14 @@
 //! Tests as data: every file of `cases/` through one `check`. A case either is refused when parsed (`mistakes`), or runs
 //! with scripted commands and ends in `result` or `error`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 use std::{fs, path::Path, sync::Arc};
 
 use claiflow_flow::{Event, Flow, Limits, Machine, Origin};

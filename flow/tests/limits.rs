@@ -1,5 +1,13 @@
 //! The limits of the language, each at its edge, and what hostile flows cost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 use std::sync::Arc;
 
 use claiflow_flow::{Call, Event, Flow, Limits, Machine, Origin, StepError};
@@ -172,7 +180,7 @@ fn a_template_holds_a_thousand_steps_sixteen_lists_deep() {
 #[test]
 fn references_within_references_are_bounded() {
     let nested = |depth: usize| format!("{}$inputs{}", "$inputs[".repeat(depth), "]".repeat(depth));
-    for (depth, level) in [(16, 0), (17, 1), (100_000, 1)] {
+    for (depth, level) in [(16, 0), (17, 1), (20_000, 1)] {
         let flow = json!([{"$id": "a", "$command": "c", "inputs": {"v": nested(depth)}}]);
         let flow = Flow::parse(&flow.to_string(), Origin::Authored).unwrap();
         assert_eq!(flow.language_level(), level, "{depth}");

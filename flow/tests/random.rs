@@ -1,6 +1,14 @@
 //! Random text and random flows: nothing panics, and a run that is taken over after any finished step ends as one that
 //! was not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher as _},
@@ -12,7 +20,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Calls after which a random run is no longer of interest.
-const CALLS: usize = 60;
+const CALLS: usize = 30;
 
 fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -120,34 +128,43 @@ fn template() -> impl Strategy<Value = Value> {
 }
 
 fn steps() -> impl Strategy<Value = Value> {
-    let id =
-        || prop::sample::select(vec![json!("a"), json!("b"), json!("p"), json!(1), json!("my-step"), json!("ENV")]);
-    let command = (id(), prop::option::of(template()))
+    let id = prop::sample::select(vec![json!("a"), json!("b"), json!("p"), json!(1), json!("my-step"), json!("ENV")]);
+    let command = (id, prop::option::of(template()))
         .prop_map(|(id, inputs)| json!({"$id": id, "$command": "c", "inputs": inputs.map(|v| json!({"v": v}))}));
-    let print =
-        (id(), reference()).prop_map(|(id, hide)| json!({"$id": id, "$print": {"hide": [hide, "a", "r[0].p"]}}));
-    let leaf = prop_oneof![5 => command, 1 => print];
+    let hide = prop::sample::select(vec![json!("$inputs.hide"), json!("$inputs.x"), json!(["a", "r[0].p"])]);
+    let print = hide.prop_map(|hide| json!({"$id": "print", "$print": {"hide": hide}}));
     let list = |step| prop::collection::vec(step, 1..5).prop_map(distinct);
-    list(
-        leaf.prop_recursive(3, 12, 3, move |inner| {
-            let over = prop_oneof![Just(json!([1, "x", {"a": 0}])), Just(json!([])), reference().prop_map(Value::from)];
-            let range = prop::sample::select(vec!["r", "o", "q"]);
-            (range, over, list(inner).boxed())
-                .prop_map(|(id, over, steps)| json!({"$id": id, "$range": over, "$steps": steps}))
-                .boxed()
-        })
-        .boxed(),
-    )
+    let step = command.prop_recursive(3, 12, 3, move |inner| {
+        let over = prop_oneof![Just(json!([1, "x", {"a": 0}])), Just(json!([])), reference().prop_map(Value::from)];
+        let range = prop::sample::select(vec!["r", "o", "q"]);
+        (range, over, list(inner))
+            .prop_map(|(id, over, steps)| json!({"$id": id, "$range": over, "$steps": steps}))
+            .boxed()
+    });
+    list(prop_oneof![8 => step, 1 => print].boxed())
 }
 
-/// Drops steps whose id stands before in their list, so that more of the flows are accepted.
+/// Drops steps whose id stands before in their list, which would be a mistake.
 fn distinct(steps: Vec<Value>) -> Value {
     let mut ids = BTreeSet::new();
     steps.into_iter().filter(|step| ids.insert(step["$id"].to_string())).collect()
 }
 
+/// A flow without mistakes: what is one becomes a good reference.
+fn mended(mut flow: Value) -> Arc<Flow> {
+    loop {
+        let mistakes = match Flow::parse(&flow.to_string(), Origin::Authored) {
+            Ok(flow) => return Arc::new(flow),
+            Err(mistakes) => mistakes,
+        };
+        for mistake in mistakes {
+            *flow.pointer_mut(&mistake.pointer).unwrap() = json!("$inputs.a");
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_panics_the_parser(text in any::<String>(), reference in "\\$[a$.\\[\\]\"\\\\()#|é 0-9]{0,40}") {
@@ -160,8 +177,7 @@ proptest! {
 
     #[test]
     fn a_run_that_is_taken_over_after_any_step_ends_as_one_that_was_not(flow in steps()) {
-        let Ok(flow) = Flow::parse(&flow.to_string(), Origin::Stored) else { return Ok(()) };
-        let (flow, inputs) = (Arc::new(flow), json!({"a": [0, {"b": 1.0}], "x": 1, "hide": ["b"]}));
+        let (flow, inputs) = (mended(flow), json!({"a": [0, {"b": 1.0}], "x": 1, "hide": ["b"]}));
         let through = run(&flow, &inputs, &[]);
         for count in 0..=through.finished.len() {
             let (before, after) = through.finished.split_at(count);

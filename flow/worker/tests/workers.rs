@@ -1,6 +1,15 @@
 //! Real workers against expressions that hang or kill a naive jq, and parents against workers that misbehave. This program
 //! is its own worker, so it has no harness.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "all of it is test"
+)]
+
 use std::{env, fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::PathBuf, process::ExitCode};
 
 use claiflow_flow::Expression;
