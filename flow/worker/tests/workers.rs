@@ -137,6 +137,11 @@ async fn what_is_asked_is_answered(pool: &Pool) -> usize {
     for (outcome, (program, expected)) in pool.evaluate(batch).await.into_iter().zip(cases) {
         assert_eq!(outcome, Ok(expected), "{program}");
     }
+    // What is read of a variable decides what is sent of it, so nothing may be changed or found through one.
+    for program in ["$v.a = 1", "$v.a |= 2", "del($v.a)", "path($v.a)", "$v.a += 1", "[$v[\"a\"] |= empty]"] {
+        let outcome = pool.evaluate(vec![expression(program, "{\"a\": 1}", &[("$v", "{\"a\": 1, \"b\": 2}")])]).await;
+        assert!(outcome[0].as_ref().is_err_and(|message| message.contains("path")), "{program}: {outcome:?}");
+    }
     assert!(pool.check("$inputs.x | map(.y)", &["$inputs"]).await.is_ok());
     assert!(pool.check("$inputs |", &["$inputs"]).await.is_err());
     assert!(pool.check("$inputs | def f: f; f", &["$inputs"]).await.is_ok(), "a check does not run it");
