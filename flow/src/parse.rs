@@ -5,58 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::{
-    machine::Limits,
-    reference::{Program, Reference, read},
+    document::{escape, read_json, repeated_keys},
+    flow::{Flow, Kind, Mistake, Origin, Step},
+    limits::Limits,
+    reference::{Reference, read},
+    template::Template,
 };
-
-/// What is wrong with a flow, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// RFC 6901 pointer into the flow.
-    pub pointer: String,
-    /// What was wrong and what would be right.
-    pub message: String,
-}
-
-/// Whether the text is being written now, or was stored by an earlier version or by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// Unknown keys are mistakes.
-    Authored,
-    /// Unknown keys are warnings.
-    Stored,
-}
-
-/// A validated flow.
-#[derive(Debug)]
-pub struct Flow {
-    pub(crate) steps: Vec<Step>,
-    warnings: Vec<Mistake>,
-    language_level: u32,
-}
-
-#[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) id: String,
-    pub(crate) pointer: String,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Debug)]
-pub(crate) enum Kind {
-    Command { command: String, inputs: Option<Template> },
-    Range { over: Template, steps: Vec<Step> },
-    Print { hide: Template },
-}
-
-/// A value of the flow's text, with its references read.
-#[derive(Debug)]
-pub(crate) enum Template {
-    Literal(Value),
-    Reference { reference: Reference, pointer: String },
-    Array(Vec<Template>),
-    Object(Vec<(String, Template)>),
-}
 
 impl Flow {
     /// Parses and checks a flow: a JSON array of steps.
@@ -65,90 +19,28 @@ impl Flow {
     /// All mistakes that were found, in the order of the text; never empty.
     pub fn parse(text: &str, origin: Origin) -> Result<Self, Vec<Mistake>> {
         let whole = |message: String| vec![Mistake { pointer: String::new(), message }];
-        let value: Value = serde_json::from_str(text).map_err(|error| whole(format!("not JSON: {error}")))?;
+        let not_json = |error: serde_json::Error| whole(format!("not JSON: {error}"));
+        let repeated = repeated_keys(text).map_err(not_json)?;
+        let value = read_json(text).map_err(not_json)?;
         let Value::Array(list) = value else {
             return Err(whole(format!("a flow is an array of steps, this is {}", kind_of(&value))));
         };
-        let mut reader = Reader { origin, mistakes: vec![], warnings: vec![], level: 0, steps: 0 };
-        let mut outer = Vec::new();
-        let steps = reader.list(list, "", &mut outer, 1);
+        let mut reader =
+            Reader { origin, limits: Limits::default(), mistakes: vec![], warnings: vec![], level: 0, steps: 0 };
+        for pointer in repeated {
+            reader.tolerate(Mistake { pointer, message: "this key stands twice in its object".into() });
+        }
+        let steps = reader.list(list, "", &mut Vec::new(), Place { depth: 1, path_chars: 0 });
         if reader.mistakes.is_empty() {
             Ok(Self { steps, warnings: reader.warnings, language_level: reader.level })
         } else {
             Err(reader.mistakes)
         }
     }
+}
 
-    /// What is tolerated in a stored flow but would be refused in an authored one.
-    #[must_use]
-    pub fn warnings(&self) -> &[Mistake] {
-        &self.warnings
-    }
-
-    /// The number of top-level steps.
-    #[must_use]
-    pub fn step_max(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// 0: only what the first version's agents understand; 1: jq expressions beyond plain references, or `$$`.
-    #[must_use]
-    pub fn language_level(&self) -> u32 {
-        self.language_level
-    }
-
-    /// The commands that the flow calls.
-    #[must_use]
-    pub fn commands(&self) -> BTreeSet<String> {
-        fn collect(steps: &[Step], into: &mut BTreeSet<String>) {
-            for step in steps {
-                match &step.kind {
-                    Kind::Command { command, .. } => {
-                        into.insert(command.clone());
-                    }
-                    Kind::Range { steps, .. } => collect(steps, into),
-                    Kind::Print { .. } => {}
-                }
-            }
-        }
-        let mut all = BTreeSet::new();
-        collect(&self.steps, &mut all);
-        all
-    }
-
-    /// Every jq program of the flow with its pointer, for a check by the evaluator. Step ids are given as variables.
-    #[must_use]
-    pub fn programs(&self) -> Vec<(&str, &str, Vec<&str>)> {
-        fn template<'a>(value: &'a Template, into: &mut Vec<(&'a str, &'a Program)>) {
-            match value {
-                Template::Reference { reference: Reference::Program(program), pointer } => {
-                    into.push((pointer, program))
-                }
-                Template::Array(list) => list.iter().for_each(|value| template(value, into)),
-                Template::Object(map) => map.iter().for_each(|(_, value)| template(value, into)),
-                Template::Literal(_) | Template::Reference { .. } => {}
-            }
-        }
-        fn collect<'a>(steps: &'a [Step], into: &mut Vec<(&'a str, &'a Program)>) {
-            for step in steps {
-                match &step.kind {
-                    Kind::Command { inputs, .. } => inputs.iter().for_each(|value| template(value, into)),
-                    Kind::Range { over, steps } => {
-                        template(over, into);
-                        collect(steps, into);
-                    }
-                    Kind::Print { hide } => template(hide, into),
-                }
-            }
-        }
-        let mut all = Vec::new();
-        collect(&self.steps, &mut all);
-        all.into_iter()
-            .map(|(pointer, program)| {
-                (pointer, program.text.as_str(), program.variables.iter().map(|(name, _)| name.as_str()).collect())
-            })
-            .collect()
-    }
+fn is_reference(text: &str) -> bool {
+    text.starts_with('$') && !text.starts_with("$$")
 }
 
 /// The JSON type of `value`, with its article.
@@ -165,10 +57,33 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
 
 struct Reader {
     origin: Origin,
+    limits: Limits,
     mistakes: Vec<Mistake>,
     warnings: Vec<Mistake>,
     level: u32,
     steps: usize,
+}
+
+/// Where a list of steps stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// 1 for the top level.
+    depth: usize,
+    /// The longest path of the range around it, characters.
+    path_chars: usize,
+}
+
+impl Place {
+    /// The longest path of a step; at the top level it is the step's index.
+    fn path_of(self, index: usize, id: &str) -> usize {
+        if self.depth == 1 { index.to_string().len() } else { self.path_chars + 1 + id.chars().count() }
+    }
+
+    /// The list inside of a range.
+    fn inside(self, index: usize, id: &str) -> Self {
+        let prefix = if self.depth == 1 { index.to_string().len() } else { self.path_chars };
+        Self { depth: self.depth + 1, path_chars: prefix + 1 + id.chars().count() + "[9999]".len() }
+    }
 }
 
 const KEYS: &str = "`$id` with one of `$command` (and `inputs`), `$range` (and `$steps`), `$print`";
@@ -178,13 +93,21 @@ impl Reader {
         self.mistakes.push(Mistake { pointer: pointer.to_owned(), message: message.into() });
     }
 
+    /// Refuses what is being written now, and warns of what was stored.
+    fn tolerate(&mut self, mistake: Mistake) {
+        match self.origin {
+            Origin::Authored => self.mistakes.push(mistake),
+            Origin::Stored => self.warnings.push(mistake),
+        }
+    }
+
     /// Reads a list of steps. `scope` holds the ids that references may name; it grows by this list's ids.
-    fn list(&mut self, list: Vec<Value>, pointer: &str, scope: &mut Vec<String>, depth: usize) -> Vec<Step> {
-        let limits = Limits::default();
+    fn list(&mut self, list: Vec<Value>, pointer: &str, scope: &mut Vec<String>, place: Place) -> Vec<Step> {
+        let limits = self.limits.clone();
         if list.is_empty() {
             self.mistake(pointer, "there is no step; a flow and a `$steps` hold at least one");
         }
-        if depth > limits.depth {
+        if place.depth > limits.depth {
             self.mistake(pointer, format!("steps are nested deeper than {}", limits.depth));
             return vec![];
         }
@@ -204,7 +127,15 @@ impl Reader {
                 continue;
             };
             let Some(id) = self.id(&map, &pointer, &mut ids) else { continue };
-            let kind = self.kind(map, &id, &pointer, scope, depth);
+            let path_chars = place.path_of(index, &id);
+            if path_chars > limits.path_chars {
+                let message = format!(
+                    "the path of this step has up to {path_chars} characters, {} are possible: shorten the ids",
+                    limits.path_chars
+                );
+                self.mistake(&format!("{pointer}/$id"), message);
+            }
+            let kind = self.kind(map, &id, &pointer, scope, place, index);
             scope.push(id.clone());
             if let Some(kind) = kind {
                 steps.push(Step { id, pointer, kind });
@@ -251,16 +182,17 @@ impl Reader {
         id: &str,
         at: &str,
         scope: &mut Vec<String>,
-        depth: usize,
+        place: Place,
+        index: usize,
     ) -> Option<Kind> {
         map.remove("$id");
         let kind = if let Some(command) = map.remove("$command") {
             let inputs = map.remove("inputs").filter(|inputs| !inputs.is_null());
             self.command(command, inputs, at, scope)
         } else if let Some(over) = map.remove("$range") {
-            self.range(over, map.remove("$steps"), id, at, scope, depth)
+            self.range(over, map.remove("$steps"), id, at, scope, place.inside(index, id))
         } else if let Some(print) = map.remove("$print") {
-            self.print(print, at, scope, depth)
+            self.print(print, at, scope, place)
         } else {
             self.mistake(at, format!("this step has no known form: a step is {KEYS}"));
             return None;
@@ -270,10 +202,7 @@ impl Reader {
                 pointer: format!("{at}/{}", escape(key)),
                 message: format!("unknown key `{key}`: a step is {KEYS}"),
             };
-            match self.origin {
-                Origin::Authored => self.mistakes.push(mistake),
-                Origin::Stored => self.warnings.push(mistake),
-            }
+            self.tolerate(mistake);
         }
         kind
     }
@@ -293,7 +222,7 @@ impl Reader {
         let inputs = match inputs {
             None => None,
             Some(value @ Value::Object(_)) => Some(self.template(value, &pointer, scope)),
-            Some(Value::String(text)) if text.starts_with('$') && !text.starts_with("$$") => {
+            Some(Value::String(text)) if is_reference(&text) => {
                 Some(self.template(Value::String(text), &pointer, scope))
             }
             Some(other) => {
@@ -314,14 +243,12 @@ impl Reader {
         id: &str,
         at: &str,
         scope: &mut Vec<String>,
-        depth: usize,
+        inside: Place,
     ) -> Option<Kind> {
         let pointer = format!("{at}/$range");
         let over = match over {
             value @ Value::Array(_) => self.template(value, &pointer, scope),
-            Value::String(text) if text.starts_with('$') && !text.starts_with("$$") => {
-                self.template(Value::String(text), &pointer, scope)
-            }
+            Value::String(text) if is_reference(&text) => self.template(Value::String(text), &pointer, scope),
             other => {
                 self.mistake(
                     &pointer,
@@ -337,7 +264,7 @@ impl Reader {
         };
         let outer = scope.len();
         scope.push(id.to_owned());
-        let steps = self.list(list, &pointer, scope, depth + 1);
+        let steps = self.list(list, &pointer, scope, inside);
         for inner in scope.iter().skip(outer + 1) {
             if scope.iter().take(outer + 1).any(|name| name == inner) {
                 let message = format!("`{inner}` is also the id of an outer step, which `${inner}` means");
@@ -348,22 +275,27 @@ impl Reader {
         Some(Kind::Range { over, steps })
     }
 
-    fn print(&mut self, print: Value, at: &str, scope: &[String], depth: usize) -> Option<Kind> {
-        if depth > 1 {
+    fn print(&mut self, print: Value, at: &str, scope: &[String], place: Place) -> Option<Kind> {
+        if place.depth > 1 {
             self.mistake(&format!("{at}/$print"), "`$print` is not allowed inside a range");
             return None;
         }
-        let hide = match print {
-            Value::Object(mut map) => map.remove("hide"),
-            _ => None,
+        let mut members = match print {
+            Value::Object(members) => members,
+            _ => Map::new(),
         };
+        let hide = members.remove("hide");
+        for key in members.keys() {
+            let pointer = format!("{at}/$print/{}", escape(key));
+            self.tolerate(Mistake { pointer, message: format!("unknown key `{key}`: `$print` has `hide` alone") });
+        }
         let pointer = format!("{at}/$print/hide");
         match hide {
-            Some(Value::String(text)) if text.starts_with('$') => {
-                Some(Kind::Print { hide: self.template(Value::String(text), &pointer, scope) })
-            }
             Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
-                Some(Kind::Print { hide: Template::Literal(Value::Array(list)) })
+                Some(Kind::Print { hide: self.template(Value::Array(list), &pointer, scope) })
+            }
+            Some(Value::String(text)) if is_reference(&text) => {
+                Some(Kind::Print { hide: self.template(Value::String(text), &pointer, scope) })
             }
             _ => {
                 self.mistake(
@@ -384,7 +316,7 @@ impl Reader {
             Value::String(text) if text.starts_with('$') => {
                 match read(&text, &|name| name == "inputs" || scope.iter().any(|id| id == name)) {
                     Ok(reference) => {
-                        if matches!(reference, Reference::Program(_)) {
+                        if matches!(&reference, Reference::Program(program) if !program.is_of_the_first_version()) {
                             self.level = self.level.max(1);
                         }
                         Template::Reference { reference, pointer: pointer.to_owned() }
@@ -395,13 +327,13 @@ impl Reader {
                     }
                 }
             }
-            Value::Array(list) => fold_array(
+            Value::Array(list) => Template::array(
                 list.into_iter()
                     .enumerate()
                     .map(|(index, value)| self.template(value, &format!("{pointer}/{index}"), scope))
                     .collect(),
             ),
-            Value::Object(map) => fold_object(
+            Value::Object(map) => Template::object(
                 map.into_iter()
                     .map(|(key, value)| {
                         let template = self.template(value, &format!("{pointer}/{}", escape(&key)), scope);
@@ -412,33 +344,4 @@ impl Reader {
             other => Template::Literal(other),
         }
     }
-}
-
-/// An array without references is one literal.
-fn fold_array(list: Vec<Template>) -> Template {
-    if list.iter().all(|item| matches!(item, Template::Literal(_))) {
-        Template::Literal(Value::Array(list.into_iter().map(literal).collect()))
-    } else {
-        Template::Array(list)
-    }
-}
-
-fn fold_object(map: Vec<(String, Template)>) -> Template {
-    if map.iter().all(|(_, item)| matches!(item, Template::Literal(_))) {
-        Template::Literal(Value::Object(map.into_iter().map(|(key, item)| (key, literal(item))).collect()))
-    } else {
-        Template::Object(map)
-    }
-}
-
-fn literal(template: Template) -> Value {
-    match template {
-        Template::Literal(value) => value,
-        Template::Reference { .. } | Template::Array(_) | Template::Object(_) => Value::Null,
-    }
-}
-
-/// One segment of an RFC 6901 pointer.
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

@@ -1,6 +1,9 @@
 //! A string of the flow's own text that starts with `$`: a plain path, walked here, or a jq program.
 
-use crate::token::{Token, split};
+use crate::program::Program;
+
+/// References within references: `$a[$b[$c.key].x]`.
+const DEPTH: usize = 16;
 
 /// One part of a plain path.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,14 +27,18 @@ pub(crate) struct Plain {
     pub(crate) text: String,
 }
 
-/// A jq program with its step variables renamed to names that jq accepts.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Program {
-    pub(crate) text: String,
-    /// The jq variable and the step id (or `inputs`) that it stands for.
-    pub(crate) variables: Vec<(String, String)>,
-    /// As written, for messages.
-    pub(crate) source: String,
+impl Plain {
+    /// Whether the path may lead to what a step was given. It cannot once it goes into a step's other members.
+    pub(crate) fn may_read_step_inputs(&self) -> bool {
+        let mut segments = self.segments.as_slice();
+        while let [Segment::Index(_) | Segment::Dynamic(_), _, rest @ ..] = segments {
+            segments = rest;
+        }
+        let elsewhere = ["outputs", "val", "key"];
+        let member = matches!(segments.first(), Some(Segment::Key(key)) if elsewhere.contains(&key.as_str()));
+        let within = |segment: &Segment| matches!(segment, Segment::Dynamic(inner) if inner.may_read_step_inputs());
+        (self.root != "inputs" && !member) || self.segments.iter().any(within)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -46,63 +53,21 @@ pub(crate) enum Reference {
 /// A sentence that says what is wrong and what would be right.
 pub(crate) fn read(text: &str, known: &dyn Fn(&str) -> bool) -> Result<Reference, String> {
     if let Some((plain, "")) = plain(text) {
-        let mut unknown = roots(&plain).into_iter().filter(|root| !known(root));
-        return match unknown.next() {
+        let unknown = roots(&plain).into_iter().find(|root| !known(root));
+        return match unknown {
             None => Ok(Reference::Plain(plain)),
             Some(root) => Err(unknown_name(root)),
         };
     }
-    let tokens = split(text)?;
-    match tokens.first() {
-        Some(Token::Variable(root)) if known(root) => {}
-        Some(Token::Variable(root)) => return Err(unknown_name(root)),
-        _ => return Err(format!("`{text}` starts with `$` but names nothing; a literal `$` is written `$$`")),
-    }
-    let (mut program, mut variables) = (String::with_capacity(text.len() + 16), Vec::new());
-    for token in tokens {
-        match token {
-            Token::Text(text) => program.push_str(text),
-            Token::Inner(name) => {
-                program.push_str("[\"");
-                program.push_str(&name);
-                program.push_str("\"]");
-            }
-            Token::Variable(name) if known(&name) => {
-                let variable = variable_name(&name);
-                program.push_str(&variable);
-                if !variables.iter().any(|(existing, _)| *existing == variable) {
-                    variables.push((variable, name));
-                }
-            }
-            // Bound by the program itself (`as $x`), or refused by the evaluator.
-            Token::Variable(name) => {
-                program.push('$');
-                program.push_str(&name);
-            }
-        }
-    }
-    Ok(Reference::Program(Program { text: program, variables, source: text.to_owned() }))
+    Program::read(text, known).map(Reference::Program)
 }
 
-fn unknown_name(root: &str) -> String {
+pub(crate) fn unknown_name(root: &str) -> String {
     format!("`${root}` is neither `$inputs` nor a step that comes before; a literal `$` is written `$$`")
 }
 
-/// A jq variable for a step id, injective: ids that are jq names keep theirs.
-fn variable_name(id: &str) -> String {
-    let plain = !id.starts_with(|c: char| c.is_ascii_digit())
-        && !id.starts_with("id__")
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain {
-        return format!("${id}");
-    }
-    id.bytes().fold(String::from("$id__"), |mut name, byte| {
-        name.push_str(&format!("{byte:02x}"));
-        name
-    })
-}
-
-fn roots(plain: &Plain) -> Vec<&str> {
+/// The names that a path starts from, the inner ones of `[$r.key]` included.
+pub(crate) fn roots(plain: &Plain) -> Vec<&str> {
     let mut all = vec![plain.root.as_str()];
     for segment in &plain.segments {
         if let Segment::Dynamic(inner) = segment {
@@ -113,51 +78,50 @@ fn roots(plain: &Plain) -> Vec<&str> {
 }
 
 /// The longest plain path at the start of `text`, and what follows it.
-fn plain(text: &str) -> Option<(Plain, &str)> {
-    let mut rest = text.strip_prefix('$')?;
-    let root = if let Some(quoted) = rest.strip_prefix("[\"") {
-        let (name, after) = quoted.split_once("\"]")?;
-        rest = after;
-        name
-    } else {
-        take_name(&mut rest)?
-    };
-    let mut segments = Vec::new();
-    loop {
-        if let Some(after) = rest.strip_prefix(".$") {
-            rest = after;
-            segments.push(Segment::Inner(take_name(&mut rest)?.to_owned()));
-        } else if let Some(after) = rest.strip_prefix("[\"").or_else(|| rest.strip_prefix(".[\"")) {
-            let (name, after) = after.split_once("\"]")?;
-            if name.contains('\\') {
-                return None;
-            }
-            rest = after;
-            segments.push(Segment::Key(name.to_owned()));
-        } else if let Some(after) = rest.strip_prefix('[') {
-            if after.starts_with('$') {
-                let (inner, after) = plain(after)?;
-                rest = after.strip_prefix(']')?;
-                segments.push(Segment::Dynamic(inner));
-            } else {
-                let (digits, after) = after.split_once(']')?;
-                rest = after;
-                segments.push(Segment::Index(digits.parse().ok()?));
-            }
-        } else if let Some(after) = rest.strip_prefix('.') {
-            rest = after;
-            segments.push(Segment::Key(take_name(&mut rest)?.to_owned()));
-        } else {
-            let consumed = text.len() - rest.len();
-            let text = text.get(..consumed)?.to_owned();
-            return Some((Plain { root: root.to_owned(), segments, text }, rest));
-        }
-    }
+pub(crate) fn plain(text: &str) -> Option<(Plain, &str)> {
+    plain_within(text, DEPTH)
 }
 
-fn take_name<'a>(rest: &mut &'a str) -> Option<&'a str> {
-    let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
-    let (name, after) = rest.split_at_checked(length)?;
-    *rest = after;
-    (length > 0).then_some(name)
+fn plain_within(text: &str, depth: usize) -> Option<(Plain, &str)> {
+    let after = text.strip_prefix('$')?;
+    let (root, mut rest) = match after.strip_prefix("[\"") {
+        Some(quoted) => quoted.split_once("\"]")?,
+        None => name(after)?,
+    };
+    let mut segments = Vec::new();
+    while let Some((segment, after)) = segment(rest, depth) {
+        segments.push(segment);
+        rest = after;
+    }
+    let text = text.get(..text.len() - rest.len())?.to_owned();
+    Some((Plain { root: root.to_owned(), segments, text }, rest))
+}
+
+fn segment(text: &str, depth: usize) -> Option<(Segment, &str)> {
+    if let Some(after) = text.strip_prefix(".$") {
+        let (name, rest) = name(after)?;
+        return Some((Segment::Inner(name.to_owned()), rest));
+    }
+    if let Some(after) = text.strip_prefix("[\"").or_else(|| text.strip_prefix(".[\"")) {
+        let (name, rest) = after.split_once("\"]")?;
+        let escaped = name.contains(['"', '\\']);
+        return (!escaped).then(|| (Segment::Key(name.to_owned()), rest));
+    }
+    if let Some(after) = text.strip_prefix('[') {
+        if after.starts_with('$') {
+            let (inner, rest) = plain_within(after, depth.checked_sub(1)?)?;
+            return Some((Segment::Dynamic(inner), rest.strip_prefix(']')?));
+        }
+        let (digits, rest) = after.split_once(']')?;
+        let index = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
+        return Some((Segment::Index(index), rest));
+    }
+    // A jq name starts with a letter, a step's id may start with a digit.
+    let (name, rest) = name(text.strip_prefix('.')?)?;
+    Some((Segment::Key(name.to_owned()), rest))
+}
+
+fn name(text: &str) -> Option<(&str, &str)> {
+    let length = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    text.split_at_checked(length).filter(|(name, _)| !name.is_empty())
 }

@@ -12,11 +12,11 @@ pub(crate) enum Token<'a> {
     Text(&'a str),
 }
 
-/// Splits `program`.
+/// Splits `program` into tokens, each with the index where it starts.
 ///
 /// # Errors
 /// A sentence that says what does not close.
-pub(crate) fn split(program: &str) -> Result<Vec<Token<'_>>, String> {
+pub(crate) fn split(program: &str) -> Result<Vec<(usize, Token<'_>)>, String> {
     let bytes = program.as_bytes();
     let mut tokens = Vec::new();
     let (mut at, mut from) = (0, 0);
@@ -25,7 +25,7 @@ pub(crate) fn split(program: &str) -> Result<Vec<Token<'_>>, String> {
     let byte = |at: usize| bytes.get(at).copied();
     while let Some(current) = byte(at) {
         match current {
-            b'#' => at += program.get(at..).and_then(|rest| rest.find('\n')).unwrap_or(bytes.len() - at),
+            b'#' => at = comment_end(program, at),
             b'"' => at = string_end(bytes, at + 1, &mut interpolations)?,
             b'(' => {
                 if let Some(open) = interpolations.last_mut() {
@@ -49,7 +49,7 @@ pub(crate) fn split(program: &str) -> Result<Vec<Token<'_>>, String> {
                 if let Some((name, end)) = variable(program, at + 1)? {
                     let start = if inner { at - 1 } else { at };
                     push_text(&mut tokens, program, from, start);
-                    tokens.push(if inner { Token::Inner(name) } else { Token::Variable(name) });
+                    tokens.push((start, if inner { Token::Inner(name) } else { Token::Variable(name) }));
                     at = end;
                     from = end;
                 } else {
@@ -66,14 +66,28 @@ pub(crate) fn split(program: &str) -> Result<Vec<Token<'_>>, String> {
     Ok(tokens)
 }
 
-fn push_text<'a>(tokens: &mut Vec<Token<'a>>, program: &'a str, from: usize, to: usize) {
+fn push_text<'a>(tokens: &mut Vec<(usize, Token<'a>)>, program: &'a str, from: usize, to: usize) {
     if let Some(text) = program.get(from..to).filter(|text| !text.is_empty()) {
-        tokens.push(Token::Text(text));
+        tokens.push((from, Token::Text(text)));
     }
 }
 
+/// The index of the line end that closes a comment: an odd number of backslashes before a line end continues it.
+fn comment_end(program: &str, mut at: usize) -> usize {
+    while let Some(length) = program.get(at..).and_then(|rest| rest.find('\n')) {
+        let line = program.get(at..at + length).unwrap_or_default();
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        at += length;
+        if line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0 {
+            return at;
+        }
+        at += 1;
+    }
+    program.len()
+}
+
 /// The index behind the string's closing quote, or behind the `\(` that opens an interpolation.
-fn string_end(bytes: &[u8], mut at: usize, interpolations: &mut Vec<usize>) -> Result<usize, String> {
+pub(crate) fn string_end(bytes: &[u8], mut at: usize, interpolations: &mut Vec<usize>) -> Result<usize, String> {
     while let Some(current) = bytes.get(at) {
         match (current, bytes.get(at + 1)) {
             (b'"', _) => return Ok(at + 1),
@@ -103,7 +117,11 @@ fn variable(program: &str, at: usize) -> Result<Option<(String, usize)>, String>
 
 #[cfg(test)]
 mod tests {
-    use super::{Token::*, split};
+    use super::{Token, Token::*};
+
+    fn split(program: &str) -> Result<Vec<Token<'_>>, String> {
+        super::split(program).map(|tokens| tokens.into_iter().map(|(_, token)| token).collect())
+    }
 
     #[test]
     fn a_dollar_inside_a_string_is_text_but_inside_an_interpolation_a_variable() {
@@ -129,6 +147,19 @@ mod tests {
                 Variable("1".into())
             ]
         );
+    }
+
+    #[test]
+    fn a_dollar_in_a_comment_is_text() {
+        let tokens = split("$a # $b \\\n $c \n + $d").unwrap();
+        assert_eq!(tokens, [Variable("a".into()), Text(" # $b \\\n $c \n + "), Variable("d".into())]);
+    }
+
+    #[test]
+    fn strings_nest_in_interpolations_and_formats() {
+        let tokens = split(r#"$a | @json "x\($b | "\($c) $no")" + $d"#).unwrap();
+        let names: Vec<_> = tokens.iter().filter(|token| matches!(token, Variable(_))).cloned().collect();
+        assert_eq!(names, ["a", "b", "c", "d"].map(|name| Variable(name.into())));
     }
 
     #[test]

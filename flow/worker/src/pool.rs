@@ -1,22 +1,21 @@
-//! The parent's side: workers that are kept warm, and killed and replaced when they overrun.
+//! Workers that are kept warm, and killed and replaced when they overrun.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
-
-use claiflow_flow::Expression;
-use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    sync::{Mutex, Semaphore},
-    time::timeout,
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{Answer, MESSAGE_BYTES, Request};
+use claiflow_flow::{Expression, read_json};
+use serde_json::Value;
+use tokio::sync::Semaphore;
 
-/// One expression's time.
-const EXPRESSION: Duration = Duration::from_millis(100);
-/// A worker's time to start.
-const START: Duration = Duration::from_secs(10);
+use crate::{
+    message::{Request, VALUES_BYTES},
+    process::Worker,
+};
+
+/// Expressions that one caller may have evaluated before others get their turn.
+const ROUND: usize = 32;
 
 /// A few jq workers. Cheap to clone.
 #[derive(Clone)]
@@ -28,12 +27,6 @@ struct Inner {
     permits: Semaphore,
 }
 
-struct Worker {
-    _child: Child,
-    input: ChildStdin,
-    output: ChildStdout,
-}
-
 impl Pool {
     /// Workers are started with the first expression. `program` calls [`crate::serve`] when its first argument is
     /// `jq-worker`.
@@ -42,13 +35,18 @@ impl Pool {
         Self(Arc::new(Inner { program, idle: Mutex::default(), permits: Semaphore::new(workers.max(1)) }))
     }
 
-    /// Evaluates expressions in order; each has its own outcome.
+    /// Evaluates expressions in order. Each has its own outcome, also where another one kills its worker: the value of
+    /// its first output that is not null (or null), or a sentence for its author.
     pub async fn evaluate(&self, expressions: Vec<Expression>) -> Vec<Result<Value, String>> {
-        let mut outcomes = Vec::with_capacity(expressions.len());
-        for Expression { program, input, variables, .. } in expressions {
-            outcomes.push(self.ask(&Request { program, input, variables, check: false }).await);
-        }
-        outcomes
+        let requests = expressions.into_iter().map(|Expression { id, program, input, variables }| Request {
+            id,
+            program,
+            input,
+            variables,
+            check: false,
+        });
+        let outcomes = self.ask(&requests.collect::<Vec<_>>()).await;
+        outcomes.into_iter().map(|outcome| outcome.and_then(|text| json(&text))).collect()
     }
 
     /// Whether an expression parses and uses only what is available.
@@ -56,60 +54,63 @@ impl Pool {
     /// # Errors
     /// A sentence for its author.
     pub async fn check(&self, program: &str, variables: &[&str]) -> Result<(), String> {
-        let variables = variables.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
-        self.ask(&Request { program: program.to_owned(), input: Value::Null, variables, check: true }).await.map(drop)
+        let null = "null".to_owned();
+        let variables = variables.iter().map(|name| ((*name).to_owned(), null.clone())).collect();
+        let request = Request { id: 0, program: program.to_owned(), input: null, variables, check: true };
+        self.ask(&[request]).await.pop().unwrap_or_else(|| Ok(String::new())).map(drop)
     }
 
-    async fn ask(&self, request: &Request) -> Result<Value, String> {
-        let away = |error: std::io::Error| format!("the expression could not be evaluated: {error}");
-        let _permit = self.0.permits.acquire().await.map_err(|_| "the evaluator has stopped".to_owned())?;
-        let idle = self.0.idle.lock().await.pop();
-        let mut worker = match idle {
-            Some(worker) => worker,
-            None => timeout(START, Worker::start(&self.0.program))
-                .await
-                .map_err(|_| "the evaluator did not start".to_owned())?
-                .map_err(away)?,
-        };
-        // A worker that is dropped is killed.
-        match timeout(EXPRESSION, worker.round_trip(request)).await {
-            Ok(Ok(answer)) => {
-                self.0.idle.lock().await.push(worker);
-                answer.error.map_or(Ok(answer.value), Err)
+    async fn ask(&self, requests: &[Request]) -> Vec<Result<String, String>> {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        while let Some((first, rest)) = requests.get(outcomes.len()..).and_then(<[_]>::split_first) {
+            if !first.fits() {
+                outcomes.push(Err(format!("the values that the expression reads exceed {VALUES_BYTES} bytes")));
+                continue;
             }
-            Ok(Err(_)) => Err("the expression used too much memory or nested too deeply".into()),
-            Err(_) => Err(format!("the expression took longer than {} ms", EXPRESSION.as_millis())),
+            let fitting = 1 + rest.iter().take_while(|request| request.fits()).take(ROUND - 1).count();
+            let round = requests.iter().skip(outcomes.len()).take(fitting);
+            if let Err(message) = self.round(round.collect(), &mut outcomes).await {
+                // Without a worker, none of the others has an answer either.
+                outcomes.resize(requests.len(), Err(message));
+            }
         }
+        outcomes
+    }
+
+    /// Evaluates until the end, or until an expression ends its worker; at least one gets its outcome.
+    ///
+    /// # Errors
+    /// There is no worker.
+    async fn round(&self, requests: Vec<&Request>, outcomes: &mut Vec<Result<String, String>>) -> Result<(), String> {
+        let _permit = self.0.permits.acquire().await.map_err(|_| "the evaluator has stopped".to_owned())?;
+        let mut worker = match self.idle() {
+            Some(worker) => worker,
+            None => Worker::start(&self.0.program).await?,
+        };
+        match worker.ask(&requests, |outcome| outcomes.push(outcome)).await {
+            Ok(()) => self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker),
+            Err(failure) => {
+                outcomes.push(Err(failure.sentence()));
+                worker.end().await.map_err(|error| format!("the evaluator cannot be ended: {error}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn idle(&self) -> Option<Worker> {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(mut worker) = idle.pop() {
+            if worker.is_alive() {
+                return Some(worker);
+            }
+        }
+        None
     }
 }
 
-impl Worker {
-    async fn start(program: &PathBuf) -> std::io::Result<Self> {
-        let mut child = Command::new(program)
-            .arg("jq-worker")
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let broken = || std::io::Error::other("the worker has no pipes");
-        let (input, mut output) = (child.stdin.take().ok_or_else(broken)?, child.stdout.take().ok_or_else(broken)?);
-        output.read_u8().await?;
-        Ok(Self { _child: child, input, output })
-    }
-
-    async fn round_trip(&mut self, request: &Request) -> std::io::Result<Answer> {
-        let request = serde_json::to_vec(request)?;
-        if request.len() > MESSAGE_BYTES {
-            return Err(std::io::Error::other("the values that the expression reads are too large"));
-        }
-        self.input.write_u32(u32::try_from(request.len()).unwrap_or(u32::MAX)).await?;
-        self.input.write_all(&request).await?;
-        self.input.flush().await?;
-        let length = usize::try_from(self.output.read_u32().await?).unwrap_or(usize::MAX);
-        let mut answer = vec![0; length.min(MESSAGE_BYTES)];
-        self.output.read_exact(&mut answer).await?;
-        Ok(serde_json::from_slice(&answer)?)
-    }
+/// What jaq wrote, as JSON.
+fn json(text: &str) -> Result<Value, String> {
+    read_json(text).map_err(|error| {
+        format!("the output is not JSON (a number may be infinite, a key no text, or the nesting too deep): {error}")
+    })
 }
