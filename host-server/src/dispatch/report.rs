@@ -80,6 +80,7 @@ impl Dispatch {
             None => (State::Unknown, true),
         };
         finish.stepped = stepped;
+        refuse_large(&mut finish);
         match next(state, Event::Reported(State::of(finish.state))) {
             Ok((_, Write::Archive)) => self.archive(session, finish).await,
             Ok((_, Write::Doubt)) => {
@@ -107,5 +108,18 @@ impl Dispatch {
         if self.0.finishes.send(Ended { session, finish }).await.is_err() {
             tracing::warn!("an outcome arrived while the server stops; the agent will repeat it");
         }
+    }
+}
+
+/// A result that no row holds would keep the outcomes beside it from being stored: it fails its own task instead.
+fn refuse_large(finish: &mut Finish) {
+    let bytes = finish.lease.task.inputs.len() + finish.result.as_ref().map_or(0, String::len);
+    if bytes > storage::TASK_BYTES {
+        finish.state = State::Failed as i16;
+        finish.result = None;
+        finish.error = Some(format!(
+            "too_large: inputs and result have {bytes} bytes, at most {} are stored",
+            storage::TASK_BYTES
+        ));
     }
 }

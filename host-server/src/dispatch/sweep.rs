@@ -66,12 +66,12 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
         if let Err(error) = dispatch.sweep(Instant::now(), now_us).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be looked through");
         }
+        rounds += 1;
         if rounds.is_multiple_of(PURGE)
             && let Err(error) = dispatch.purge_sessions(now_us).await
         {
             tracing::warn!(error = &error as &dyn std::error::Error, "old sessions could not be removed");
         }
-        rounds += 1;
     }
 }
 
@@ -92,7 +92,11 @@ impl Dispatch {
         let orphans = lock(&self.0.hub).orphans(timing.lost(), now);
         let lost_us = i64::try_from(timing.lost().as_micros()).unwrap_or(i64::MAX);
         for orphan in orphans {
-            match store.lease_seen(orphan.lease.id).await {
+            let seen = store.lease_seen(orphan.lease.id).await;
+            if lock(&self.0.hub).is_attached(orphan.lease.id) {
+                continue;
+            }
+            match seen {
                 Ok(Some(seen)) if now_us - seen >= lost_us => self.lost(&orphan.lease, orphan.state).await,
                 // Another replica serves this agent now, and may leave it to us again.
                 Ok(Some(_)) => lock(&self.0.hub).orphan((orphan.lease, orphan.state), now),

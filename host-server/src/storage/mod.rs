@@ -91,6 +91,9 @@ impl Error {
     }
 }
 
+/// The inputs and the result of one task together, bytes: what MariaDB takes in one packet.
+pub(crate) const TASK_BYTES: usize = 15 << 20;
+
 #[derive(Clone, Debug)]
 pub(crate) enum Db {
     Maria(MySqlPool),

@@ -1,0 +1,62 @@
+//! Lists: live and final tasks as one, whatever moves meanwhile.
+
+use std::{collections::HashSet, sync::Arc};
+
+use claiflow_server::{
+    model::{state::State, task::Task},
+    storage::Filter,
+};
+
+use crate::world::{World, declare};
+
+promises![live_and_final_tasks_are_one_list_the_newest_first, a_task_that_ends_while_the_list_is_read_is_shown_once,];
+
+async fn live_and_final_tasks_are_one_list_the_newest_first(world: World) {
+    let snapshot = world.snapshot(1).await;
+    let mut ids = Vec::new();
+    for index in 0..6 {
+        let lease = world.running(&snapshot).await;
+        if index % 2 == 0 {
+            world.store.finish(&[world.success(&lease)]).await.unwrap();
+        }
+        ids.insert(0, lease.task.id.to_vec());
+    }
+    let listed = world.store.tasks(&Filter { limit: 4, ..Filter::default() }).await.unwrap();
+    assert_eq!(listed.iter().map(|view| view.id.clone()).collect::<Vec<_>>(), ids[..4]);
+    let states: Vec<_> = listed.iter().map(|view| State::of(view.state)).collect();
+    assert_eq!(states, [State::Running, State::Succeeded, State::Running, State::Succeeded]);
+}
+
+async fn a_task_that_ends_while_the_list_is_read_is_shown_once(world: World) {
+    // Half of the tasks are one fan-out, which shares an id.
+    const CLUSTERS: usize = 40;
+    let snapshot = world.snapshot(1).await;
+    let shared = world.task(&snapshot);
+    let mut clusters = vec![world.cluster];
+    for index in 1..CLUSTERS {
+        clusters.push(declare(&world.store, &format!("{index:032}")).await);
+    }
+    let fan_out = clusters.iter().map(|cluster| Task { cluster: *cluster, ..shared.clone() });
+    let alone = clusters.iter().map(|cluster| Task { cluster: *cluster, ..world.task(&snapshot) });
+    let leases: Vec<_> = fan_out.chain(alone).map(|task| world.lease_of(&Arc::new(task))).collect();
+    let rows: Vec<_> = leases.iter().map(|lease| (Arc::clone(&lease.task), Some(Arc::clone(lease)))).collect();
+    world.store.create_tasks(&rows).await.unwrap();
+    let ends: Vec<_> = leases.iter().map(|lease| world.success(lease)).collect();
+    let store = world.store.clone();
+    let ending = tokio::spawn(async move {
+        for end in ends {
+            store.finish(&[end]).await.unwrap();
+        }
+    });
+    let mut ended = false;
+    while !ended {
+        // Asked before the read, so that the last list shows every end.
+        ended = ending.is_finished();
+        let listed = world.store.tasks(&Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+        let shown: HashSet<_> = listed.iter().map(|view| (view.id.clone(), view.cluster)).collect();
+        assert_eq!((listed.len(), shown.len()), (leases.len(), leases.len()));
+        assert!(listed.is_sorted_by(|a, b| a.id >= b.id));
+        assert!(!ended || listed.iter().all(|view| view.state == 4));
+    }
+    ending.await.unwrap();
+}
