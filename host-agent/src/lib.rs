@@ -5,4 +5,5 @@ pub mod executor;
 pub mod grants;
 pub mod lifecycle;
 pub mod link;
+pub mod metrics;
 pub mod plugin;

@@ -10,6 +10,7 @@ use crate::{
     config::{Agent, Arguments, Other},
     executor::Executor,
     link::{Link, Refused},
+    metrics::{Counted, Metrics},
     plugin::{self, Runtime, SystemClock},
 };
 
@@ -61,12 +62,15 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     config.cache = Some(agent.cache.unwrap_or_else(|| agent.state.join("compiled")));
     config.slots = config.slots.max(slots);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
+    let metrics = Arc::new(Metrics::register().map_err(|error| format!("the metrics cannot be registered: {error}"))?);
+    metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     runtime.settled().await;
-    let executor = Arc::new(Executor::new(runtime, Pool::new(program, 1)));
+    let commands = Counted::new(runtime, Arc::clone(&metrics));
+    let executor = Arc::new(Executor::new(Arc::new(commands), Pool::new(program, 1)));
 
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(signals(stop.clone(), kill.clone()));
-    let link = Link { server: agent.server, cluster, token, journal, slots, executor };
+    let link = Link { server: agent.server, cluster, token, journal, slots, executor, metrics };
     tokio::select! {
         outcome = link.run(stop, GRACE) => match outcome {
             Ok(()) => Ok(ExitCode::SUCCESS),
