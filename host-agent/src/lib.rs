@@ -3,6 +3,7 @@
 pub mod config;
 pub mod executor;
 pub mod grants;
+pub mod health;
 pub mod lifecycle;
 pub mod link;
 pub mod metrics;
