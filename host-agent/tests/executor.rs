@@ -13,12 +13,12 @@ mod executor_parts;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use claiflow_agent::executor::{End, Step, Task, Verdict, commands::Applied};
-use executor_parts::{DIGEST, Heard, Script, Signals, USAGE, executor, task};
+use claiflow_agent::executor::{
+    End, Step, Task, Verdict,
+    commands::{Applied, Effect},
+};
+use executor_parts::{DIGEST, Heard, PATIENCE, Script, Signals, USAGE, executor, task};
 use serde_json::{Value, json};
-
-/// No run of a case comes near it; where a case is about the time, it says its own.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_run_ends_as_it_says() {
@@ -135,4 +135,14 @@ async fn a_result_larger_than_a_task_may_hold_fails_the_task_and_says_so() {
     assert!(error.message.contains("16777216 bytes that a task may hold"), "{error:?}");
     let last = end.last.unwrap();
     assert_eq!((last.path.as_str(), last.output, last.error), ("1", None, Some(error)));
+}
+
+#[tokio::test]
+async fn an_output_larger_than_a_step_may_give_fails_the_step_and_keeps_its_effect_on_record() {
+    let heard = Heard::new(true);
+    let commands = json!({"c": {"effect": "never", "answers": [{"ok": "x".repeat(1 << 20)}]}});
+    let (end, _) = run(&two_steps(), &commands, &heard).await;
+    assert_eq!((end.verdict, end.error.unwrap().code.as_str()), (Verdict::Failed, "too-large"));
+    let last = end.last.unwrap();
+    assert_eq!((last.effect, last.output, last.error.unwrap().code.as_str()), (Effect::Never, None, "too-large"));
 }

@@ -19,6 +19,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// No run comes near it; where a test is about the time, it says its own.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const DIGEST: [u8; 32] = [7; 32];
 pub const USAGE: Usage =
     Usage { cpu: Duration::from_micros(11), wall: Duration::from_micros(12), memory_bytes: 13, host_calls: 14 };
@@ -165,7 +167,7 @@ impl Report for Heard {
 }
 
 /// Real jq workers: the agent's own program.
-pub fn executor(commands: Arc<Script>, flow: &Value) -> Executor {
+pub fn executor(commands: Arc<dyn Commands>, flow: &Value) -> Executor {
     let executor = Executor::new(commands, Pool::new(env!("CARGO_BIN_EXE_claiflow-agent").into(), 1));
     executor.learn(b"flow", &flow.to_string()).unwrap();
     executor.with_stop_grace(Duration::from_millis(50))
