@@ -1,6 +1,6 @@
 //! Flags and variables.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -76,20 +76,33 @@ pub struct Agent {
     /// Tasks at once.
     #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub slots: u64,
-    /// A directory that is this agent's own: its journal.
+    /// A directory that is this agent's own: the id by which the server knows it again.
     #[arg(long, env = "CLAIFLOW_STATE", default_value = "claiflow-agent-state")]
     pub state: PathBuf,
     /// A directory that is this agent's own: compiled code. Inside the state directory when absent.
     #[arg(long, env = "CLAIFLOW_CACHE")]
     pub cache: Option<PathBuf>,
+    /// Listen here, such as 127.0.0.1:8090, and answer /healthz, /readyz, /metrics and /plugins; nothing listens otherwise.
+    #[arg(long, env = "CLAIFLOW_HEALTH", value_name = "ADDRESS")]
+    pub health: Option<SocketAddr>,
 }
 
 impl Arguments {
     /// Reads the command line; `-server` counts as `--server`.
     #[must_use]
     pub fn read(arguments: impl Iterator<Item = String>) -> Self {
-        let long =
-            ["-server", "-clusteruuid", "-token", "-loglevel", "-plugins", "-grants", "-slots", "-state", "-cache"];
+        let long = [
+            "-server",
+            "-clusteruuid",
+            "-token",
+            "-loglevel",
+            "-plugins",
+            "-grants",
+            "-slots",
+            "-state",
+            "-cache",
+            "-health",
+        ];
         Self::parse_from(arguments.map(|argument| {
             let name = argument.split('=').next().unwrap_or_default();
             if long.contains(&name) { format!("-{argument}") } else { argument }

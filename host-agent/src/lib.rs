@@ -3,6 +3,8 @@
 pub mod config;
 pub mod executor;
 pub mod grants;
+pub mod health;
 pub mod lifecycle;
 pub mod link;
+pub mod metrics;
 pub mod plugin;

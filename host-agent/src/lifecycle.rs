@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Agent, Arguments, Other},
-    executor::Executor,
+    executor::{Executor, commands::Commands},
+    health::Health,
     link::{Link, Refused},
+    metrics::{Counted, Metrics},
     plugin::{self, Runtime, SystemClock},
 };
 
@@ -61,12 +63,21 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     config.cache = Some(agent.cache.unwrap_or_else(|| agent.state.join("compiled")));
     config.slots = config.slots.max(slots);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
+    let metrics = Arc::new(Metrics::register().map_err(|error| format!("the metrics cannot be registered: {error}"))?);
+    metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
+    let health = Health::new(Arc::clone(&metrics), runtime.inventory());
+    if let Some(address) = agent.health {
+        let bound = health.clone().listen(address).await.map_err(|error| format!("--health {address}: {error}"))?;
+        tracing::info!(health.address = %bound, "answers for its health");
+    }
     runtime.settled().await;
-    let executor = Arc::new(Executor::new(runtime, Pool::new(program, 1)));
+    health.settled();
+    let commands = Counted::new(runtime, Arc::clone(&metrics));
+    let executor = Arc::new(Executor::new(Arc::new(commands), Pool::new(program, 1)));
 
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(signals(stop.clone(), kill.clone()));
-    let link = Link { server: agent.server, cluster, token, journal, slots, executor };
+    let link = Link { server: agent.server, cluster, token, journal, slots, executor, metrics };
     tokio::select! {
         outcome = link.run(stop, GRACE) => match outcome {
             Ok(()) => Ok(ExitCode::SUCCESS),

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use claiflow_agent::{
-    executor::commands::{Commands, Effect, PluginState},
+    executor::commands::{Commands, Declared, Effect, PluginState},
     plugin::Limits,
 };
 use plugin_parts::{Guest, House, eventually};
@@ -225,7 +225,7 @@ async fn of_two_new_claims_neither_serves_and_a_newcomer_yields_to_who_served() 
     house.until("b alone", |inventory| inventory.commands.iter().any(|command| command.name == "same")).await;
     house.put("a.wasm", &Guest::new("a", a).build());
     house.until("a beside it", |inventory| inventory.commands.iter().any(|command| command.name == "of-a")).await;
-    assert_eq!(house.runtime().server_of("same", "{}").unwrap().plugin, "b");
+    assert_eq!(house.runtime().server_of("same").unwrap().plugin, "b");
     assert!(house.plugin("a").reason.contains("`b` served it first"), "{:?}", house.plugin("a"));
 }
 
@@ -246,21 +246,24 @@ async fn commands_are_granted_and_a_grant_makes_effects_only_stricter() {
         let failed = house.call(command, "{}").await.unwrap_err();
         assert!(failed.code == "not-found" && failed.message.contains(part), "{command}: {failed}");
     }
-    assert_eq!(house.runtime().server_of("mine", "{}").unwrap().effect, Effect::Read);
+    assert_eq!(house.runtime().server_of("mine").unwrap().floor, Effect::Read);
 
     house.grant(
         "plugins: {tool: {commands: [\"*\", \"kubernetes.*\"], effect: {\"mine*\": idempotent, \"mine.x\": never, \"kubernetes.*\": read}}}",
     );
     house.until("the grant", |inventory| inventory.commands.len() == 4).await;
-    let effect = |command| house.runtime().server_of(command, "{}").unwrap().effect;
-    assert_eq!(effect("mine"), Effect::Idempotent);
-    assert_eq!(effect("mine.a.b"), Effect::Idempotent);
-    assert_eq!(effect("kubernetes.pods"), Effect::Never, "a grant makes nothing laxer");
+    let effect = |command| {
+        let server = house.runtime().server_of(command).unwrap();
+        (server.effect, server.floor)
+    };
+    assert_eq!(effect("mine"), (Declared::Class(Effect::Read), Effect::Idempotent));
+    assert_eq!(effect("mine.a.b"), (Declared::Class(Effect::Read), Effect::Idempotent));
+    assert_eq!(effect("kubernetes.pods"), (Declared::Class(Effect::Never), Effect::Read), "a grant replaces nothing");
     assert_eq!(house.call("mine.a.b", "{}").await.unwrap().output, "{}");
 
     house.grant("plugins: {tool: {commands: [\"*\"]}}");
     house.until("the narrower grant", |inventory| inventory.commands.len() == 3).await;
-    assert!(house.runtime().server_of("kubernetes.pods", "{}").is_none(), "a bare star does not reach reserved names");
+    assert!(house.runtime().server_of("kubernetes.pods").is_none(), "a bare star does not reach reserved names");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,7 @@ async fn a_call_gets_its_inputs_and_its_context_and_says_what_it_used() {
     assert!(context["deadline"].as_str().unwrap().ends_with('Z'));
     assert!(done.usage.cpu > Duration::ZERO && done.usage.wall >= done.usage.cpu, "{:?}", done.usage);
     assert!(done.usage.memory_bytes >= 17 * 65536, "{:?}", done.usage);
-    let server = house.runtime().server_of("go", "{}").unwrap();
+    let server = house.runtime().server_of("go").unwrap();
     assert_eq!((server.plugin.as_str(), server.digest), ("tool", house.plugin("tool").digest));
 }
 

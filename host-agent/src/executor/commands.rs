@@ -112,15 +112,37 @@ pub struct CallFailed {
     pub usage: Usage,
 }
 
+/// What a plugin declares of a command's effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// Every call has this class.
+    Class(Effect),
+    /// The first rule that matches a call's inputs says its class; none that matches means `never`.
+    Rules(Arc<[EffectRule]>),
+}
+
+/// One of the rules of [`Declared::Rules`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectRule {
+    /// A jq program over the inputs; it matches when it gives anything but false and null. None: always.
+    pub when: Option<String>,
+    /// The class of the calls that it matches.
+    pub effect: Effect,
+}
+
 /// Who would serve a command now.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// The plugin's name.
     pub plugin: String,
+    /// The command's name or pattern, as the plugin declares it.
+    pub declared_as: String,
     /// SHA-256 of its component file.
     pub digest: [u8; 32],
-    /// The class of this very call, after the grant made it stricter.
-    pub effect: Effect,
+    /// What the plugin says of the effect.
+    pub effect: Declared,
+    /// The operator's word: no call counts as less strict.
+    pub floor: Effect,
 }
 
 /// A command as the inventory shows it.
@@ -182,8 +204,8 @@ pub struct Inventory {
 /// Serves commands.
 #[async_trait::async_trait]
 pub trait Commands: Send + Sync + 'static {
-    /// Who would serve this call, or none. `inputs` is the JSON text, for effect rules.
-    fn server_of(&self, command: &str, inputs: &str) -> Option<Server>;
+    /// Who would serve this command, or none.
+    fn server_of(&self, command: &str) -> Option<Server>;
 
     /// Runs one call in a fresh sandbox. Dropping the future ends the sandbox.
     ///

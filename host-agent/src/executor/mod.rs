@@ -1,34 +1,49 @@
 //! Drives a task's flow against the commands that plugins serve. Knows no gRPC, no wasm and no Kubernetes.
 
+mod bounded;
 pub mod commands;
+mod effect;
+mod log;
 mod run;
+mod task;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use claiflow_flow::{Flow, Origin};
 use claiflow_flow_worker::Pool;
 
 use commands::Commands;
-pub use run::{End, Report, Step, Task, Verdict};
+pub use task::{End, Fault, Report, Step, Task, Verdict};
 
 /// The highest language level of a flow that this agent runs.
 pub const LANGUAGE_LEVEL: u32 = 1;
+/// A call that was asked to stop is dropped after this time. Longer than the sandbox's own grace, which ends the call with
+/// word of what it did.
+const STOP_GRACE: Duration = Duration::from_secs(8);
 
 /// Runs tasks.
 pub struct Executor {
     commands: Arc<dyn Commands>,
     jq: Pool,
     flows: Mutex<HashMap<Vec<u8>, Arc<Flow>>>,
+    stop_grace: Duration,
 }
 
 impl Executor {
     /// An executor over the commands that are served.
     #[must_use]
     pub fn new(commands: Arc<dyn Commands>, jq: Pool) -> Self {
-        Self { commands, jq, flows: Mutex::default() }
+        Self { commands, jq, flows: Mutex::default(), stop_grace: STOP_GRACE }
+    }
+
+    /// Another time for calls that were asked to stop.
+    #[must_use]
+    pub fn with_stop_grace(self, stop_grace: Duration) -> Self {
+        Self { stop_grace, ..self }
     }
 
     /// What is served.

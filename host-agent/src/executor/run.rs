@@ -1,276 +1,308 @@
-//! One run of one task.
+//! One run of one task: drives the flow's machine from step to step.
+//!
+//! A cancel, a lost lease and the end of the run's time interrupt whatever is waited for. Only a call in flight is first
+//! asked to stop, since its answer tells whether it had an effect.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, sync::Arc};
 
-use claiflow_flow::{Event, Limits, Machine, Progress, StepError};
+use claiflow_flow::{Call, Event, Limits, Machine, Progress, StepError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Executor,
-    commands::{Applied, CallDone, CallFailed, CallSink, CommandCall, Effect, LogLevel},
+    bounded::json_text,
+    commands::{Applied, CallDone, CallFailed, CommandCall, Effect, Usage},
+    log::Log,
+    task::{End, Fault, Report, Step, Task, Verdict},
 };
-
-/// What an offer asks for.
-pub struct Task {
-    /// 32 hexadecimal digits.
-    pub uuid: String,
-    /// Names the flow.
-    pub snapshot: Vec<u8>,
-    /// A JSON object, as text.
-    pub inputs: Vec<u8>,
-    /// Counted from 1.
-    pub attempt: u32,
-    /// What is left of the run.
-    pub timeout: Duration,
-    /// Path and JSON text of steps that earlier attempts finished.
-    pub finished: Vec<(String, Vec<u8>)>,
-    /// Of the REST call, or empty.
-    pub traceparent: String,
-    /// Somebody cancelled, or the lease is gone.
-    pub stop: CancellationToken,
-}
-
-/// One step, for the server.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// See the flow crate.
-    pub path: String,
-    /// Top-level index.
-    pub top: usize,
-    /// Class of the call.
-    pub effect: Effect,
-    /// Since its start.
-    pub elapsed: Duration,
-    /// JSON text.
-    pub output: Option<String>,
-    /// Why it failed.
-    pub error: Option<(String, String)>,
-}
-
-/// Where a run reports.
-#[async_trait::async_trait]
-pub trait Report: Send + Sync {
-    /// A step with an effect is about to start; false: the lease is gone, do not.
-    async fn started(&self, step: Step) -> bool;
-    /// A step before the last ended.
-    fn ended(&self, step: Step);
-    /// Whether the lease still holds.
-    fn holds(&self) -> bool;
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Verdict {
-    Succeeded,
-    Failed,
-    TimedOut,
-    Cancelled,
-    Unknown,
-    /// The lease lapsed between two steps: nothing is reported, somebody else goes on.
-    Fenced,
-}
-
-/// The end of a run.
-#[derive(Clone, Debug)]
-pub struct End {
-    /// How.
-    pub verdict: Verdict,
-    /// JSON text, when it succeeded.
-    pub result: Option<String>,
-    /// Code and sentence, when it did not.
-    pub error: Option<(String, String)>,
-    /// The last top-level step, whose end travels with the outcome.
-    pub last: Option<Step>,
-}
-
-impl End {
-    fn failed(verdict: Verdict, code: &str, message: impl Into<String>, last: Option<Step>) -> Self {
-        Self { verdict, result: None, error: Some((code.to_owned(), message.into())), last }
-    }
-}
-
-struct Log {
-    task: String,
-}
-
-impl CallSink for Log {
-    fn log(&self, level: LogLevel, message: &str, fields: &[(String, String)]) {
-        match level {
-            LogLevel::Trace | LogLevel::Debug => tracing::debug!(task = self.task, ?fields, "{message}"),
-            LogLevel::Info => tracing::info!(task = self.task, ?fields, "{message}"),
-            LogLevel::Warn | LogLevel::Error => tracing::warn!(task = self.task, ?fields, "{message}"),
-        }
-    }
-
-    fn progress(&self, done: u64, total: u64, message: &str) {
-        tracing::debug!(task = self.task, done, total, "{message}");
-    }
-}
 
 impl Executor {
     /// Runs a task to its end.
     pub async fn run(&self, task: &Task, report: &dyn Report) -> End {
         let started = Instant::now();
-        match tokio::time::timeout(task.timeout, self.drive(task, report, started)).await {
-            Ok(end) => end,
-            Err(_) => End::failed(
-                Verdict::TimedOut,
-                "timeout",
-                format!("the run took longer than {} s", task.timeout.as_secs()),
-                None,
-            ),
-        }
-    }
-
-    async fn drive(&self, task: &Task, report: &dyn Report, started: Instant) -> End {
         let Some(flow) = self.flow(&task.snapshot) else {
-            return End::failed(Verdict::Failed, "invalid", "the flow of the task is not known to the agent", None);
+            return invalid("the flow of the task is not known to the agent".into());
         };
         let inputs = match serde_json::from_slice(&task.inputs) {
             Ok(inputs) => inputs,
-            Err(error) => {
-                return End::failed(Verdict::Failed, "invalid", format!("the inputs are not JSON: {error}"), None);
-            }
+            Err(error) => return invalid(format!("the inputs are not JSON: {error}")),
         };
-        let tops = flow.step_max();
-        let mut machine = Machine::new(flow, inputs, Limits::default());
+        let (limits, tops) = (Limits::default(), flow.step_max());
+        let most = limits.task_output_bytes;
+        let mut machine = Machine::new(flow, inputs, limits);
         for (path, output) in &task.finished {
-            if let Ok(output) = serde_json::from_slice(output) {
-                machine.step(Event::Replayed { path: path.clone(), output });
-            }
+            match serde_json::from_slice(output) {
+                Ok(output) => machine.step(Event::Replayed { path: path.clone(), output }),
+                // To run the step again might repeat its effect.
+                Err(error) => return invalid(format!("the stored outputs of step {path} are not JSON: {error}")),
+            };
         }
-        let mut progress = machine.step(Event::Start);
-        let mut last: Option<Step> = None;
-        let mut begun = Instant::now();
+        let deadline = started + task.timeout;
+        Run { executor: self, task, report, machine, tops, most, deadline, begun: started, last: None }.drive().await
+    }
+}
+
+fn invalid(message: String) -> End {
+    End::failed(Verdict::Failed, Fault::new("invalid", message), None)
+}
+
+struct Run<'a> {
+    executor: &'a Executor,
+    task: &'a Task,
+    report: &'a dyn Report,
+    machine: Machine,
+    /// Top-level steps of the flow.
+    tops: usize,
+    /// Bytes of JSON text that a task may hold.
+    most: usize,
+    deadline: Instant,
+    /// When the step that runs, or ran last, began.
+    begun: Instant,
+    /// The newest end of a step: it goes out when another step follows, else with the outcome.
+    last: Option<Step>,
+}
+
+impl Run<'_> {
+    async fn drive(mut self) -> End {
+        let mut progress = self.machine.step(Event::Start);
         loop {
-            for ended in std::mem::take(&mut progress.ended) {
-                let step = Step {
-                    path: ended.path,
-                    top: ended.top,
-                    effect: Effect::Read,
-                    elapsed: begun.elapsed(),
-                    output: Some(ended.output.to_string()),
-                    error: None,
-                };
-                flush(&mut last, report);
-                last = Some(step);
+            if let Err(fault) = self.note_ends(&mut progress) {
+                return End::failed(Verdict::Failed, fault, self.last);
             }
             if let Some(done) = progress.done {
-                return finish(done, last);
+                return self.finish(done);
             }
-            if task.stop.is_cancelled() {
-                return End::failed(Verdict::Cancelled, "stopped", "the task was cancelled", last);
+            if let Err(verdict) = self.unless_interrupted(self.report.holds()).await {
+                return self.interrupted(verdict);
             }
-            if !report.holds() {
-                return End::failed(Verdict::Fenced, "stopped", "the lease lapsed", last);
-            }
-            if !progress.expressions.is_empty() {
-                progress = self.evaluate(&mut machine, progress).await;
-                continue;
-            }
-            let Some(call) = progress.calls.pop() else {
-                return End::failed(Verdict::Failed, "failed", "the flow stands still", last);
-            };
-            begun = Instant::now();
-            let inputs = Value::Object(call.inputs).to_string();
-            let effect = self.commands.server_of(&call.command, &inputs).map_or(Effect::Never, |server| server.effect);
-            let mut step = Step {
-                path: call.path.clone(),
-                top: call.top,
-                effect,
-                elapsed: Duration::ZERO,
-                output: None,
-                error: None,
-            };
-            flush(&mut last, report);
-            if effect > Effect::Idempotent && !report.started(step.clone()).await {
-                return End::failed(Verdict::Fenced, "stopped", "the lease is gone", None);
-            }
-            let outcome = self.call(task, &call.path, call.command, inputs, started).await;
-            step.elapsed = begun.elapsed();
-            progress = match outcome {
-                Ok(done) => {
-                    let bytes = done.output.len();
-                    let output = serde_json::from_str(&done.output).unwrap_or(Value::Null);
-                    // A one-step flow's output is its result: it is not sent twice.
-                    step.output = (tops > 1 || call.path.contains('/')).then_some(done.output);
-                    last = Some(step);
-                    machine.step(Event::Finished { path: call.path, output, bytes })
+            let next = if progress.expressions.is_empty() {
+                match progress.calls.pop() {
+                    Some(call) => self.step(call).await,
+                    None => Err((Verdict::Failed, Fault::new("failed", "the flow stands still"))),
                 }
-                Err(failed) => {
-                    let in_doubt = failed.applied == Applied::Maybe && effect == Effect::Never;
-                    step.error = Some((failed.code.clone(), failed.message.clone()));
-                    last = Some(step);
-                    if in_doubt {
-                        return End::failed(Verdict::Unknown, &failed.code, failed.message, last);
-                    }
-                    if task.stop.is_cancelled() {
-                        return End::failed(Verdict::Cancelled, "stopped", "the task was cancelled", last);
-                    }
-                    machine.step(Event::Failed { path: call.path, code: failed.code, message: failed.message })
-                }
+            } else {
+                self.evaluate(progress).await
+            };
+            progress = match next {
+                Ok(next) => next,
+                Err((verdict, fault)) => return self.end(verdict, fault),
             };
         }
     }
 
-    async fn evaluate(&self, machine: &mut Machine, mut progress: Progress) -> Progress {
+    /// What work gives, or what ended the run meanwhile; the work is dropped then.
+    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Verdict> {
+        tokio::select! {
+            biased;
+            () = self.task.gone.cancelled() => Err(Verdict::Fenced),
+            () = self.task.stop.cancelled() => Err(Verdict::Cancelled),
+            () = tokio::time::sleep_until(self.deadline) => Err(Verdict::TimedOut),
+            output = work => Ok(output),
+        }
+    }
+
+    /// Print and range steps that ended.
+    fn note_ends(&mut self, progress: &mut Progress) -> Result<(), Fault> {
+        for ended in std::mem::take(&mut progress.ended) {
+            self.flush();
+            let output = json_text(&ended.output, self.most);
+            let error = output.is_none().then(|| self.too_large());
+            self.last = Some(Step {
+                path: ended.path,
+                top: ended.top,
+                command: String::new(),
+                digest: None,
+                effect: Effect::Read,
+                elapsed: self.begun.elapsed(),
+                output,
+                error: error.clone(),
+                usage: None,
+            });
+            error.map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    async fn evaluate(&mut self, mut progress: Progress) -> Result<Progress, (Verdict, Fault)> {
         let expressions = std::mem::take(&mut progress.expressions);
         let ids: Vec<u64> = expressions.iter().map(|expression| expression.id).collect();
-        for (id, outcome) in ids.into_iter().zip(self.jq.evaluate(expressions).await) {
-            progress = machine.step(Event::Evaluated { id, outcome });
+        let evaluated = self.unless_interrupted(self.executor.jq.evaluate(expressions)).await;
+        let outcomes = evaluated.map_err(|verdict| (verdict, self.why(verdict)))?;
+        for (id, outcome) in ids.into_iter().zip(outcomes) {
+            progress = self.machine.step(Event::Evaluated { id, outcome });
             if progress.done.is_some() {
                 break;
             }
         }
+        Ok(progress)
+    }
+
+    async fn step(&mut self, call: Call) -> Result<Progress, (Verdict, Fault)> {
+        self.begun = Instant::now();
+        self.flush();
+        let Call { path, top, command, inputs } = call;
+        let inputs = Value::Object(inputs);
+        let server = self.executor.commands.server_of(&command);
+        let effect = match &server {
+            None => Effect::Never,
+            Some(server) => self
+                .unless_interrupted(self.executor.effect_of(server, &inputs))
+                .await
+                .map_err(|verdict| (verdict, self.why(verdict)))?,
+        };
+        let mut step = Step {
+            path,
+            top,
+            command,
+            digest: server.map(|server| server.digest),
+            effect,
+            elapsed: Default::default(),
+            output: None,
+            error: None,
+            usage: None,
+        };
+        if effect > Effect::Idempotent {
+            match self.unless_interrupted(self.report.started(step.clone())).await {
+                Ok(true) => {}
+                Ok(false) => return Err((Verdict::Fenced, self.why(Verdict::Fenced))),
+                Err(verdict) => return Err((verdict, self.why(verdict))),
+            }
+        }
+        let answer = self.call(&step, inputs.to_string()).await;
+        step.elapsed = self.begun.elapsed();
+        match answer {
+            Ok(done) => Ok(self.succeeded(step, done)),
+            Err(failed) => self.failed(step, failed),
+        }
+    }
+
+    /// Makes the call. An interruption asks it to stop and leaves it a grace; then it is dropped.
+    async fn call(&self, step: &Step, inputs: String) -> Result<CallDone, CallFailed> {
+        let key = Sha256::digest(format!("{}\0{}\01", self.task.uuid, step.path));
+        let stop = CancellationToken::new();
+        let mut call = pin!(self.executor.commands.call(CommandCall {
+            command: step.command.clone(),
+            inputs,
+            task: self.task.uuid.clone(),
+            step: step.path.clone(),
+            attempt: self.task.attempt,
+            effect_key: key.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+            remaining: self.deadline.saturating_duration_since(Instant::now()),
+            traceparent: self.task.traceparent.clone(),
+            sink: Arc::new(Log::new(&self.task.uuid)),
+            stop: stop.clone(),
+        }));
+        match self.unless_interrupted(call.as_mut()).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                stop.cancel();
+                let grace = self.executor.stop_grace;
+                tokio::time::timeout(grace, call).await.unwrap_or_else(|_| {
+                    Err(CallFailed {
+                        code: "stopped".into(),
+                        message: format!("the call was asked to stop and was ended after a grace of {grace:?}"),
+                        details: None,
+                        applied: Applied::Maybe,
+                        usage: Usage::default(),
+                    })
+                })
+            }
+        }
+    }
+
+    fn succeeded(&mut self, mut step: Step, done: CallDone) -> Progress {
+        step.usage = Some(done.usage);
+        let path = step.path.clone();
+        let bytes = done.output.len();
+        let progress = match serde_json::from_str(&done.output) {
+            Ok(output) => self.machine.step(Event::Finished { path: path.clone(), output, bytes }),
+            Err(error) => {
+                let message = format!("the result is not JSON: {error}");
+                self.machine.step(Event::Failed { path: path.clone(), code: "failed".into(), message })
+            }
+        };
+        match &progress.done {
+            // The call had its effect, and its result is of no use.
+            Some(Err(error)) if error.path == path => step.error = Some(Fault::new(&error.code, &error.message)),
+            // A one-step flow's output is its result: it is not sent twice.
+            _ => step.output = (self.tops > 1 || path.contains('/')).then_some(done.output),
+        }
+        self.last = Some(step);
         progress
     }
 
-    async fn call(
-        &self,
-        task: &Task,
-        path: &str,
-        command: String,
-        inputs: String,
-        started: Instant,
-    ) -> Result<CallDone, CallFailed> {
-        let key = Sha256::digest(format!("{}\0{path}\01", task.uuid));
-        let effect_key = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.commands
-            .call(CommandCall {
-                command,
-                inputs,
-                task: task.uuid.clone(),
-                step: path.to_owned(),
-                attempt: task.attempt,
-                effect_key,
-                remaining: task.timeout.saturating_sub(started.elapsed()),
-                traceparent: task.traceparent.clone(),
-                sink: Arc::new(Log { task: task.uuid.clone() }),
-                stop: task.stop.clone(),
-            })
-            .await
+    fn failed(&mut self, mut step: Step, failed: CallFailed) -> Result<Progress, (Verdict, Fault)> {
+        let in_doubt = failed.applied == Applied::Maybe && step.effect >= Effect::Verify;
+        let (path, code, message) = (step.path.clone(), failed.code.clone(), failed.message.clone());
+        step.usage = Some(failed.usage);
+        let fault = Fault::from(failed);
+        step.error = Some(fault.clone());
+        self.last = Some(step);
+        match self.over() {
+            Some(Verdict::Fenced) => Err((Verdict::Fenced, self.why(Verdict::Fenced))),
+            _ if in_doubt => Err((Verdict::Unknown, fault)),
+            Some(verdict) => Err((verdict, self.why(verdict))),
+            None => Ok(self.machine.step(Event::Failed { path, code, message })),
+        }
     }
-}
 
-/// The step before goes out when another follows.
-fn flush(last: &mut Option<Step>, report: &dyn Report) {
-    if let Some(step) = last.take() {
-        report.ended(step);
+    /// Whether the run is over whatever its call answered.
+    fn over(&self) -> Option<Verdict> {
+        if self.task.gone.is_cancelled() {
+            Some(Verdict::Fenced)
+        } else if self.task.stop.is_cancelled() {
+            Some(Verdict::Cancelled)
+        } else {
+            (Instant::now() >= self.deadline).then_some(Verdict::TimedOut)
+        }
     }
-}
 
-fn finish(done: Result<Value, StepError>, last: Option<Step>) -> End {
-    match done {
-        Ok(result) => End { verdict: Verdict::Succeeded, result: Some(result.to_string()), error: None, last },
-        Err(error) => {
-            let message = format!("step at {}: {}", error.pointer, error.message);
-            End::failed(Verdict::Failed, &error.code, message, last)
+    fn why(&self, verdict: Verdict) -> Fault {
+        match verdict {
+            Verdict::Fenced => Fault::new("stopped", "the lease is gone"),
+            Verdict::TimedOut => Fault::new("timeout", format!("the run took longer than {:?}", self.task.timeout)),
+            _ => Fault::new("stopped", "the task was cancelled"),
+        }
+    }
+
+    fn too_large(&self) -> Fault {
+        Fault::new("too-large", format!("the result has more than the {} bytes that a task may hold", self.most))
+    }
+
+    /// The step before goes out when another follows.
+    fn flush(&mut self) {
+        if let Some(step) = self.last.take() {
+            self.report.ended(step);
+        }
+    }
+
+    fn interrupted(self, verdict: Verdict) -> End {
+        let fault = self.why(verdict);
+        self.end(verdict, fault)
+    }
+
+    /// The end before the flow's end. A step that finished is reported with its output.
+    fn end(mut self, verdict: Verdict, fault: Fault) -> End {
+        if self.last.as_ref().is_some_and(|step| step.error.is_none()) {
+            self.flush();
+        }
+        End::failed(verdict, fault, self.last)
+    }
+
+    fn finish(self, done: Result<Value, StepError>) -> End {
+        match done.map(|result| json_text(&result, self.most)) {
+            Ok(Some(result)) => End { verdict: Verdict::Succeeded, result: Some(result), error: None, last: self.last },
+            Ok(None) => End::failed(Verdict::Failed, self.too_large(), self.last),
+            Err(error) => {
+                let message = format!("step at {}: {}", error.pointer, error.message);
+                let call =
+                    self.last.as_ref().filter(|step| step.path == error.path).and_then(|step| step.error.clone());
+                let fault = Fault { message, code: error.code, ..call.unwrap_or_else(|| Fault::new("", "")) };
+                End::failed(Verdict::Failed, fault, self.last)
+            }
         }
     }
 }

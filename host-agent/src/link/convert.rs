@@ -1,12 +1,12 @@
 //! Between the executor's words and the protocol's.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use claiflow_proto::agent::v1::{self as proto, Failure, Outcome, StepEvent, StepState};
 
 use crate::executor::{
-    End, Step, Verdict,
-    commands::{Effect, Inventory, PluginState},
+    End, Fault, Step, Verdict,
+    commands::{Applied, Effect, Inventory, PluginState, Usage},
 };
 
 pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
@@ -15,23 +15,25 @@ pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
         (false, None) => StepState::Succeeded,
         (false, Some(_)) => StepState::Failed,
     };
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     StepEvent {
         lease_id: lease_id.to_vec(),
         path: step.path,
         r#try: 1,
         state: state.into(),
         effect: effect(step.effect).into(),
-        elapsed_us: u64::try_from(step.elapsed.as_micros()).unwrap_or(u64::MAX),
-        wall_us: i64::try_from(wall).unwrap_or(i64::MAX),
+        plugin_digest: step.digest.map(Vec::from).unwrap_or_default(),
+        command: step.command,
+        elapsed_us: micros(step.elapsed),
+        wall_us: i64::try_from(wall.as_micros()).unwrap_or(i64::MAX),
         output: step.output.unwrap_or_default().into_bytes(),
         error: step.error.map(failure),
+        usage: step.usage.map(usage),
         top: u32::try_from(step.top).unwrap_or(u32::MAX),
-        ..StepEvent::default()
     }
 }
 
-/// None: the lease lapsed, and somebody else goes on.
+/// None: the lease is gone, and somebody else goes on.
 pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End) -> Option<Outcome> {
     let verdict = match end.verdict {
         Verdict::Succeeded => proto::Verdict::Succeeded,
@@ -52,8 +54,31 @@ pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End) -> Opt
     })
 }
 
-fn failure((code, message): (String, String)) -> Failure {
-    Failure { code, message, ..Failure::default() }
+fn failure(fault: Fault) -> Failure {
+    let applied = match fault.applied {
+        None => proto::Applied::Unspecified,
+        Some(Applied::No) => proto::Applied::No,
+        Some(Applied::Maybe) => proto::Applied::Maybe,
+    };
+    Failure {
+        code: fault.code,
+        message: fault.message,
+        details: fault.details.unwrap_or_default(),
+        applied: applied.into(),
+    }
+}
+
+fn usage(usage: Usage) -> proto::Usage {
+    proto::Usage {
+        cpu_us: micros(usage.cpu),
+        wall_us: micros(usage.wall),
+        memory_bytes: usage.memory_bytes,
+        host_calls: usage.host_calls,
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn effect(effect: Effect) -> proto::Effect {

@@ -2,9 +2,13 @@
 
 mod convert;
 mod ledger;
+mod outbox;
 mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use claiflow_proto::agent::v1::{AuthenticateRequest, agent_service_client::AgentServiceClient};
 use tokio_util::sync::CancellationToken;
@@ -13,11 +17,13 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::executor::Executor;
+use crate::{executor::Executor, metrics::Metrics};
 use ledger::Ledger;
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 const BACKOFF_LAST: Duration = Duration::from_secs(10);
+/// What is left to say when the agent ends goes out within this time.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const PROTOCOL: u32 = 1;
 
 /// The first authentication was refused; trying again would not help.
@@ -38,6 +44,8 @@ pub struct Link {
     pub slots: usize,
     /// Runs them.
     pub executor: Arc<Executor>,
+    /// Whether the server is there, and what runs.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why a connection ended.
@@ -67,12 +75,25 @@ impl Link {
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(5))
             .http2_keep_alive_interval(Duration::from_secs(10));
-        let ledger = Arc::new(Ledger::new(self.slots));
+        let ledger = Arc::new(Ledger::new(self.slots, self.metrics.running.clone(), Instant::now()));
+        let closing = CancellationToken::new();
+        tokio::select! {
+            served = self.serve(&endpoint, &ledger, &closing) => served,
+            () = drain(&ledger, &stop, &closing, grace) => Ok(()),
+        }
+    }
+
+    /// Connects, and connects again, until `closing`.
+    async fn serve(
+        &self,
+        endpoint: &Endpoint,
+        ledger: &Arc<Ledger>,
+        closing: &CancellationToken,
+    ) -> Result<(), Refused> {
         let (mut known, mut wait) = (false, BACKOFF_FIRST);
         loop {
-            let attached = self.connect(&endpoint, &ledger, &stop, grace, &mut known).await;
+            let attached = self.connect(endpoint, ledger, closing, &mut known).await;
             match attached {
-                Ok(()) if stop.is_cancelled() => return Ok(()),
                 Ok(()) => wait = BACKOFF_FIRST,
                 Err(Broken::Token(message)) if !known => return Err(Refused(message)),
                 Err(Broken::Token(message) | Broken::Other(message)) => {
@@ -80,7 +101,7 @@ impl Link {
                 }
             }
             let jittered = wait.mul_f64(0.5 + rand::random::<f64>() / 2.0);
-            tokio::select! { () = tokio::time::sleep(jittered) => {}, () = stop.cancelled() => return Ok(()) }
+            tokio::select! { () = tokio::time::sleep(jittered) => {}, () = closing.cancelled() => return Ok(()) }
             wait = (wait * 2).min(BACKOFF_LAST);
         }
     }
@@ -89,8 +110,7 @@ impl Link {
         &self,
         endpoint: &Endpoint,
         ledger: &Arc<Ledger>,
-        stop: &CancellationToken,
-        grace: Duration,
+        closing: &CancellationToken,
         known: &mut bool,
     ) -> Result<(), Broken> {
         let channel: Channel = endpoint.connect().await.map_err(|error| Broken::Other(error.to_string()))?;
@@ -109,6 +129,23 @@ impl Link {
             _ => status.into(),
         })?;
         *known = true;
-        stream::attach(self, client, &session.into_inner().session, ledger, stop, grace).await
+        stream::attach(self, client, &session.into_inner().session, ledger, closing).await
     }
+}
+
+/// After `stop`: no new task, and time for those that run, connected or not. What has not ended then goes back to the
+/// server where nothing speaks against it. Ends when all is said, or cannot be.
+async fn drain(ledger: &Ledger, stop: &CancellationToken, closing: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    ledger.drain(Instant::now());
+    if tokio::time::timeout(grace, ledger.idle()).await.is_err() {
+        let (back, stay) = ledger.give_up(Instant::now());
+        tracing::warn!(
+            tasks.handed_back = back,
+            tasks.leased = stay,
+            "running tasks did not end in time; those with an effect under way stay leased"
+        );
+    }
+    closing.cancel();
+    tokio::time::sleep(LAST_WORDS).await;
 }

@@ -1,35 +1,58 @@
 //! One attached stream: offers in, outcomes out.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use claiflow_proto::agent::v1::{
-    Ack, AgentEvent, AgentMessage, Handback, Hello, Offer, ServerEvent, agent_event::Event,
+    AgentEvent, AgentMessage, Hello, Offer, ServerEvent, ServerMessage, Settled, agent_event::Event,
     agent_service_client::AgentServiceClient, server_event,
 };
+use prometheus::IntGauge;
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
-use tokio_util::sync::CancellationToken;
-use tonic::{Request, transport::Channel};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::{Request, Streaming, transport::Channel};
 
-use super::{Broken, Link, convert, ledger::Ledger};
+use super::{
+    Broken, Link, convert,
+    ledger::{LeaseId, Ledger, Taken},
+    outbox::Ordered,
+};
 use crate::executor::{LANGUAGE_LEVEL, Report, Step, Task};
 
-/// An offer whose credit is older is handed back.
-const CREDIT_AGE: Duration = Duration::from_secs(5);
 /// A server that says nothing for this long is away.
 const SILENCE: Duration = Duration::from_secs(15);
+/// Messages between the ledger and the wire. Few: what is in here goes before the next heartbeat.
+const MESSAGES: usize = 2;
 
-/// Serves one stream until it breaks or the agent stops.
+/// The server is there for as long as this lives.
+struct Connected(IntGauge);
+
+impl Connected {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.set(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.set(0);
+    }
+}
+
+/// Serves one stream until it breaks, or until `closing`: then everything that waits is sent first.
 pub(super) async fn attach(
     link: &Link,
     mut client: AgentServiceClient<Channel>,
     session: &str,
     ledger: &Arc<Ledger>,
-    stop: &CancellationToken,
-    grace: Duration,
+    closing: &CancellationToken,
 ) -> Result<(), Broken> {
     let mut inventory = link.executor.commands().inventory();
-    let (messages, outgoing) = mpsc::channel(8);
+    let (messages, outgoing) = mpsc::channel(MESSAGES);
     let hello = Hello {
         agent_version: env!("CARGO_PKG_VERSION").into(),
         language_level: LANGUAGE_LEVEL,
@@ -40,6 +63,7 @@ pub(super) async fn attach(
         name: String::new(),
     };
     let closed = || Broken::Other("the stream is closed".into());
+    let asked = Instant::now();
     messages
         .send(AgentMessage { events: vec![AgentEvent { event: Some(Event::Hello(hello)) }] })
         .await
@@ -53,55 +77,58 @@ pub(super) async fn attach(
     let Some(server_event::Event::Welcome(welcome)) = events.next().and_then(|event| event.event) else {
         return Err(Broken::Other("the server did not say welcome".into()));
     };
-    ledger.begin(&welcome.gone, Duration::from_millis(welcome.lease_ttl_ms));
+    ledger.begin(&welcome.gone, Duration::from_millis(welcome.lease_ttl_ms), asked);
     tracing::info!(server = link.server, session.uuid = welcome.session_uuid, "connected");
+    let _connected = Connected::new(&link.metrics.connected);
 
-    let writer = tokio::spawn(write(Arc::clone(ledger), messages));
+    let writer = AbortOnDropHandle::new(tokio::spawn(write(Arc::clone(ledger), messages, closing.clone())));
     let mut heartbeat = tokio::time::interval(Duration::from_millis(welcome.heartbeat_ms.clamp(100, 10_000)));
-    let mut deadline = None;
     for event in events {
         handle(link, ledger, event);
     }
-    let outcome = loop {
+    loop {
         tokio::select! {
             message = tokio::time::timeout(SILENCE, incoming.next()) => match message {
-                Ok(Some(Ok(message))) => message.events.into_iter().for_each(|event| handle(link, ledger, event)),
-                Ok(Some(Err(status))) => break Err(status.into()),
-                Ok(None) => break Err(closed()),
-                Err(_) => break Err(Broken::Other(format!("the server said nothing for {} s", SILENCE.as_secs()))),
+                Ok(Some(message)) => message?.events.into_iter().for_each(|event| handle(link, ledger, event)),
+                Ok(None) => return Err(closed()),
+                Err(_) => return Err(Broken::Other(format!("the server said nothing for {} s", SILENCE.as_secs()))),
             },
-            _ = heartbeat.tick() => {
-                ledger.credit();
-                if deadline.is_some() && ledger.is_empty() {
-                    break Ok(());
-                }
+            _ = heartbeat.tick() => ledger.credit(Instant::now()),
+            Ok(()) = inventory.changed() => {
+                ledger.send(Ordered::Inventory(convert::inventory(&inventory.borrow_and_update())));
             }
-            Ok(()) = inventory.changed() => ledger.send(Event::Inventory(convert::inventory(&inventory.borrow_and_update()))),
-            () = stop.cancelled(), if deadline.is_none() => {
-                ledger.drain();
-                if ledger.is_empty() {
-                    break Ok(());
-                }
-                deadline = Some(tokio::time::Instant::now() + grace);
-            }
-            () = async { tokio::time::sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)).await }, if deadline.is_some() => {
-                tracing::warn!("running tasks did not end in time; the server gives them to the next agent");
-                break Ok(());
-            }
+            () = closing.cancelled() => break,
         }
-    };
-    writer.abort();
-    outcome
+    }
+    last_words(link, ledger, writer, incoming).await
 }
 
-/// Everything that waits goes out as one message.
-async fn write(ledger: Arc<Ledger>, messages: mpsc::Sender<AgentMessage>) {
+/// The server ends the stream when it has read everything; the caller limits the time.
+async fn last_words(
+    link: &Link,
+    ledger: &Arc<Ledger>,
+    writer: AbortOnDropHandle<()>,
+    mut incoming: Streaming<ServerMessage>,
+) -> Result<(), Broken> {
+    writer.await.map_err(|error| Broken::Other(error.to_string()))?;
+    while let Some(message) = incoming.next().await {
+        message?.events.into_iter().for_each(|event| handle(link, ledger, event));
+    }
+    Ok(())
+}
+
+/// Sends what waits, message by message; ends, and the request with it, when nothing waits after `closing`.
+async fn write(ledger: Arc<Ledger>, messages: mpsc::Sender<AgentMessage>, closing: CancellationToken) {
     loop {
-        let events = ledger.drain_outbox();
-        if events.is_empty() {
-            ledger.waiting.notified().await;
-        } else if messages.send(AgentMessage { events }).await.is_err() {
+        let events = ledger.next_message();
+        if !events.is_empty() {
+            if messages.send(AgentMessage { events }).await.is_err() {
+                return;
+            }
+        } else if closing.is_cancelled() {
             return;
+        } else {
+            tokio::select! { () = ledger.waiting.notified() => {}, () = closing.cancelled() => {} }
         }
     }
 }
@@ -110,7 +137,9 @@ fn handle(link: &Link, ledger: &Arc<Ledger>, event: ServerEvent) {
     match event.event {
         Some(server_event::Event::Offer(offer)) => take(link, ledger, offer),
         Some(server_event::Event::Settled(settled)) => {
-            ledger.settled(&settled.lease_id, &settled.path, settled.accepted)
+            let state = settled.state();
+            let Settled { lease_id, path, accepted, .. } = settled;
+            ledger.settled(&lease_id, &path, state, accepted, Instant::now());
         }
         Some(server_event::Event::Seen(seen)) => ledger.seen(seen.stamp),
         Some(server_event::Event::Cancel(cancel)) => ledger.cancel(&cancel.lease_id),
@@ -124,12 +153,10 @@ fn take(link: &Link, ledger: &Arc<Ledger>, offer: Offer) {
     {
         tracing::warn!("the flow of template {} is not understood: {error}", body.template_uuid);
     }
-    let Some(stop) = ledger.take(&offer.lease_id, &offer.task, offer.epoch, offer.credit_stamp, CREDIT_AGE) else {
-        ledger.send(Event::Handback(Handback { lease_id: offer.lease_id, reason: "stale-credit".into() }));
-        return;
-    };
-    ledger.send(Event::Ack(Ack { lease_id: offer.lease_id.clone() }));
+    let taken = ledger.take(&offer.lease_id, &offer.task, offer.epoch, offer.credit_stamp, Instant::now());
+    let Taken::Run(run) = taken else { return };
     let (executor, ledger) = (Arc::clone(&link.executor), Arc::clone(ledger));
+    let metrics = Arc::clone(&link.metrics);
     tokio::spawn(async move {
         let task = Task {
             uuid: offer.task.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -139,24 +166,26 @@ fn take(link: &Link, ledger: &Arc<Ledger>, offer: Offer) {
             timeout: Duration::from_millis(offer.run_timeout_ms.max(1)),
             finished: offer.finished.into_iter().map(|step| (step.path, step.output)).collect(),
             traceparent: offer.traceparent,
-            stop,
+            stop: run.stop,
+            gone: run.gone,
         };
         let reporter = Reporter { ledger: Arc::clone(&ledger), lease_id: offer.lease_id.clone() };
         let end = executor.run(&task, &reporter).await;
+        metrics.run_ended(end.verdict);
         let outcome = convert::outcome(&offer.lease_id, &offer.task, offer.epoch, end);
-        ledger.finish(&offer.lease_id, outcome);
+        ledger.finish(&offer.lease_id, outcome, Instant::now());
     });
 }
 
 struct Reporter {
     ledger: Arc<Ledger>,
-    lease_id: Vec<u8>,
+    lease_id: LeaseId,
 }
 
 #[async_trait::async_trait]
 impl Report for Reporter {
     async fn started(&self, step: Step) -> bool {
-        // A stream that breaks drops the sender: without the server's word nothing dangerous starts.
+        // The ledger drops the other end when the lease is gone.
         self.ledger.start(convert::step(&self.lease_id, step, true)).await.unwrap_or(false)
     }
 
@@ -164,7 +193,7 @@ impl Report for Reporter {
         self.ledger.step(convert::step(&self.lease_id, step, false));
     }
 
-    fn holds(&self) -> bool {
-        self.ledger.holds()
+    async fn holds(&self) {
+        self.ledger.holds().await;
     }
 }

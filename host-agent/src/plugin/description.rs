@@ -1,11 +1,11 @@
 //! What `describe` said, checked before anything of it is believed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::executor::commands::Effect;
+use crate::executor::commands::{Declared, Effect, EffectRule};
 
 use super::{host::lines::clean, json, pattern::Pattern, schema::InputSchema};
 
@@ -13,6 +13,8 @@ pub(super) const DESCRIPTION_MAX_BYTES: usize = 256 << 10;
 const COMMANDS_MAX: usize = 512;
 const NAME_MAX_BYTES: usize = 128;
 const SUMMARY_MAX_BYTES: usize = 512;
+const RULES_MAX: usize = 32;
+const RULE_MAX_BYTES: usize = 4 << 10;
 
 /// A plugin's own words, typed.
 pub(super) struct Description {
@@ -32,8 +34,8 @@ pub(super) struct Command {
     pub(super) inputs: Option<InputSchema>,
     /// As declared, for people and the server.
     pub(super) effect_text: String,
-    /// The strictest class that any call of it may have.
-    pub(super) effect: Effect,
+    /// As declared, for each call.
+    pub(super) effect: Declared,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +58,9 @@ struct SaidCommand {
     effect: Option<Box<RawValue>>,
 }
 
+/// A misspelt `when` would make a rule match everything: it is refused.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SaidRule {
     when: Option<String>,
     effect: Effect,
@@ -148,20 +152,24 @@ impl Command {
     }
 }
 
-/// A class, or rules over the inputs. What a call can be promised without evaluating them is the strictest class among them,
-/// and `never` where no last rule without condition catches the rest.
-fn effect(said: Option<&RawValue>) -> Result<(String, Effect), String> {
-    let Some(said) = said else { return Ok(("never".to_owned(), Effect::Never)) };
+/// A class, or ordered rules over the inputs; `never` where nothing is said.
+fn effect(said: Option<&RawValue>) -> Result<(String, Declared), String> {
+    let Some(said) = said else { return Ok(("never".to_owned(), Declared::Class(Effect::Never))) };
     if said.get().starts_with('[') {
         let rules: Vec<SaidRule> = serde_json::from_str(said.get()).map_err(|error| error.to_string())?;
-        let catches_all = rules.last().is_some_and(|rule| rule.when.is_none());
-        let strictest = rules.iter().map(|rule| rule.effect).max().filter(|_| catches_all);
-        return Ok((said.get().to_owned(), strictest.unwrap_or(Effect::Never)));
+        if rules.len() > RULES_MAX {
+            return Err(format!("there are {} rules; at most {RULES_MAX} are read", rules.len()));
+        }
+        if rules.iter().flat_map(|rule| &rule.when).any(|when| when.len() > RULE_MAX_BYTES) {
+            return Err(format!("a `when` has at most {RULE_MAX_BYTES} bytes"));
+        }
+        let rules: Arc<[_]> = rules.into_iter().map(|SaidRule { when, effect }| EffectRule { when, effect }).collect();
+        return Ok((said.get().to_owned(), Declared::Rules(rules)));
     }
     let effect: Effect = serde_json::from_str(said.get())
         .map_err(|_| "it is one of read, idempotent, verify, never, or a list of rules".to_owned())?;
     let text: String = serde_json::from_str(said.get()).map_err(|error| error.to_string())?;
-    Ok((text, effect))
+    Ok((text, Declared::Class(effect)))
 }
 
 /// A name of a command, and of a plugin.
@@ -176,7 +184,7 @@ pub(super) fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Description;
-    use crate::executor::commands::Effect;
+    use crate::executor::commands::{Declared, Effect, EffectRule};
 
     fn parse(commands: &str) -> Result<Description, String> {
         Description::parse(&format!(r#"{{"name":"tool","version":"1.2.0","commands":{commands}}}"#), "tool")
@@ -190,8 +198,18 @@ mod tests {
                 {"name":"ruled","effect":[{"when":".x","effect":"read"},{"effect":"verify"}]}]"#,
         )
         .unwrap();
-        let effects: Vec<_> = said.commands.iter().map(|command| command.effect).collect();
-        assert_eq!(effects, [Effect::Idempotent, Effect::Never, Effect::Never, Effect::Verify]);
+        let effects: Vec<_> = said.commands.iter().map(|command| command.effect.clone()).collect();
+        let read = EffectRule { when: Some(".x".into()), effect: Effect::Read };
+        let rules = |rules: &[EffectRule]| Declared::Rules(rules.into());
+        assert_eq!(
+            effects,
+            [
+                Declared::Class(Effect::Idempotent),
+                rules(std::slice::from_ref(&read)),
+                Declared::Class(Effect::Never),
+                rules(&[read, EffectRule { when: None, effect: Effect::Verify }]),
+            ]
+        );
         assert_eq!(said.commands[0].inputs_schema, r#"{"type":"object"}"#);
         assert_eq!(said.commands[0].effect_text, "idempotent");
     }
@@ -208,10 +226,16 @@ mod tests {
             (r#"[{"pattern":"a{"}]"#, "no command pattern"),
             (r#"[{"name":"a","inputs":{"$ref":"file:///x"}}]"#, "inside the document"),
             (r#"[{"name":"a","effect":"maybe"}]"#, "read, idempotent"),
+            (r#"[{"name":"a","effect":[{"wehn":".x","effect":"read"}]}]"#, "wehn"),
+            (r#"[{"name":"a","effect":[{"when":".x","effect":"maybe"}]}]"#, "maybe"),
             (r#"[{"name":"a","name":"b"}]"#, "twice"),
         ] {
             assert!(parse(commands).is_err_and(|message| message.contains(part)), "{commands}");
         }
+        let rules = vec![r#"{"effect":"read"}"#; 33].join(",");
+        assert!(parse(&format!(r#"[{{"name":"a","effect":[{rules}]}}]"#)).is_err_and(|m| m.contains("33 rules")));
+        let long = format!(r#"[{{"name":"a","effect":[{{"when":"{}","effect":"read"}}]}}]"#, "x".repeat(5_000));
+        assert!(parse(&long).is_err_and(|message| message.contains("at most 4096 bytes")));
         let many = format!("[{}]", (0..513).map(|i| format!(r#"{{"name":"c{i}"}}"#)).collect::<Vec<_>>().join(","));
         assert!(parse(&many).is_err_and(|message| message.contains("513 commands")));
         assert!(

@@ -38,7 +38,8 @@ pub(super) struct Standing {
 pub(super) struct Served {
     pub(super) plugin: Arc<Loaded>,
     command: usize,
-    pub(super) effect: Effect,
+    /// The operator's word: no call counts as less strict.
+    pub(super) floor: Effect,
     pub(super) limits: Limits,
     /// A JSON object as text.
     pub(super) config: Arc<RawValue>,
@@ -151,14 +152,14 @@ impl Registry {
         let grant = grants.plugins.get(&loaded.name);
         let limits = limits(grant, defaults);
         let stricter = grant.into_iter().flat_map(|grant| &grant.effect);
-        let effect = stricter
+        let floor = stricter
             .filter(|(glob, _)| glob.matches(&command.name))
             .map(|(_, effect)| *effect)
-            .fold(command.effect, Effect::max);
+            .fold(Effect::Read, Effect::max);
         let served = Arc::new(Served {
             plugin: loaded.clone(),
             command: index,
-            effect,
+            floor,
             limits,
             config: config(grant),
             gate: gates.of(&loaded.name, limits.concurrency),

@@ -185,9 +185,16 @@ struct Context<'a> {
 
 #[async_trait::async_trait]
 impl Commands for Runtime {
-    fn server_of(&self, command: &str, _inputs: &str) -> Option<Server> {
+    fn server_of(&self, command: &str) -> Option<Server> {
         let (served, _) = self.registry.load().find(command)?;
-        Some(Server { plugin: served.plugin.name.clone(), digest: served.plugin.digest, effect: served.effect })
+        let declared = served.command()?;
+        Some(Server {
+            plugin: served.plugin.name.clone(),
+            declared_as: declared.name.clone(),
+            digest: served.plugin.digest,
+            effect: declared.effect.clone(),
+            floor: served.floor,
+        })
     }
 
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {

@@ -1,0 +1,123 @@
+//! A run's words: what it is given, what it reports, and how it ends.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::commands::{Applied, CallFailed, Effect, Usage};
+
+/// What an offer asks for.
+pub struct Task {
+    /// 32 hexadecimal digits.
+    pub uuid: String,
+    /// Names the flow.
+    pub snapshot: Vec<u8>,
+    /// A JSON object, as text.
+    pub inputs: Vec<u8>,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// What is left of the run.
+    pub timeout: Duration,
+    /// Path and JSON text of steps that earlier attempts finished.
+    pub finished: Vec<(String, Vec<u8>)>,
+    /// Of the REST call, or empty.
+    pub traceparent: String,
+    /// Somebody cancelled.
+    pub stop: CancellationToken,
+    /// The lease is not the agent's any more: nothing may start, and nobody listens.
+    pub gone: CancellationToken,
+}
+
+/// One step, for the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// See the flow crate.
+    pub path: String,
+    /// Top-level index.
+    pub top: usize,
+    /// As the flow names it; empty for a step that calls none.
+    pub command: String,
+    /// SHA-256 of the component that serves it.
+    pub digest: Option<[u8; 32]>,
+    /// Class of the call.
+    pub effect: Effect,
+    /// Since its start.
+    pub elapsed: Duration,
+    /// JSON text.
+    pub output: Option<String>,
+    /// Why it failed.
+    pub error: Option<Fault>,
+    /// What the call used, once it ended.
+    pub usage: Option<Usage>,
+}
+
+/// Why a step or a run failed; for the person who reads the task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// As in `types.wit`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// A JSON object as text.
+    pub details: Option<String>,
+    /// What a failed call may have done; none where no call failed.
+    pub applied: Option<Applied>,
+}
+
+impl Fault {
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), details: None, applied: None }
+    }
+}
+
+impl From<CallFailed> for Fault {
+    fn from(failed: CallFailed) -> Self {
+        let CallFailed { code, message, details, applied, .. } = failed;
+        Self { code, message, details, applied: Some(applied) }
+    }
+}
+
+/// Where a run reports.
+#[async_trait::async_trait]
+pub trait Report: Send + Sync {
+    /// A step with an effect is about to start. Waits for the server's word, over broken connections too; false: the lease
+    /// is gone, do not.
+    async fn started(&self, step: Step) -> bool;
+    /// A step before the last ended.
+    fn ended(&self, step: Step);
+    /// Waits while the server is away for so long that the lease may be somebody else's.
+    async fn holds(&self);
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Verdict {
+    Succeeded,
+    Failed,
+    TimedOut,
+    Cancelled,
+    /// A call may have had an effect that must not happen twice, and nobody knows.
+    Unknown,
+    /// The lease is gone: nothing is reported, somebody else goes on.
+    Fenced,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// How.
+    pub verdict: Verdict,
+    /// JSON text, when it succeeded.
+    pub result: Option<String>,
+    /// Why it did not succeed.
+    pub error: Option<Fault>,
+    /// The last step, whose end travels with the outcome.
+    pub last: Option<Step>,
+}
+
+impl End {
+    pub(super) fn failed(verdict: Verdict, fault: Fault, last: Option<Step>) -> Self {
+        Self { verdict, result: None, error: Some(fault), last }
+    }
+}

@@ -1,0 +1,179 @@
+//! What waits to be sent, cut into messages. An output over 64 KiB travels as chunks, and a heartbeat that comes up
+//! meanwhile goes before the next of them: so a large output never looks like silence.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use claiflow_proto::agent::v1::{AgentEvent, Handback, Inventory, Outcome, OutputChunk, StepEvent, agent_event::Event};
+use prost::Message as _;
+
+/// An output up to this size travels inside its event; a larger one in pieces of this size.
+pub(super) const CHUNK_BYTES: usize = 64 << 10;
+/// A message is closed when it holds this much. Small, since a heartbeat waits for the message before it.
+const MESSAGE_BYTES: usize = 128 << 10;
+
+/// Something whose place among the others counts. The large ones are shared with the ledger, which keeps them for the
+/// next stream.
+#[derive(Clone)]
+pub(super) enum Ordered {
+    Step(Arc<StepEvent>),
+    Outcome(Arc<Outcome>),
+    Handback(Handback),
+    Inventory(Inventory),
+}
+
+/// The queue of one stream.
+#[derive(Default)]
+pub(super) struct Outbox {
+    urgent: Vec<Event>,
+    ordered: VecDeque<Sending>,
+}
+
+/// How far the event at the front has come.
+struct Sending {
+    event: Ordered,
+    /// Pieces of its output that are on their way.
+    chunks: u32,
+}
+
+impl Outbox {
+    /// A credit or an ack: it goes before everything that waits, since the server counts time until it comes.
+    pub(super) fn urgent(&mut self, event: Event) {
+        self.urgent.push(event);
+    }
+
+    /// Anything else, in order.
+    pub(super) fn push(&mut self, event: Ordered) {
+        self.ordered.push_back(Sending { event, chunks: 0 });
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.urgent.clear();
+        self.ordered.clear();
+    }
+
+    /// The next message; empty when nothing waits.
+    pub(super) fn next_message(&mut self) -> Vec<AgentEvent> {
+        let mut events: Vec<_> = self.urgent.drain(..).map(|event| AgentEvent { event: Some(event) }).collect();
+        let mut bytes: usize = events.iter().map(AgentEvent::encoded_len).sum();
+        while bytes < MESSAGE_BYTES
+            && let Some(front) = self.ordered.front_mut()
+        {
+            let event = match front.chunk() {
+                Some(chunk) => Event::Chunk(chunk),
+                None => match self.ordered.pop_front() {
+                    Some(sending) => sending.event.last_frame(),
+                    None => break,
+                },
+            };
+            let event = AgentEvent { event: Some(event) };
+            bytes += event.encoded_len();
+            events.push(event);
+        }
+        events
+    }
+}
+
+impl Sending {
+    /// The next piece of the output, if it travels in pieces and one is left.
+    fn chunk(&mut self) -> Option<OutputChunk> {
+        let (lease_id, path, attempt, output) = match &self.event {
+            Ordered::Step(step) => (&step.lease_id, step.path.as_str(), step.r#try, &step.output),
+            Ordered::Outcome(outcome) => (&outcome.lease_id, "", 1, &outcome.result),
+            Ordered::Handback(_) | Ordered::Inventory(_) => return None,
+        };
+        if output.len() <= CHUNK_BYTES {
+            return None;
+        }
+        let index = self.chunks;
+        let data = output.chunks(CHUNK_BYTES).nth(usize::try_from(index).ok()?)?.to_vec();
+        self.chunks += 1;
+        Some(OutputChunk { lease_id: lease_id.clone(), path: path.to_owned(), r#try: attempt, index, data })
+    }
+}
+
+impl Ordered {
+    /// The event itself, without what went ahead in pieces.
+    fn last_frame(self) -> Event {
+        match self {
+            Self::Step(step) => Event::Step(StepEvent { output: inline(&step.output), ..StepEvent::clone(&step) }),
+            Self::Outcome(outcome) => {
+                Event::Outcome(Outcome { result: inline(&outcome.result), ..Outcome::clone(&outcome) })
+            }
+            Self::Handback(handback) => Event::Handback(handback),
+            Self::Inventory(inventory) => Event::Inventory(inventory),
+        }
+    }
+}
+
+fn inline(output: &[u8]) -> Vec<u8> {
+    if output.len() <= CHUNK_BYTES { output.to_vec() } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use claiflow_proto::agent::v1::{AgentMessage, Credit};
+
+    fn outcome(result: usize) -> Ordered {
+        let result = vec![b'x'; result];
+        Ordered::Outcome(Arc::new(Outcome { lease_id: vec![7], result, ..Outcome::default() }))
+    }
+
+    /// Everything that is sent until nothing waits, message by message.
+    fn messages(outbox: &mut Outbox) -> Vec<Vec<Event>> {
+        std::iter::from_fn(|| Some(outbox.next_message()).filter(|message| !message.is_empty()))
+            .map(|message| message.into_iter().filter_map(|event| event.event).collect())
+            .collect()
+    }
+
+    #[test]
+    fn an_output_is_cut_only_where_it_is_too_large_for_one_event() {
+        for (bytes, chunks) in
+            [(0, 0), (1, 0), (CHUNK_BYTES, 0), (CHUNK_BYTES + 1, 2), (2 * CHUNK_BYTES, 2), (16 << 20, 256)]
+        {
+            let mut outbox = Outbox::default();
+            outbox.push(outcome(bytes));
+            let events: Vec<_> = messages(&mut outbox).into_iter().flatten().collect();
+            let (last, pieces) = events.split_last().unwrap();
+            assert_eq!(pieces.len(), chunks, "{bytes} bytes");
+            let mut whole = Vec::new();
+            for (at, piece) in pieces.iter().enumerate() {
+                let Event::Chunk(chunk) = piece else { panic!("{piece:?} is no chunk") };
+                assert_eq!((chunk.index as usize, chunk.path.as_str(), &chunk.lease_id), (at, "", &vec![7]));
+                assert!(chunk.data.len() <= CHUNK_BYTES);
+                whole.extend_from_slice(&chunk.data);
+            }
+            let Event::Outcome(last) = last else { panic!("{last:?} is no outcome") };
+            whole.extend_from_slice(&last.result);
+            assert_eq!(whole, vec![b'x'; bytes]);
+            assert!(chunks == 0 || last.result.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_goes_before_the_rest_of_a_large_output() {
+        let mut outbox = Outbox::default();
+        outbox.push(outcome(1 << 20));
+        assert!(matches!(outbox.next_message().first().and_then(|e| e.event.clone()), Some(Event::Chunk(_))));
+        outbox.urgent(Event::Credit(Credit { stamp: 1, limit: 1 }));
+        let after = messages(&mut outbox);
+        assert!(matches!(after[0][0], Event::Credit(_)), "{:?}", after[0][0]);
+        assert!(matches!(after[0][1], Event::Chunk(ref chunk) if chunk.index == 2));
+        assert!(matches!(after.last().unwrap().last(), Some(Event::Outcome(_))));
+    }
+
+    #[test]
+    fn no_message_grows_large_however_much_waits() {
+        let mut outbox = Outbox::default();
+        for size in [10, CHUNK_BYTES, 5 << 20, 100, CHUNK_BYTES - 1, 1 << 20] {
+            outbox.push(outcome(size));
+        }
+        let mut outcomes = 0;
+        for events in messages(&mut outbox) {
+            outcomes += events.iter().filter(|event| matches!(event, Event::Outcome(_))).count();
+            let events = events.into_iter().map(|event| AgentEvent { event: Some(event) }).collect();
+            assert!(AgentMessage { events }.encoded_len() <= 256 << 10);
+        }
+        assert_eq!(outcomes, 6);
+    }
+}

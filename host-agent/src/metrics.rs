@@ -1,0 +1,195 @@
+//! Every metric of the agent in one struct; a field's doc comment is its help text. No label holds what a user or a plugin
+//! may make up at will.
+
+use std::{sync::Arc, time::Instant};
+
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+use tokio::sync::watch;
+
+use crate::executor::{
+    Verdict,
+    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server},
+};
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ty = $name:literal [$($label:literal),*],)+) => {
+        /// See the module.
+        pub struct Metrics {
+            registry: Registry,
+            $($(#[doc = $help])+ pub(crate) $field: $kind,)+
+        }
+
+        impl Metrics {
+            /// Registers everything.
+            ///
+            /// # Errors
+            /// When a name is wrong or registered twice.
+            pub fn register() -> Result<Self, prometheus::Error> {
+                let registry = Registry::new();
+                $(
+                    let $field = <$kind as Kind>::make($name, concat!($($help),+).trim(), &[$($label),*])?;
+                    registry.register(Box::new($field.clone()))?;
+                )+
+                Ok(Self { registry, $($field),+ })
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Whether the server is there: 1, else 0.
+    connected: IntGauge = "claiflow_agent_connected" [],
+    /// Tasks that run.
+    running: IntGauge = "claiflow_agent_tasks_running" [],
+    /// Tasks that may run at once.
+    slots: IntGauge = "claiflow_agent_slots" [],
+    /// Runs that ended, by verdict.
+    runs: IntCounterVec = "claiflow_agent_runs_total" ["verdict"],
+    /// Calls of commands that ended, by plugin, command as its plugin declares it, and outcome: `ok`, a code, or `dropped`.
+    calls: IntCounterVec = "claiflow_agent_calls_total" ["plugin", "command", "outcome"],
+    /// Time of a call from start to end, in seconds.
+    call_seconds: HistogramVec = "claiflow_agent_call_seconds" ["plugin", "command"],
+    /// Plugins by state: 1 for the state in which a plugin is.
+    plugins: IntGaugeVec = "claiflow_agent_plugin_state" ["plugin", "state"],
+}
+
+/// A metric as [`metrics!`] makes it.
+trait Kind: Collector + Clone + Sized {
+    fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error>;
+}
+
+impl Kind for IntGauge {
+    fn make(name: &str, help: &str, _labels: &[&str]) -> Result<Self, prometheus::Error> {
+        Self::new(name, help)
+    }
+}
+
+impl Kind for IntCounterVec {
+    fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error> {
+        Self::new(Opts::new(name, help), labels)
+    }
+}
+
+impl Kind for IntGaugeVec {
+    fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error> {
+        Self::new(Opts::new(name, help), labels)
+    }
+}
+
+impl Kind for HistogramVec {
+    fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error> {
+        // From a call of a tenth of a millisecond to one of nearly two minutes.
+        let buckets = prometheus::exponential_buckets(0.0001, 4.0, 11)?;
+        Self::new(HistogramOpts::new(name, help).buckets(buckets), labels)
+    }
+}
+
+impl Metrics {
+    /// A run ended.
+    pub fn run_ended(&self, verdict: Verdict) {
+        let verdict = match verdict {
+            Verdict::Succeeded => "succeeded",
+            Verdict::Failed => "failed",
+            Verdict::TimedOut => "timed_out",
+            Verdict::Cancelled => "cancelled",
+            Verdict::Unknown => "unknown",
+            Verdict::Fenced => "fenced",
+        };
+        self.runs.with_label_values(&[verdict]).inc();
+    }
+
+    /// The Prometheus text format.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded.
+    pub fn text(&self, inventory: &Inventory) -> Result<String, prometheus::Error> {
+        self.plugins.reset();
+        for plugin in &inventory.plugins {
+            self.plugins.with_label_values(&[plugin.name.as_str(), state_name(plugin.state)]).set(1);
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+/// A plugin's state in one word.
+pub(crate) fn state_name(state: PluginState) -> &'static str {
+    match state {
+        PluginState::Compiling => "compiling",
+        PluginState::Ready => "ready",
+        PluginState::Kept => "kept",
+        PluginState::Refused => "refused",
+    }
+}
+
+/// Commands whose calls are counted.
+pub struct Counted {
+    commands: Arc<dyn Commands>,
+    metrics: Arc<Metrics>,
+}
+
+impl Counted {
+    /// Counts the calls of `commands`.
+    #[must_use]
+    pub fn new(commands: Arc<dyn Commands>, metrics: Arc<Metrics>) -> Self {
+        Self { commands, metrics }
+    }
+}
+
+/// Counts when it goes, so that a call whose future is dropped counts too.
+struct Count<'a> {
+    metrics: &'a Metrics,
+    server: Option<Server>,
+    began: Instant,
+    outcome: &'static str,
+}
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        let (plugin, command) =
+            self.server.as_ref().map_or(("", ""), |server| (server.plugin.as_str(), server.declared_as.as_str()));
+        self.metrics.calls.with_label_values(&[plugin, command, self.outcome]).inc();
+        self.metrics.call_seconds.with_label_values(&[plugin, command]).observe(self.began.elapsed().as_secs_f64());
+    }
+}
+
+#[async_trait::async_trait]
+impl Commands for Counted {
+    fn server_of(&self, command: &str) -> Option<Server> {
+        self.commands.server_of(command)
+    }
+
+    async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
+        let server = self.commands.server_of(&call.command);
+        let mut count = Count { metrics: &self.metrics, server, began: Instant::now(), outcome: "dropped" };
+        let answer = self.commands.call(call).await;
+        count.outcome = answer.as_ref().map_or_else(|failed| known(&failed.code), |_| "ok");
+        answer
+    }
+
+    fn inventory(&self) -> watch::Receiver<Arc<Inventory>> {
+        self.commands.inventory()
+    }
+}
+
+/// A code of `types.wit`; a plugin may answer any text.
+fn known(code: &str) -> &'static str {
+    let codes = [
+        "denied",
+        "invalid",
+        "not-found",
+        "conflict",
+        "exists",
+        "gone",
+        "unavailable",
+        "timeout",
+        "stopped",
+        "budget",
+        "too-large",
+    ];
+    codes.into_iter().find(|known| *known == code).unwrap_or("failed")
+}

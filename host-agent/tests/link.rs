@@ -1,0 +1,180 @@
+//! The agent's side of the protocol, against a server whose every word is scripted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
+
+mod executor_parts;
+mod link_parts;
+
+use std::{sync::Arc, time::Duration};
+
+use claiflow_agent::{
+    executor::{Executor, commands::Inventory},
+    link::{Link, Refused},
+    metrics::Metrics,
+};
+use claiflow_flow_worker::Pool;
+use claiflow_proto::agent::v1::{StepState, Verdict, agent_event::Event};
+use executor_parts::{DIGEST, Script, Signals, USAGE};
+use link_parts::{Attached, PATIENCE, listen, welcomed};
+use serde_json::{Value, json};
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+struct Agent {
+    streams: UnboundedReceiver<Attached>,
+    script: Arc<Script>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    running: JoinHandle<Result<(), Refused>>,
+}
+
+/// An agent that dials a scripted server.
+async fn agent(commands: &Value, grace: Duration) -> Agent {
+    let (address, streams) = listen().await;
+    let script = Arc::new(Script::new(commands, Signals::default()));
+    let metrics = Arc::new(Metrics::register().unwrap());
+    let pool = Pool::new(env!("CARGO_BIN_EXE_claiflow-agent").into(), 1);
+    let link = Link {
+        server: address.to_string(),
+        cluster: "0".repeat(32),
+        token: "token".into(),
+        journal: [1; 16],
+        slots: 4,
+        executor: Arc::new(Executor::new(script.clone(), pool).with_stop_grace(Duration::from_millis(50))),
+        metrics: metrics.clone(),
+    };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(link.run(stop.clone(), grace));
+    Agent { streams, script, metrics, stop, running }
+}
+
+impl Agent {
+    async fn ends(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.running).await.expect("the agent ends").unwrap().unwrap();
+    }
+
+    fn shows(&self, line: &str) -> bool {
+        self.metrics.text(&Inventory::default()).unwrap().lines().any(|shown| shown == line)
+    }
+}
+
+fn one_step() -> Value {
+    json!([{"$id": "a", "$command": "c"}])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_waits_when_the_stream_breaks_is_sent_again_and_its_run_goes_on() {
+    let mut agent = agent(&json!({"c": {"effect": "never", "answers": [{"ok": 1}]}}), PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("lease", 1, &one_step()).await;
+    for _ in 0..2 {
+        let Some(Event::Step(step)) = stream.next().await else { panic!("no start") };
+        assert_eq!((step.state(), step.path.as_str(), step.command.as_str()), (StepState::Started, "0", "c"));
+        assert_eq!(step.plugin_digest, DIGEST);
+        stream.break_off().await;
+        let hello;
+        (stream, hello) = welcomed(&mut agent.streams, vec![]).await;
+        assert_eq!(hello.held.len(), 1, "the lease is still held");
+    }
+    assert_eq!(agent.script.paths(), [""; 0], "nothing starts without the server's word");
+    assert!(matches!(stream.next().await, Some(Event::Step(step)) if step.state() == StepState::Started));
+    stream.settle("lease", "0", StepState::Started).await;
+    let Some(Event::Outcome(outcome)) = stream.next().await else { panic!("no outcome") };
+    assert_eq!((outcome.verdict(), outcome.result.as_slice()), (Verdict::Succeeded, b"1".as_slice()));
+    assert_eq!(outcome.steps[0].usage.unwrap().memory_bytes, USAGE.memory_bytes);
+    assert!(agent.shows("claiflow_agent_connected 1") && agent.shows("claiflow_agent_tasks_running 0"));
+    assert!(agent.shows("claiflow_agent_runs_total{verdict=\"succeeded\"} 1"));
+    stream.settle("lease", "", StepState::Unspecified).await;
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_lease_is_gone_reports_nothing_and_its_slot_is_free_again() {
+    let commands = json!({"c": {"effect": "never", "answers": []}, "r": {"answers": [{"ok": 2}]}});
+    let mut agent = agent(&commands, PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("lost", 1, &one_step()).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(_))));
+    stream.break_off().await;
+    let (mut stream, hello) = welcomed(&mut agent.streams, vec![b"lost".to_vec()]).await;
+    assert_eq!(hello.held.len(), 1);
+    while stream.credit.limit < 4 {
+        assert!(matches!(stream.any().await, Some(Event::Credit(_))));
+    }
+    stream.offer("next", 1, &json!([{"$id": "a", "$command": "r"}])).await;
+    let Some(Event::Outcome(outcome)) = stream.next().await else { panic!("no outcome") };
+    assert_eq!(outcome.lease_id, b"next");
+    stream.settle("next", "", StepState::Unspecified).await;
+    assert_eq!(agent.script.paths(), ["0"]);
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_result_comes_in_pieces_between_heartbeats_and_no_message_is_large() {
+    let text = "x".repeat(1_000_000);
+    let mut agent = agent(&json!({"c": {"answers": [{"ok": text}]}}), PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("lease", 1, &one_step()).await;
+    let (mut whole, mut index) = (Vec::new(), 0);
+    let outcome = loop {
+        match stream.next().await.unwrap() {
+            Event::Chunk(chunk) => {
+                assert_eq!((chunk.index, chunk.path.as_str()), (index, ""));
+                whole.extend(chunk.data);
+                index += 1;
+            }
+            Event::Outcome(outcome) => break outcome,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((outcome.result.len(), whole), (0, json!(text).to_string().into_bytes()));
+    assert!(stream.largest <= 256 << 10, "{} bytes in one message", stream.largest);
+    stream.settle("lease", "", StepState::Unspecified).await;
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_ends_hands_back_what_had_no_effect_and_keeps_the_lease_of_the_rest() {
+    let commands = json!({
+        "reads": {"effect": "read", "answers": [{"when": "never"}]},
+        "writes": {"effect": "never", "answers": [{"when": "never"}]},
+    });
+    let mut agent = agent(&commands, Duration::ZERO).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("harmless", 1, &json!([{"$id": "a", "$command": "reads"}])).await;
+    stream.offer("writing", 2, &json!([{"$id": "a", "$command": "writes"}])).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(step)) if step.lease_id == b"writing"));
+    stream.settle("writing", "0", StepState::Started).await;
+    agent.script.begun.subscribe().wait_for(|begun| *begun == 2).await.unwrap();
+    agent.stop.cancel();
+    let Some(Event::Handback(handback)) = stream.next().await else { panic!("nothing is handed back") };
+    assert_eq!((handback.lease_id.as_slice(), handback.reason.as_str()), (b"harmless".as_slice(), "draining"));
+    let more = stream.next().await;
+    assert!(more.is_none(), "the agent has nothing more to say, and yet: {more:?}");
+    drop(stream);
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_ends_lets_its_runs_end_first() {
+    let commands = json!({"c": {"effect": "never", "answers": [{"ok": 1}]}});
+    let mut agent = agent(&commands, PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("lease", 1, &one_step()).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(_))));
+    agent.stop.cancel();
+    stream.settle("lease", "0", StepState::Started).await;
+    let Some(Event::Outcome(outcome)) = stream.next().await else { panic!("no outcome") };
+    assert_eq!(outcome.verdict(), Verdict::Succeeded);
+    stream.settle("lease", "", StepState::Unspecified).await;
+    assert!(stream.next().await.is_none());
+    drop(stream);
+    agent.ends().await;
+}

@@ -1,0 +1,138 @@
+//! A server on loopback whose every word is a test's.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+
+use claiflow_proto::agent::v1::{
+    AgentMessage, AuthenticateRequest, AuthenticateResponse, Credit, Hello, Offer, Seen, ServerEvent, ServerMessage,
+    Settled, Snapshot, StepState, Welcome,
+    agent_event::Event,
+    agent_service_server::{AgentService, AgentServiceServer},
+    server_event,
+};
+use prost::Message as _;
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+
+/// Long enough for a debug build on a busy machine; nothing waits for it when things go well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Peer {
+    streams: mpsc::UnboundedSender<Attached>,
+}
+
+/// One stream of the agent, from the server's side.
+pub struct Attached {
+    incoming: Streaming<AgentMessage>,
+    answers: mpsc::Sender<Result<ServerMessage, Status>>,
+    events: VecDeque<Event>,
+    /// The newest credit.
+    pub credit: Credit,
+    /// Bytes of the largest message so far.
+    pub largest: usize,
+}
+
+#[tonic::async_trait]
+impl AgentService for Peer {
+    type AttachStream = ReceiverStream<Result<ServerMessage, Status>>;
+
+    async fn authenticate(&self, _: Request<AuthenticateRequest>) -> Result<Response<AuthenticateResponse>, Status> {
+        Ok(Response::new(AuthenticateResponse { session: "session".into(), ..AuthenticateResponse::default() }))
+    }
+
+    async fn attach(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::AttachStream>, Status> {
+        let (answers, stream) = mpsc::channel(8);
+        let (events, credit) = (VecDeque::new(), Credit::default());
+        let attached = Attached { incoming: request.into_inner(), answers, events, credit, largest: 0 };
+        self.streams.send(attached).map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+/// Listens; each stream that an agent opens comes out of the receiver.
+pub async fn listen() -> (SocketAddr, mpsc::UnboundedReceiver<Attached>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (streams, opened) = mpsc::unbounded_channel();
+    let server = Server::builder().add_service(AgentServiceServer::new(Peer { streams }));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    (address, opened)
+}
+
+/// The next stream, after its hello was answered; `gone` are the leases that are no longer the agent's.
+pub async fn welcomed(opened: &mut mpsc::UnboundedReceiver<Attached>, gone: Vec<Vec<u8>>) -> (Attached, Hello) {
+    let mut stream = tokio::time::timeout(PATIENCE, opened.recv()).await.expect("a stream is opened").unwrap();
+    let Some(Event::Hello(hello)) = stream.next().await else { panic!("the first event is no hello") };
+    let welcome = Welcome { gone, lease_ttl_ms: 30_000, heartbeat_ms: 100, ..Welcome::default() };
+    stream.say(server_event::Event::Welcome(welcome)).await;
+    (stream, hello)
+}
+
+impl Attached {
+    pub async fn say(&self, event: server_event::Event) {
+        self.answers.send(Ok(ServerMessage { events: vec![ServerEvent { event: Some(event) }] })).await.unwrap();
+    }
+
+    /// The next event, heartbeats included; none at the end of the stream. Heartbeats are answered.
+    pub async fn any(&mut self) -> Option<Event> {
+        while self.events.is_empty() {
+            let message = tokio::time::timeout(PATIENCE, self.incoming.message()).await.expect("something is said");
+            let message = message.unwrap()?;
+            self.largest = self.largest.max(message.encoded_len());
+            self.events.extend(message.events.into_iter().filter_map(|event| event.event));
+        }
+        let event = self.events.pop_front();
+        if let Some(Event::Credit(credit)) = event {
+            self.credit = credit;
+            self.say(server_event::Event::Seen(Seen { stamp: credit.stamp })).await;
+        }
+        event
+    }
+
+    /// The next event that is no heartbeat.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            match self.any().await {
+                Some(Event::Credit(_)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Offers a task under a lease of the same name, once there is credit for it, and hears that it is taken.
+    pub async fn offer(&mut self, lease: &str, number: u64, flow: &serde_json::Value) {
+        while self.credit.limit < number {
+            assert!(matches!(self.any().await, Some(Event::Credit(_))), "there is no credit");
+        }
+        let snapshot = Snapshot { flow: flow.to_string(), ..Snapshot::default() };
+        let offer = Offer {
+            number,
+            credit_stamp: self.credit.stamp,
+            task: lease.into(),
+            lease_id: lease.into(),
+            epoch: 1,
+            attempt: 1,
+            snapshot: flow.to_string().into_bytes(),
+            snapshot_body: Some(snapshot),
+            inputs: b"{}".to_vec(),
+            run_timeout_ms: 600_000,
+            ..Offer::default()
+        };
+        self.say(server_event::Event::Offer(offer)).await;
+        let Some(Event::Ack(ack)) = self.next().await else { panic!("the offer is not taken") };
+        assert_eq!(ack.lease_id, lease.as_bytes());
+    }
+
+    pub async fn settle(&self, lease: &str, path: &str, state: StepState) {
+        let settled =
+            Settled { lease_id: lease.into(), path: path.into(), r#try: 1, state: state.into(), accepted: true };
+        self.say(server_event::Event::Settled(settled)).await;
+    }
+
+    /// Ends the stream from the server's side.
+    pub async fn break_off(self) {
+        self.answers.send(Err(Status::unavailable("the server restarts"))).await.unwrap();
+    }
+}
