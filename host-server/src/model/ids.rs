@@ -62,6 +62,12 @@ pub fn uuid_text(field: &str, text: &str) -> Result<String, String> {
     }
 }
 
+/// How a uuid is looked up, whatever its form: hyphens dropped, without case.
+#[must_use]
+pub fn lookup(text: &str) -> String {
+    text.replace('-', "").to_ascii_lowercase()
+}
+
 /// A stored time as the API prints it.
 #[must_use]
 pub fn time(us: i64) -> DateTime<Utc> {

@@ -1,6 +1,7 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
 pub mod ids;
+pub mod list;
 pub mod nouns;
 pub mod state;
 pub mod task;

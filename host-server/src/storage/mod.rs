@@ -4,7 +4,6 @@ mod nouns;
 mod read;
 mod task;
 
-pub use read::Filter;
 pub use task::StepRow;
 
 use std::{
@@ -31,6 +30,9 @@ pub enum Error {
     /// A row with this key exists.
     #[error("a row with this key exists")]
     Duplicate,
+    /// A list met more rows than could be read in its time.
+    #[error("the list took too long")]
+    TooSlow,
     /// The engine refused or is away.
     #[error("the database did not answer as it should")]
     Engine(#[source] sqlx::Error),
