@@ -4,6 +4,7 @@ mod cluster_of_two;
 mod database;
 mod demo;
 mod e2e;
+mod openapi;
 mod plugin;
 mod process;
 mod test;
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask build-plugin plugins/example"
+    after_help = "Examples:\n  cargo xtask demo\n  cargo xtask test --strict\n  cargo xtask openapi\n  cargo xtask build-plugin plugins/example"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -37,6 +38,8 @@ enum Task {
         #[arg(long)]
         strict: bool,
     },
+    /// Write the OpenAPI document that the server prints to host-server/openapi.json.
+    Openapi,
     /// Make a component of each plugin crate.
     BuildPlugin(plugin::BuildPlugin),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict } => test::run(strict),
+        Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ use super::{
     schema::InputSchema,
     text::{name, required, required_name, summary, unchanged},
 };
-use crate::model::{list::Listing, nouns::Template};
+use crate::model::{ids::stored, list::Listing, nouns::Template};
 
 /// A flow's text at most. An offer carries it beside the inputs, in one message.
 const FLOW_BYTES: usize = 1 << 20;
@@ -104,7 +104,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn template(&self, uuid: &str) -> Result<Template, Error> {
-        self.store.template(uuid).await?.ok_or_else(|| {
+        self.store.template(stored(uuid)).await?.ok_or_else(|| {
             Error::NotFound(format!("there is no template `{uuid}`; GET /api/v1/template lists those that are stored"))
         })
     }
@@ -140,7 +140,7 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn delete_template(&self, uuid: &str) -> Result<(), Error> {
-        self.store.delete_template(uuid).await?;
+        self.store.delete_template(stored(uuid)).await?;
         lock(&self.prepared).remove(uuid);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Lists: filters, order and keyset pages, the same for every resource.
 
-use std::{collections::HashMap, str::FromStr};
+use std::str::FromStr;
 
 use axum::{
     Json,
@@ -8,10 +8,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 use chrono::DateTime;
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, value::MapDeserializer},
-};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::{
@@ -83,9 +81,8 @@ pub(super) fn pairs(query: &str, known: &[&'static str]) -> Result<Vec<(String, 
 }
 
 fn read<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> {
-    let map: HashMap<&str, &str> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    T::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(map.into_iter()))
-        .map_err(|error| Problem::malformed(error.to_string()))
+    let map = pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    serde_json::from_value(Value::Object(map)).map_err(|error| Problem::malformed(error.to_string()))
 }
 
 impl<F> List<F> {

@@ -24,7 +24,7 @@ use crate::{
         service::{Create, Shown},
     },
     model::{
-        ids::{hex, lookup, time, unhex},
+        ids::{hex, lookup, stored, time, unhex},
         list::TaskListing,
         state::State as TaskState,
         task::{StepTime, Timeline, View},
@@ -377,7 +377,7 @@ async fn list_services(State(app): State<App>, list: List<ServiceFilter>) -> Res
         state: filter.state()?,
         uuid: filter.uuid.as_deref().map(lookup),
         name: filter.name.clone(),
-        template_uuid: filter.template_uuid.clone(),
+        template_uuid: filter.template_uuid.as_deref().map(|uuid| stored(uuid).to_owned()),
         created_after: moment("created_after", filter.created_after.as_deref())?,
         created_before: moment("created_before", filter.created_before.as_deref())?,
         after: list.after(place)?,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::{App, template::Declare},
-    model::nouns,
+    model::{ids::stored, nouns},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -171,7 +171,11 @@ async fn create_template(
 #[utoipa::path(get, path = "/api/v1/template", tag = "template", params(Page, TemplateFilter), responses((status = OK, body = [Template])))]
 async fn list_templates(State(app): State<App>, list: List<TemplateFilter>) -> Result<Rows<Template>, Problem> {
     let TemplateFilter { uuid, name, origin } = &list.filter;
-    let equal = [("uuid", uuid.clone()), ("name", name.clone()), ("origin", origin.clone())];
+    let equal = [
+        ("uuid", uuid.as_deref().map(|uuid| stored(uuid).to_owned())),
+        ("name", name.clone()),
+        ("origin", origin.clone()),
+    ];
     let rows = app.templates(&list.listing(equal, false)?).await?;
     list.rows(rows, |row| row.uuid.clone())
 }
