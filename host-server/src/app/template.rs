@@ -1,5 +1,6 @@
 //! Templates: a flow and the JSON Schema of its inputs.
 
+use chrono::NaiveDateTime;
 use claiflow_flow::{Flow, Origin};
 
 use super::{
@@ -7,7 +8,11 @@ use super::{
     schema::InputSchema,
     text::{name, required, required_name, summary, unchanged},
 };
-use crate::model::{ids::stored, list::Listing, nouns::Template};
+use crate::model::{
+    ids::{stored, time},
+    list::Listing,
+    nouns::Template,
+};
 
 /// A flow's text at most. An offer carries it beside the inputs, in one message.
 const FLOW_BYTES: usize = 1 << 20;
@@ -23,6 +28,11 @@ pub struct Declare {
     pub flow: Option<String>,
     /// JSON text.
     pub inputs: Option<String>,
+}
+
+/// A time as the table holds it, so that the answer to a write and a later read print the same.
+fn seconds(us: i64) -> NaiveDateTime {
+    time(us - us.rem_euclid(1_000_000)).naive_utc()
 }
 
 /// Checks a flow's text, with pointers below `/flow`.
@@ -54,7 +64,7 @@ impl App {
         if !fits {
             return Err(Error::Malformed("`uuid` of a template has 1 to 32 characters of A-Z a-z 0-9 _ . -".into()));
         }
-        let now = crate::model::ids::time(self.source.now_us()).naive_utc();
+        let now = seconds(self.source.now_us());
         let row = Template {
             uuid: uuid.clone(),
             name: required_name(new.name)?,
@@ -128,7 +138,7 @@ impl App {
         row.summary = summary(change.summary)?.or(row.summary);
         row.flow = change.flow.unwrap_or(row.flow);
         row.inputs = change.inputs.or(row.inputs);
-        row.updated = Some(crate::model::ids::time(self.source.now_us()).naive_utc());
+        row.updated = Some(seconds(self.source.now_us()));
         self.check(&row).await?;
         self.store.update_template(&row).await?;
         lock(&self.prepared).remove(uuid);

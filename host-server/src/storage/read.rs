@@ -61,11 +61,12 @@ macro_rules! conditions {
                 .push(" AND t.id < ")
                 .push_bind(first_id(before / 1_000 + ID_SLACK_MS));
         }
-        let (beyond, order) = if $listing.oldest_first { (" > ", "") } else { (" < ", " DESC") };
+        let (beyond, order) = if $listing.oldest_first { (">", "") } else { ("<", " DESC") };
         if let Some((id, cluster)) = &$listing.after {
-            $query.push(" AND t.id").push(beyond).push("= ").push_bind(id.clone());
-            $query.push(" AND (t.id").push(beyond).push_bind(id.clone());
-            $query.push(" OR t.cluster").push(beyond).push_bind(*cluster).push(")");
+            // The first condition alone is what the index serves.
+            $query.push(format!(" AND t.id {beyond}= ")).push_bind(id.clone());
+            $query.push(format!(" AND (t.id {beyond} ")).push_bind(id.clone());
+            $query.push(format!(" OR t.cluster {beyond} ")).push_bind(*cluster).push(")");
         }
         $query.push(" ORDER BY t.id").push(order).push(", t.cluster").push(order);
         $query.push(" LIMIT ").push_bind($listing.limit);
