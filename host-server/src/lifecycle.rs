@@ -28,6 +28,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// What kept the server from starting.
 pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
     let loopback = config.http.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
         || config.http.starts_with("localhost:");
     if !loopback {
@@ -66,10 +69,21 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let agents = TcpListener::bind(&config.grpc)
         .await
         .map_err(|error| format!("grpc.port: cannot listen on {}: {error}", config.grpc))?;
-    tracing::info!(http.address = %http.local_addr()?, grpc.address = %agents.local_addr()?, "serving; Swagger UI is at /swagger/index.html");
-    let router = rest::router(app.clone(), loopback);
+    let prefix = &config.url_prefix;
+    tracing::info!(http.address = %http.local_addr()?, grpc.address = %agents.local_addr()?, "serving; Swagger UI is at {prefix}/swagger/index.html");
+    let ops = match &config.ops {
+        Some(address) => {
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|error| format!("ops.port: cannot listen on {address}: {error}"))?;
+            tracing::info!(ops.address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
+            Some(tokio::spawn(rest::serve(listener, rest::operations(app.clone()), stop.clone())))
+        }
+        None => None,
+    };
+    let router = rest::router(app.clone(), prefix, loopback);
     let web = tokio::spawn(rest::serve(http, router, stop.clone()));
-    let grpc = tokio::spawn(grpc::serve(app, agents, stop.clone()));
+    let grpc = tokio::spawn(grpc::serve(app, agents, config.grpc_message_bytes, stop.clone()));
 
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
@@ -78,6 +92,9 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     dispatch.disconnect_all();
     let drained = async {
         web.await??;
+        if let Some(ops) = ops {
+            ops.await??;
+        }
         grpc.await??;
         store.close().await;
         Ok::<_, Box<dyn Error + Send + Sync>>(())

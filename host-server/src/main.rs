@@ -3,20 +3,23 @@
 use std::process::ExitCode;
 
 use claiflow_server::{
-    config::{Arguments, Config},
+    config::{Arguments, Command, Config},
     lifecycle, rest,
 };
-use clap::Parser as _;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("jq-worker") {
         return claiflow_flow_worker::serve();
     }
-    let arguments = Arguments::parse();
-    if arguments.files.first().is_some_and(|file| file.as_os_str() == "openapi") {
-        return print_openapi();
+    let arguments = Arguments::of_process();
+    match arguments.command {
+        Some(Command::Openapi) => return print_openapi(),
+        None => {}
     }
-    let config = match Config::read(&arguments, std::env::vars()) {
+    // A variable that is no text cannot be one of ours.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = match Config::read(&arguments, variables) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };

@@ -1,8 +1,9 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-    register_int_counter_with_registry as counter, register_int_gauge_with_registry as gauge,
+    DEFAULT_BUCKETS, Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder, exponential_buckets, register_int_counter_with_registry as counter,
+    register_int_gauge_with_registry as gauge,
 };
 
 /// See the module.
@@ -24,7 +25,11 @@ pub struct Metrics {
     /// HTTP requests by method, route and status.
     pub http_requests: IntCounterVec,
     /// Time to answer an HTTP request, in seconds.
-    pub http_seconds: Histogram,
+    pub http_seconds: HistogramVec,
+    /// Size of an HTTP request's body, in bytes.
+    pub http_request_bytes: HistogramVec,
+    /// Size of an HTTP answer's body before compression, in bytes.
+    pub http_response_bytes: HistogramVec,
 }
 
 impl Metrics {
@@ -40,13 +45,27 @@ impl Metrics {
             Opts::new("http_server_requests_total", "HTTP requests by method, route and status"),
             &["method", "url", "code"],
         )?;
-        let http_seconds = Histogram::with_opts(HistogramOpts::new(
+        let http = |name: &str, help: &str, buckets: Vec<f64>| {
+            HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["method", "url", "code"])
+        };
+        let sizes = exponential_buckets(256.0, 8.0, 6)?;
+        let http_seconds = http(
             "http_server_request_duration_seconds",
             "Time to answer an HTTP request, in seconds",
-        ))?;
+            DEFAULT_BUCKETS.to_vec(),
+        )?;
+        let http_request_bytes =
+            http("http_server_request_size_bytes", "Size of an HTTP request's body, in bytes", sizes.clone())?;
+        let http_response_bytes = http(
+            "http_server_response_size_bytes",
+            "Size of an HTTP answer's body before compression, in bytes",
+            sizes,
+        )?;
         registry.register(Box::new(tasks_ended.clone()))?;
         registry.register(Box::new(http_requests.clone()))?;
-        registry.register(Box::new(http_seconds.clone()))?;
+        for histogram in [&http_seconds, &http_request_bytes, &http_response_bytes] {
+            registry.register(Box::new(histogram.clone()))?;
+        }
         Ok(Self {
             tasks_created: counter!("claiflow_tasks_created_total", "Tasks that the API accepted", registry)?,
             stale_reports: counter!(
@@ -68,6 +87,8 @@ impl Metrics {
             tasks_ended,
             http_requests,
             http_seconds,
+            http_request_bytes,
+            http_response_bytes,
             registry,
         })
     }

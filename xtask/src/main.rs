@@ -7,6 +7,7 @@ mod cluster_of_two;
 mod database;
 mod demo;
 mod e2e;
+mod openapi;
 mod people;
 mod plugin;
 mod process;
@@ -27,7 +28,8 @@ use clap::{Parser, Subcommand};
   cargo xtask test --strict
   cargo xtask bench e2e
   cargo xtask new-plugin restart-tool
-  cargo xtask build-plugin plugins/example"
+  cargo xtask build-plugin plugins/example
+  cargo xtask openapi"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -51,6 +53,8 @@ enum Task {
     /// Measure release builds with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Write the OpenAPI document that the server prints to host-server/openapi.json.
+    Openapi,
     /// Make a component of each plugin crate.
     BuildPlugin(plugin::BuildPlugin),
     /// Make a crate for a plugin, with one command and its test.
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict } => test::run(strict),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
+        Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         Task::NewPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
     };

@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq as _;
 use super::{App, Error};
 use crate::{
     model::{
-        ids::{Source, hex},
+        ids::{Source, hex, lookup},
+        list::Listing,
         nouns::Session,
     },
     storage::{self, Store},
@@ -49,10 +50,7 @@ impl App {
     /// [`Error::Refused`] with the same words for a wrong, an expired and a foreign token.
     pub async fn authenticate(&self, cluster_uuid: &str, token: &str, agent_version: &str) -> Result<String, Error> {
         let refused = || Error::Refused("the cluster token is wrong, expired, or of another cluster".into());
-        let cluster = self.cluster(cluster_uuid).await.map_err(|error| match error {
-            Error::NotFound(_) => refused(),
-            other => other,
-        })?;
+        let cluster = self.cluster(cluster_uuid).await.map_err(|error| error.or_if_missing(refused))?;
         let now = self.source.now_us();
         let mut matching = None;
         for row in self.store.tokens_of(&cluster.uuid).await? {
@@ -84,7 +82,7 @@ impl App {
     /// The session behind a bearer, with its cluster's row.
     ///
     /// # Errors
-    /// [`Error::Refused`].
+    /// [`Error::Refused`], [`Error::Unavailable`].
     pub async fn session_of(&self, bearer: &str) -> Result<(Session, i64), Error> {
         let refused = || Error::Refused("the session is unknown or has expired; authenticate again".into());
         let claims = jsonwebtoken::decode::<Claims>(
@@ -95,16 +93,16 @@ impl App {
         .map_err(|_| refused())?
         .claims;
         let session = self.store.session(&claims.uuid).await?.ok_or_else(refused)?;
-        let cluster = self.cluster(&claims.cluster).await.map_err(|_| refused())?;
+        let cluster = self.cluster(&claims.cluster).await.map_err(|error| error.or_if_missing(refused))?;
         Ok((session, cluster.id))
     }
 
-    /// The newest sessions first.
+    /// Sessions in the order of their opening.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn sessions(&self, limit: i64) -> Result<Vec<Session>, Error> {
-        Ok(self.store.sessions(limit).await?)
+    pub async fn sessions(&self, listing: &Listing<i64>) -> Result<Vec<Session>, Error> {
+        Ok(self.store.sessions(listing).await?)
     }
 
     /// One session.
@@ -112,10 +110,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn session(&self, uuid: &str) -> Result<Session, Error> {
-        self.store
-            .session(&uuid.replace('-', ""))
-            .await?
-            .ok_or_else(|| Error::NotFound(format!("there is no session `{uuid}`")))
+        self.store.session(&lookup(uuid)).await?.ok_or_else(|| Error::NotFound(format!("there is no session `{uuid}`")))
     }
 
     /// Revokes a session and closes its stream. Unknown ones are no error.
@@ -123,7 +118,7 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn revoke_session(&self, uuid: &str) -> Result<(), Error> {
-        let uuid = uuid.replace('-', "");
+        let uuid = lookup(uuid);
         self.store.delete_session(&uuid, self.source.now_us()).await?;
         self.dispatch.disconnect_session(&uuid);
         Ok(())

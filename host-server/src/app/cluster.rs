@@ -1,8 +1,12 @@
 //! Clusters: declared, renamed, deleted.
 
-use super::{App, Error, lock, required};
+use super::{
+    App, Error, lock,
+    text::{name, required_name, summary, unchanged},
+};
 use crate::model::{
-    ids::{hex, uuid_text},
+    ids::{hex, lookup, uuid_text},
+    list::Listing,
     nouns::Cluster,
 };
 
@@ -28,21 +32,13 @@ impl App {
     /// # Errors
     /// [`Error::Malformed`], [`Error::Conflict`].
     pub async fn declare_cluster(&self, new: Declare) -> Result<Cluster, Error> {
-        let name = required("name", new.name)?;
+        let (name, summary) = (required_name(new.name)?, summary(new.summary)?);
         let uuid = match &new.uuid {
             Some(uuid) => uuid_text("uuid", uuid).map_err(Error::Malformed)?,
             None => hex(&self.source.id()),
         };
         let now = self.source.now_us();
-        let row = Cluster {
-            id: 0,
-            uuid: uuid.clone(),
-            name,
-            summary: new.summary,
-            created: now,
-            updated: now,
-            deleted: None,
-        };
+        let row = Cluster { id: 0, uuid: uuid.clone(), name, summary, created: now, updated: now, deleted: None };
         match self.store.cluster(&uuid).await? {
             None => {
                 self.store.insert_cluster(&row).await?;
@@ -63,26 +59,26 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn cluster(&self, uuid: &str) -> Result<Cluster, Error> {
-        let text = uuid.replace('-', "");
-        self.store.cluster(&text).await?.filter(|found| found.deleted.is_none()).ok_or_else(|| no_cluster(uuid))
+        self.store.cluster(&lookup(uuid)).await?.filter(|found| found.deleted.is_none()).ok_or_else(|| no_cluster(uuid))
     }
 
-    /// All clusters, in the order of their declaration.
+    /// Clusters in the order of their declaration.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn clusters(&self, limit: i64) -> Result<Vec<Cluster>, Error> {
-        Ok(self.store.clusters(limit).await?)
+    pub async fn clusters(&self, listing: &Listing<i64>) -> Result<Vec<Cluster>, Error> {
+        Ok(self.store.clusters(listing).await?)
     }
 
     /// Changes what is given.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], [`Error::Malformed`].
     pub async fn change_cluster(&self, uuid: &str, change: Declare) -> Result<Cluster, Error> {
         let mut row = self.cluster(uuid).await?;
-        row.name = change.name.filter(|name| !name.is_empty()).unwrap_or(row.name);
-        row.summary = change.summary.or(row.summary);
+        unchanged("uuid", &row.uuid, change.uuid.as_deref())?;
+        row.name = name(change.name)?.unwrap_or(row.name);
+        row.summary = summary(change.summary)?.or(row.summary);
         row.updated = self.source.now_us();
         self.store.update_cluster(&row).await?;
         Ok(row)
@@ -93,7 +89,11 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn delete_cluster(&self, uuid: &str) -> Result<(), Error> {
-        let Ok(mut row) = self.cluster(uuid).await else { return Ok(()) };
+        let mut row = match self.cluster(uuid).await {
+            Ok(row) => row,
+            Err(Error::NotFound(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         row.deleted = Some(self.source.now_us());
         self.store.update_cluster(&row).await?;
         self.store.forget_cluster_access(&row.uuid).await?;

@@ -2,9 +2,12 @@
 
 pub mod access;
 pub mod cluster;
+mod schema;
 pub mod service;
 pub mod template;
+mod text;
 pub mod token;
+mod unfold;
 
 use std::{
     collections::HashMap,
@@ -56,6 +59,13 @@ impl From<storage::Error> for Error {
             }
             other => Self::Unavailable(other),
         }
+    }
+}
+
+impl Error {
+    /// `instead` where there is no such resource; other errors stay what they are.
+    pub(crate) fn or_if_missing(self, instead: impl FnOnce() -> Self) -> Self {
+        if matches!(self, Self::NotFound(_)) { instead() } else { self }
     }
 }
 
@@ -132,13 +142,6 @@ impl App {
     pub async fn ready(&self) -> Result<(), Error> {
         Ok(self.store.ping().await?)
     }
-}
-
-/// A field that must be given.
-pub(crate) fn required(field: &str, value: Option<String>) -> Result<String, Error> {
-    value
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| Error::Malformed(format!("`{field}` is required and not empty")))
 }
 
 /// Locks; a panic elsewhere leaves the data usable, since each change is one insertion or removal.

@@ -11,21 +11,30 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     App, Error, lock,
-    template::{check_flow, check_schema},
+    schema::InputSchema,
+    template::check_flow,
+    text::{name, summary},
 };
 use crate::{
     model::{
-        ids::{hex, unhex, uuid_text},
+        ids::{hex, lookup, time, unhex, uuid_text},
+        list::TaskListing,
         step::StepRow,
         task::{Snapshot, Task, View},
     },
-    storage::Filter,
+    storage,
 };
 
 /// How long a template's checked form is used before its row is read again: a shell may have changed it.
 const PREPARED_LIFE: Duration = Duration::from_secs(1);
 /// Clusters of one request.
 const FAN_OUT_MAX: usize = 10_000;
+/// A task's inputs at most, as JSON text.
+const INPUTS_BYTES: usize = 1 << 20;
+/// Inputs of one request, counted once for each cluster.
+const FAN_OUT_BYTES: usize = 64 << 20;
+/// Filters that no index serves see tasks of this time, unless the caller says which.
+const WINDOW_US: i64 = 24 * 3_600_000_000;
 
 /// What a caller asks for.
 #[derive(Debug, Default, serde::Serialize)]
@@ -46,7 +55,7 @@ pub struct Prepared {
     snapshot: Arc<Snapshot>,
     name: String,
     summary: Option<String>,
-    schema: Option<jsonschema::Validator>,
+    schema: Option<InputSchema>,
     read: Instant,
 }
 
@@ -73,13 +82,11 @@ impl App {
         if create.cluster_uuids.len() > FAN_OUT_MAX {
             return Err(Error::Malformed(format!("`cluster_uuids` names more than {FAN_OUT_MAX} clusters")));
         }
+        let (task_name, task_summary) = (name(create.name.clone())?, summary(create.summary.clone())?);
+        let channel = channel(create.channel.clone())?;
         let inputs = Value::Object(create.inputs.clone());
         if let Some(schema) = &prepared.schema {
-            let errors: Vec<_> = schema
-                .iter_errors(&inputs)
-                .take(20)
-                .map(|error| (format!("/inputs{}", error.instance_path()), error.to_string()))
-                .collect();
+            let errors = schema.mistakes(&inputs);
             if !errors.is_empty() {
                 return Err(Error::Invalid {
                     detail: format!("the inputs do not fit the schema of template `{}`", create.template_uuid),
@@ -95,6 +102,7 @@ impl App {
         let uuid = own.unwrap_or_else(|| hex(&id));
         let created = self.source.now_us();
         let inputs = inputs.to_string();
+        check_size(inputs.len(), create.cluster_uuids.len())?;
         let mut tasks = Vec::with_capacity(create.cluster_uuids.len());
         for cluster_uuid in &create.cluster_uuids {
             let (cluster, cluster_uuid) = self.cluster_row(cluster_uuid).await?;
@@ -106,10 +114,10 @@ impl App {
                 cluster,
                 uuid: uuid.clone(),
                 snapshot: Arc::clone(&prepared.snapshot),
-                name: create.name.clone().unwrap_or_else(|| prepared.name.clone()),
-                summary: create.summary.clone().or_else(|| prepared.summary.clone()),
+                name: task_name.clone().unwrap_or_else(|| prepared.name.clone()),
+                summary: task_summary.clone().or_else(|| prepared.summary.clone()),
                 inputs: inputs.clone(),
-                channel: create.channel.clone(),
+                channel: channel.clone(),
                 priority: create.priority,
                 attempt: 1,
                 epoch: 1,
@@ -159,8 +167,9 @@ impl App {
         }
         let row = self.template(uuid).await?;
         // A shell bypasses every check, so the row is checked here again, as stored text.
-        let flow = check_flow(&row.flow, Origin::Stored)?;
-        let schema = check_schema(row.inputs.as_deref().unwrap_or("{}"))?;
+        let stored = |error| of_stored(error, uuid);
+        let flow = check_flow(&row.flow, Origin::Stored).map_err(stored)?;
+        let schema = InputSchema::compile(row.inputs.as_deref().unwrap_or("{}")).map_err(stored)?;
         let digest = Sha256::digest(format!("{}\0{}", row.uuid, row.flow));
         let snapshot = Snapshot {
             id: digest.get(..16).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default(),
@@ -190,7 +199,7 @@ impl App {
 
     /// The row of a declared cluster, cached: it changes only by deletion, which removes it here.
     async fn cluster_row(&self, uuid: &str) -> Result<(i64, String), Error> {
-        let text = uuid.replace('-', "").to_ascii_lowercase();
+        let text = lookup(uuid);
         if let Some(id) = lock(&self.cluster_ids).get(&text) {
             return Ok((*id, text));
         }
@@ -206,7 +215,7 @@ impl App {
     pub async fn task(&self, cluster_uuid: &str, uuid: &str) -> Result<Shown, Error> {
         let missing = || Error::NotFound(format!("there is no task `{uuid}` on cluster `{cluster_uuid}`"));
         // A deleted cluster's history stays readable.
-        let cluster = self.store.cluster(&cluster_uuid.replace('-', "")).await?.ok_or_else(missing)?;
+        let cluster = self.store.cluster(&lookup(cluster_uuid)).await?.ok_or_else(missing)?;
         let uuid_digits = uuid_text("uuid", uuid).map_err(|_| missing())?;
         let id = unhex(&uuid_digits).ok_or_else(missing)?;
         if let Some(shown) = self.shown(cluster.id, &id).await? {
@@ -223,27 +232,82 @@ impl App {
         Ok(Some(Shown { view, snapshot, steps }))
     }
 
-    /// The newest tasks first.
+    /// A page of tasks.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown cluster.
-    pub async fn tasks(
-        &self,
-        cluster_uuid: Option<&str>,
-        before: Option<Vec<u8>>,
-        limit: i64,
-    ) -> Result<Vec<Shown>, Error> {
-        let cluster = match cluster_uuid {
-            Some(uuid) => Some(self.cluster(uuid).await?.id),
-            None => None,
-        };
-        let mut all = Vec::new();
-        for view in self.store.tasks(&Filter { cluster, before, limit }).await? {
+    /// [`Error::NotFound`] for an unknown cluster, [`Error::Invalid`] when the window holds too many tasks.
+    pub async fn tasks(&self, cluster_uuid: Option<&str>, mut listing: TaskListing) -> Result<TaskPage, Error> {
+        if let Some(uuid) = cluster_uuid {
+            listing.cluster = Some(self.cluster(uuid).await?.id);
+        }
+        if listing.needs_window() && listing.created_after.is_none() {
+            listing.created_after = Some(listing.created_before.unwrap_or_else(|| self.source.now_us()) - WINDOW_US);
+        }
+        let views = self.store.tasks(&listing).await.map_err(|error| match error {
+            storage::Error::TooSlow => too_slow(&listing),
+            other => other.into(),
+        })?;
+        let mut tasks = Vec::with_capacity(views.len());
+        for view in views {
             let Some(snapshot) = self.store.snapshot(&view.snapshot).await? else { continue };
             let steps = if view.ended.is_none() { self.store.steps(&view.id, view.cluster).await? } else { vec![] };
-            all.push(Shown { view, snapshot, steps });
+            tasks.push(Shown { view, snapshot, steps });
         }
-        Ok(all)
+        Ok(TaskPage { tasks, created_after: listing.created_after })
+    }
+}
+
+/// A page of tasks, and the window that it was confined to.
+pub struct TaskPage {
+    /// The tasks.
+    pub tasks: Vec<Shown>,
+    /// Where the window begins, microseconds since 1970.
+    pub created_after: Option<i64>,
+}
+
+/// A webhook's uuid, hyphens dropped; an empty one counts as none.
+fn channel(given: Option<String>) -> Result<Option<String>, Error> {
+    let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let uuid = lookup(&text);
+    if uuid.len() > 32 || !uuid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte)) {
+        return Err(Error::Malformed("`subscribed_channel` is a webhook's uuid, 32 characters at most".into()));
+    }
+    Ok(Some(uuid))
+}
+
+fn check_size(inputs: usize, clusters: usize) -> Result<(), Error> {
+    let too_large = |message: String| {
+        Err(Error::Invalid { detail: "the inputs are too large".into(), errors: vec![("/inputs".into(), message)] })
+    };
+    if inputs > INPUTS_BYTES {
+        return too_large(format!("they have {inputs} bytes; at most {INPUTS_BYTES} are allowed"));
+    }
+    if inputs.saturating_mul(clusters) > FAN_OUT_BYTES {
+        return too_large(format!(
+            "{inputs} bytes on {clusters} clusters are more than {FAN_OUT_BYTES} in one request; name fewer clusters"
+        ));
+    }
+    Ok(())
+}
+
+/// A template that a shell has stored is at fault, not the request.
+fn of_stored(error: Error, uuid: &str) -> Error {
+    match error {
+        Error::Invalid { detail, errors } => {
+            Error::Invalid { detail: format!("template `{uuid}` cannot run as it is stored: {detail}"), errors }
+        }
+        other => other,
+    }
+}
+
+fn too_slow(listing: &TaskListing) -> Error {
+    let edge = |us: Option<i64>, open: &str| us.map_or_else(|| open.to_owned(), |us| time(us).to_rfc3339());
+    let (from, to) = (edge(listing.created_after, "the first task"), edge(listing.created_before, "now"));
+    Error::Invalid {
+        detail: format!(
+            "too many tasks were created from {from} to {to} to be searched in time; narrow the window with `created_after` and `created_before`"
+        ),
+        errors: vec![],
     }
 }
 

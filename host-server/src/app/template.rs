@@ -1,13 +1,21 @@
 //! Templates: a flow and the JSON Schema of its inputs.
 
+use chrono::NaiveDateTime;
 use claiflow_flow::{Flow, Origin};
-use serde_json::Value;
 
-use super::{App, Error, lock, required};
-use crate::model::nouns::Template;
+use super::{
+    App, Error, lock,
+    schema::InputSchema,
+    text::{name, required, required_name, summary, unchanged},
+};
+use crate::model::{
+    ids::{stored, time},
+    list::Listing,
+    nouns::Template,
+};
 
-/// A schema's text at most.
-const SCHEMA_BYTES: usize = 64 * 1024;
+/// A flow's text at most. An offer carries it beside the inputs, in one message.
+const FLOW_BYTES: usize = 1 << 20;
 
 /// What a caller says about a template.
 #[derive(Debug, Default)]
@@ -22,40 +30,26 @@ pub struct Declare {
     pub inputs: Option<String>,
 }
 
+/// A time as the table holds it, so that the answer to a write and a later read print the same.
+fn seconds(us: i64) -> NaiveDateTime {
+    time(us - us.rem_euclid(1_000_000)).naive_utc()
+}
+
 /// Checks a flow's text, with pointers below `/flow`.
 ///
 /// # Errors
 /// [`Error::Invalid`].
 pub(super) fn check_flow(text: &str, origin: Origin) -> Result<Flow, Error> {
+    if text.len() > FLOW_BYTES {
+        return Err(Error::Invalid {
+            detail: "the flow is too large".into(),
+            errors: vec![("/flow".into(), format!("it has {} bytes; at most {FLOW_BYTES} are allowed", text.len()))],
+        });
+    }
     Flow::parse(text, origin).map_err(|mistakes| Error::Invalid {
         detail: format!("the flow has {} mistake(s)", mistakes.len()),
         errors: mistakes.into_iter().map(|mistake| (format!("/flow{}", mistake.pointer), mistake.message)).collect(),
     })
-}
-
-/// Compiles a template's input schema; an empty one accepts any object.
-///
-/// # Errors
-/// [`Error::Invalid`] with pointers below `/inputs`.
-pub(super) fn check_schema(text: &str) -> Result<Option<jsonschema::Validator>, Error> {
-    let invalid = |pointer: &str, message: String| Error::Invalid {
-        detail: "the schema of the inputs is not valid".into(),
-        errors: vec![(pointer.to_owned(), message)],
-    };
-    if text.len() > SCHEMA_BYTES {
-        return Err(invalid("/inputs", format!("a schema has at most {SCHEMA_BYTES} bytes")));
-    }
-    let schema: Value = serde_json::from_str(text).map_err(|error| invalid("/inputs", format!("not JSON: {error}")))?;
-    match &schema {
-        Value::Object(map) if map.is_empty() => return Ok(None),
-        Value::Object(_) => {}
-        _ => return Err(invalid("/inputs", "a schema is an object".into())),
-    }
-    jsonschema::options()
-        .with_pattern_options(jsonschema::PatternOptions::regex())
-        .build(&schema)
-        .map(Some)
-        .map_err(|error| invalid(&format!("/inputs{}", error.instance_path()), error.to_string()))
 }
 
 impl App {
@@ -70,11 +64,11 @@ impl App {
         if !fits {
             return Err(Error::Malformed("`uuid` of a template has 1 to 32 characters of A-Z a-z 0-9 _ . -".into()));
         }
-        let now = crate::model::ids::time(self.source.now_us()).naive_utc();
+        let now = seconds(self.source.now_us());
         let row = Template {
             uuid: uuid.clone(),
-            name: required("name", new.name)?,
-            summary: new.summary,
+            name: required_name(new.name)?,
+            summary: summary(new.summary)?,
             flow: required("flow", new.flow)?,
             inputs: Some(new.inputs.unwrap_or_else(|| "{}".into())),
             origin: "userdefined".into(),
@@ -101,7 +95,7 @@ impl App {
 
     async fn check(&self, row: &Template) -> Result<(), Error> {
         let flow = check_flow(&row.flow, Origin::Authored)?;
-        check_schema(row.inputs.as_deref().unwrap_or("{}"))?;
+        InputSchema::compile(row.inputs.as_deref().unwrap_or("{}"))?;
         let mut errors = Vec::new();
         for (pointer, program, variables) in flow.programs() {
             if let Err(message) = self.jq.check(program, &variables).await {
@@ -120,30 +114,31 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn template(&self, uuid: &str) -> Result<Template, Error> {
-        self.store.template(uuid).await?.ok_or_else(|| {
+        self.store.template(stored(uuid)).await?.ok_or_else(|| {
             Error::NotFound(format!("there is no template `{uuid}`; GET /api/v1/template lists those that are stored"))
         })
     }
 
-    /// Templates by name.
+    /// Templates in the order of their uuids.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn templates(&self, origin: Option<&str>, limit: i64) -> Result<Vec<Template>, Error> {
-        Ok(self.store.templates(origin, limit).await?)
+    pub async fn templates(&self, listing: &Listing<String>) -> Result<Vec<Template>, Error> {
+        Ok(self.store.templates(listing).await?)
     }
 
     /// Changes what is given, after the same checks.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`].
+    /// [`Error::NotFound`], [`Error::Malformed`], [`Error::Invalid`].
     pub async fn change_template(&self, uuid: &str, change: Declare) -> Result<Template, Error> {
         let mut row = self.template(uuid).await?;
-        row.name = change.name.filter(|name| !name.is_empty()).unwrap_or(row.name);
-        row.summary = change.summary.or(row.summary);
+        unchanged("uuid", &row.uuid, change.uuid.as_deref())?;
+        row.name = name(change.name)?.unwrap_or(row.name);
+        row.summary = summary(change.summary)?.or(row.summary);
         row.flow = change.flow.unwrap_or(row.flow);
         row.inputs = change.inputs.or(row.inputs);
-        row.updated = Some(crate::model::ids::time(self.source.now_us()).naive_utc());
+        row.updated = Some(seconds(self.source.now_us()));
         self.check(&row).await?;
         self.store.update_template(&row).await?;
         lock(&self.prepared).remove(uuid);
@@ -155,7 +150,7 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn delete_template(&self, uuid: &str) -> Result<(), Error> {
-        self.store.delete_template(uuid).await?;
+        self.store.delete_template(stored(uuid)).await?;
         lock(&self.prepared).remove(uuid);
         Ok(())
     }

@@ -1,14 +1,20 @@
 //! Cluster tokens: the secrets that agents authenticate with.
 
-use super::{App, Error, cluster::no_cluster, required};
+use super::{
+    App, Error,
+    cluster::no_cluster,
+    text::{name, required, required_name, summary, unchanged},
+};
 use crate::model::{
-    ids::{hex, uuid_text},
+    ids::{hex, lookup, uuid_text},
+    list::Listing,
     nouns::Token,
 };
 
 const DAY_US: i64 = 86_400_000_000;
 /// `ClusterToken/ExpirationTime`, 365 days.
 const LIFE_DAYS: i64 = 365;
+const TOKEN_CHARACTERS: usize = 512;
 
 /// What a caller says about a token.
 #[derive(Default)]
@@ -19,6 +25,15 @@ pub struct Declare {
     pub summary: Option<String>,
     pub cluster_uuid: Option<String>,
     pub token: Option<String>,
+}
+
+/// A secret that the caller chose; an empty one counts as none.
+fn chosen(token: Option<String>) -> Result<Option<String>, Error> {
+    let token = token.filter(|token| !token.is_empty());
+    if token.as_ref().is_some_and(|token| token.chars().count() > TOKEN_CHARACTERS) {
+        return Err(Error::Malformed(format!("`token` has at most {TOKEN_CHARACTERS} characters")));
+    }
+    Ok(token)
 }
 
 /// UTC midnight plus the duration, as durations of a day and more always counted.
@@ -32,21 +47,18 @@ impl App {
     /// # Errors
     /// [`Error::Malformed`], [`Error::NotFound`], [`Error::Conflict`].
     pub async fn declare_token(&self, new: Declare) -> Result<Token, Error> {
-        let name = required("name", new.name)?;
+        let (name, summary) = (required_name(new.name)?, summary(new.summary)?);
         let cluster =
             uuid_text("cluster_uuid", &required("cluster_uuid", new.cluster_uuid)?).map_err(Error::Malformed)?;
-        self.cluster(&cluster).await.map_err(|_| no_cluster(&cluster))?;
+        self.cluster(&cluster).await.map_err(|error| error.or_if_missing(|| no_cluster(&cluster)))?;
         let uuid = match &new.uuid {
             Some(uuid) => uuid_text("uuid", uuid).map_err(Error::Malformed)?,
             None => hex(&self.source.id()),
         };
-        let given = new.token.filter(|token| !token.is_empty());
-        if given.as_ref().is_some_and(|token| token.len() > 512) {
-            return Err(Error::Malformed("`token` has at most 512 characters".into()));
-        }
+        let given = chosen(new.token)?;
         if let Some(found) = self.store.token(&uuid).await? {
             let same = found.name == name
-                && found.summary == new.summary
+                && found.summary == summary
                 && found.cluster_uuid == cluster
                 && given.as_ref().is_none_or(|token| *token == found.token);
             return if same {
@@ -57,9 +69,10 @@ impl App {
         }
         let now = self.source.now_us();
         let row = Token {
+            id: 0,
             uuid,
             name,
-            summary: new.summary,
+            summary,
             cluster_uuid: cluster,
             token: given.unwrap_or_else(|| hex(&self.source.random())),
             issued_at: now,
@@ -77,28 +90,30 @@ impl App {
     /// [`Error::NotFound`].
     pub async fn token(&self, uuid: &str) -> Result<Token, Error> {
         self.store
-            .token(&uuid.replace('-', ""))
+            .token(&lookup(uuid))
             .await?
             .ok_or_else(|| Error::NotFound(format!("there is no cluster token `{uuid}`")))
     }
 
-    /// All tokens.
+    /// Tokens in the order of their making.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn tokens(&self, limit: i64) -> Result<Vec<Token>, Error> {
-        Ok(self.store.tokens(limit).await?)
+    pub async fn tokens(&self, listing: &Listing<i64>) -> Result<Vec<Token>, Error> {
+        Ok(self.store.tokens(listing).await?)
     }
 
     /// Changes what is given.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], [`Error::Malformed`].
     pub async fn change_token(&self, uuid: &str, change: Declare) -> Result<Token, Error> {
         let mut row = self.token(uuid).await?;
-        row.name = change.name.filter(|name| !name.is_empty()).unwrap_or(row.name);
-        row.summary = change.summary.or(row.summary);
-        row.token = change.token.filter(|token| !token.is_empty()).unwrap_or(row.token);
+        unchanged("uuid", &row.uuid, change.uuid.as_deref())?;
+        unchanged("cluster_uuid", &row.cluster_uuid, change.cluster_uuid.as_deref())?;
+        row.name = name(change.name)?.unwrap_or(row.name);
+        row.summary = summary(change.summary)?.or(row.summary);
+        row.token = chosen(change.token)?.unwrap_or(row.token);
         self.keep_token(row).await
     }
 
@@ -133,7 +148,7 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn delete_token(&self, uuid: &str) -> Result<(), Error> {
-        self.store.delete_token(&uuid.replace('-', "")).await?;
+        self.store.delete_token(&lookup(uuid)).await?;
         Ok(())
     }
 }

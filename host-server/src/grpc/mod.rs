@@ -22,16 +22,18 @@ struct Agents {
     app: App,
 }
 
-/// Serves agents until `stop`.
+/// Serves agents until `stop`. `message_bytes`: an agent's message at most, instead of the server's own limit.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     app: App,
     listener: tokio::net::TcpListener,
+    message_bytes: Option<usize>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let service = AgentServiceServer::new(Agents { app }).max_decoding_message_size(MESSAGE_BYTES);
+    let service =
+        AgentServiceServer::new(Agents { app }).max_decoding_message_size(message_bytes.unwrap_or(MESSAGE_BYTES));
     tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))

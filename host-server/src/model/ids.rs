@@ -62,6 +62,19 @@ pub fn uuid_text(field: &str, text: &str) -> Result<String, String> {
     }
 }
 
+/// How a uuid is looked up, whatever its form: hyphens dropped, without case.
+#[must_use]
+pub fn lookup(text: &str) -> String {
+    stored(text).replace('-', "").to_ascii_lowercase()
+}
+
+/// How a template's uuid is looked up. No uuid has a character beyond ASCII, which the columns could not even be compared
+/// with; such a text becomes the empty one, which is nobody's.
+#[must_use]
+pub fn stored(text: &str) -> &str {
+    if text.is_ascii() { text } else { "" }
+}
+
 /// A stored time as the API prints it.
 #[must_use]
 pub fn time(us: i64) -> DateTime<Utc> {

@@ -2,6 +2,7 @@
 
 pub mod ids;
 pub mod lifecycle;
+pub mod list;
 pub mod nouns;
 pub mod state;
 pub mod statuses;

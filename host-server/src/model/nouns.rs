@@ -17,6 +17,7 @@ pub struct Cluster {
 #[derive(Clone, sqlx::FromRow)]
 #[allow(missing_docs, reason = "columns")]
 pub struct Token {
+    pub id: i64,
     pub uuid: String,
     pub name: String,
     pub summary: Option<String>,

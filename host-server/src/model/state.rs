@@ -23,6 +23,10 @@ pub enum State {
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 7] =
+        [Self::Ready, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Expired, Self::Unknown];
+
     /// The stored integer's meaning.
     #[must_use]
     pub fn of(value: i16) -> Self {

@@ -1,76 +1,154 @@
-//! Bodies and list parameters, with errors that say what was wrong.
+//! JSON bodies: what cannot be read is told, and no key is passed over in silence.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request, rejection::BytesRejection},
-    http::{StatusCode, request::Parts},
+    extract::{FromRequest, Request, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse as _,
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use utoipa::IntoParams;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
+};
 
-use super::problem::Problem;
+use super::{
+    cluster::ClusterBody,
+    fields::{fields, nearest, quoted},
+    list::Page,
+    problem::Problem,
+    service::ServiceBody,
+    template::{DryRun, TemplateBody},
+    token::TokenBody,
+};
 
-/// A JSON body.
+/// Keys that a warning names at most.
+const NAMED: usize = 8;
+
+/// Which keys say something, and where; a caller who uses one elsewhere meant something that would not happen.
+const MEANINGS: [(&str, fn() -> &'static [&'static str]); 6] = [
+    ("of `template`", fields::<TemplateBody>),
+    ("of `service`", fields::<ServiceBody>),
+    ("of `cluster_token`", fields::<TokenBody>),
+    ("of `cluster`", fields::<ClusterBody>),
+    ("a query parameter of POST /api/v1/template", fields::<DryRun>),
+    ("a query parameter of lists", fields::<Page>),
+];
+
+/// What a body is for.
+pub(super) trait Resource: DeserializeOwned {
+    /// Keys with a meaning in the API that this server does not serve: taking them would be a false promise.
+    const UNSERVED: &[&str] = &[];
+    /// Whether other keys are passed over with a warning, as the first version did, or refused.
+    const TOLERANT: bool = true;
+}
+
+/// A JSON object as body.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: Resource> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let warnings = request.extensions().get::<Warnings>().cloned().unwrap_or_default();
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
             let detail = rejection.body_text();
             if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::of(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "too-large",
-                    "The body is too large",
-                    format!("a body has at most {} bytes", super::BODY_BYTES),
-                );
+                Problem::too_large(format!("a body has at most {} bytes", super::BODY_BYTES))
+            } else {
+                Problem::malformed(detail)
             }
-            Problem::malformed(detail)
         })?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| Problem::malformed(format!("the body is not the JSON that is expected: {error}")))
+        let Names(names) = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let known = fields::<T>();
+        let unknown: Vec<String> = names.into_iter().filter(|name| !known.contains(&name.as_str())).collect();
+        check::<T>(&unknown, known)?;
+        let body = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        for name in unknown.iter().take(NAMED) {
+            warnings.add(format!("the key {} is unknown and was passed over{}", quoted(name), hint(name, known)));
+        }
+        Ok(Self(body))
     }
 }
 
-/// Paging of a list.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Page {
-    /// Rows at most, 1 to 1000.
-    #[param(minimum = 1, maximum = 1000)]
-    pub(super) limit: Option<i64>,
-    /// From the `Link` header of the page before.
-    pub(super) cursor: Option<String>,
-    /// Only templates of this origin: `predefined`, `system`, `userdefined`.
-    pub(super) origin: Option<String>,
-    /// Only tasks of this cluster.
-    pub(super) cluster_uuid: Option<String>,
+fn unreadable(error: serde_json::Error) -> Problem {
+    let text = error.to_string();
+    if text.starts_with("recursion limit exceeded") {
+        return Problem::malformed("the body is nested deeper than 127 levels".into());
+    }
+    Problem::malformed(format!("the body is not the JSON object that is expected: {text}"))
 }
 
-impl Page {
-    pub(super) fn limit(&self, default: i64) -> Result<i64, Problem> {
-        match self.limit {
-            None => Ok(default),
-            Some(limit @ 1..=1_000) => Ok(limit),
-            Some(other) => Err(Problem::malformed(format!("`limit` is a number from 1 to 1000, not {other}"))),
+/// Refuses the keys that must not be passed over.
+fn check<T: Resource>(unknown: &[String], known: &[&'static str]) -> Result<(), Problem> {
+    let mut mistakes = Vec::new();
+    for name in unknown {
+        let meaning = MEANINGS.iter().find(|(_, names)| names().contains(&name.as_str()));
+        if T::UNSERVED.contains(&name.as_str()) {
+            mistakes.push((name, format!("this server does not serve {}; leave it out", quoted(name))));
+        } else if let Some((place, _)) = meaning {
+            mistakes.push((name, format!("{} has no meaning here: it is {place}", quoted(name))));
+        } else if !T::TOLERANT {
+            mistakes.push((name, format!("the key {} is unknown{}", quoted(name), hint(name, known))));
         }
     }
+    let Some((_, first)) = mistakes.first() else { return Ok(()) };
+    let problem = Problem::malformed(first.clone());
+    let pointer = |name: &str| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    Err(problem.with(mistakes.into_iter().take(NAMED).map(|(name, detail)| (pointer(name), detail))))
 }
 
-/// A query string; what cannot be read is a problem document too.
-pub(super) struct Parameters(pub(super) Page);
+fn hint(name: &str, known: &[&'static str]) -> String {
+    nearest(name, known.iter().copied()).map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
+}
 
-impl<S: Send + Sync> FromRequestParts<S> for Parameters {
-    type Rejection = Problem;
+/// The keys of an object.
+struct Names(Vec<String>);
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(page) = Query::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-        Ok(Self(page))
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Names;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+        let mut names = Vec::new();
+        while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+            names.push(name);
+        }
+        Ok(Names(names))
+    }
+}
+
+/// What the caller should know beside the answer; travels with the request.
+#[derive(Clone, Default)]
+pub(super) struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    fn add(&self, text: String) {
+        crate::app::lock(&self.0).push(text);
+    }
+
+    /// Writes them as `Warning` headers.
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
+        for text in crate::app::lock(&self.0).drain(..) {
+            let plain = |c: char| if c.is_ascii_graphic() && c != '"' && c != '\\' || c == ' ' { c } else { '?' };
+            let text: String = text.chars().map(plain).collect();
+            headers
+                .extend(HeaderValue::from_str(&format!("299 - \"{text}\"")).ok().map(|text| (header::WARNING, text)));
+        }
     }
 }

@@ -6,16 +6,20 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Body, Page, Parameters},
+    body::{Body, Resource},
+    list::{List, Page, Rows},
     problem::Problem,
 };
 use crate::{
     app::{App, cluster::Declare},
-    model::{ids::time, nouns},
+    model::{
+        ids::{lookup, time},
+        nouns,
+    },
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -27,13 +31,30 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What a caller may say about a cluster.
 #[derive(Deserialize, ToSchema)]
-struct ClusterBody {
+pub(super) struct ClusterBody {
     /// 32 hexadecimal digits; made by the server when absent.
+    #[schema(example = "00000000000000000000000000000000")]
     uuid: Option<String>,
-    /// Required on create.
+    /// Required on create; 255 characters at most.
     #[schema(example = "test cluster")]
     name: Option<String>,
+    /// Any words.
+    #[schema(example = "EU, production")]
     summary: Option<String>,
+}
+
+impl Resource for ClusterBody {
+    const UNSERVED: &[&str] = &["labels", "paused"];
+}
+
+/// Which clusters a list shows.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ClusterFilter {
+    /// Only the cluster with this uuid.
+    uuid: Option<String>,
+    /// Only clusters of this name, without case.
+    name: Option<String>,
 }
 
 impl From<ClusterBody> for Declare {
@@ -45,7 +66,9 @@ impl From<ClusterBody> for Declare {
 /// A cluster, as every call shows it.
 #[derive(Serialize, ToSchema)]
 struct Cluster {
+    #[schema(example = "00000000000000000000000000000000")]
     uuid: String,
+    #[schema(example = "test cluster")]
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
@@ -69,8 +92,12 @@ impl From<nouns::Cluster> for Cluster {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Alive {
     alive: bool,
+    /// The agent's version, when it is connected.
+    #[schema(example = "0.1.0")]
     #[serde(rename = "clientVersion", skip_serializing_if = "Option::is_none")]
     client_version: Option<String>,
+    /// The same, for scripts of the first version.
+    #[schema(example = "0.1.0")]
     #[serde(rename = "clientLibVersion", skip_serializing_if = "Option::is_none")]
     client_lib_version: Option<String>,
 }
@@ -78,7 +105,7 @@ pub(super) struct Alive {
 /// Declare a cluster
 ///
 /// The same `uuid` with the same content answers as the first time; with other content it is a conflict.
-#[utoipa::path(post, path = "/api/v1/cluster", tag = "cluster", responses(
+#[utoipa::path(post, path = "/api/v1/cluster", tag = "cluster", request_body = ClusterBody, responses(
     (status = OK, body = Cluster),
     (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, body = Problem, content_type = "application/problem+json"),
@@ -88,9 +115,14 @@ async fn create_cluster(State(app): State<App>, Body(body): Body<ClusterBody>) -
 }
 
 /// List clusters
-#[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster", params(Page), responses((status = OK, body = [Cluster])))]
-async fn list_clusters(State(app): State<App>, Parameters(page): Parameters) -> Result<Json<Vec<Cluster>>, Problem> {
-    Ok(Json(app.clusters(page.limit(i64::MAX)?).await?.into_iter().map(Into::into).collect()))
+///
+/// All of them, unless `limit` is given.
+#[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster", params(Page, ClusterFilter), responses((status = OK, body = [Cluster])))]
+async fn list_clusters(State(app): State<App>, list: List<ClusterFilter>) -> Result<Rows<Cluster>, Problem> {
+    let ClusterFilter { uuid, name } = &list.filter;
+    let equal = [("uuid", uuid.as_deref().map(lookup)), ("name", name.clone())];
+    let rows = app.clusters(&list.listing(equal, false)?).await?;
+    list.rows(rows, |row| row.id.to_string())
 }
 
 /// Read a cluster
@@ -103,7 +135,9 @@ async fn get_cluster(State(app): State<App>, Path(uuid): Path<String>) -> Result
 }
 
 /// Change a cluster
-#[utoipa::path(put, path = "/api/v1/cluster/{uuid}", tag = "cluster", params(("uuid" = String, Path)), responses(
+///
+/// What is absent or null stays as it is.
+#[utoipa::path(put, path = "/api/v1/cluster/{uuid}", tag = "cluster", params(("uuid" = String, Path)), request_body = ClusterBody, responses(
     (status = OK, body = Cluster),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
 ))]

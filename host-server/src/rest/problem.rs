@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -11,35 +11,61 @@ use utoipa::ToSchema;
 use crate::app;
 
 /// Why a request was refused.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
+    /// A word for programs.
     #[schema(example = "not-found")]
     r#type: &'static str,
+    /// What it means.
+    #[schema(example = "There is no such resource")]
     title: &'static str,
+    /// The answer's status.
+    #[schema(example = 404)]
     status: u16,
     /// What was wrong, where, and what would be right.
+    #[schema(example = "there is no template `example_simpel`; GET /api/v1/template lists those that are stored")]
     detail: String,
     /// The same as `status`, for scripts of the first version.
+    #[schema(example = 404)]
     code: u16,
     /// The same as `detail`, for scripts of the first version.
     message: String,
+    /// Each mistake, where there are several or where it has a place in the body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Mistake>,
+    /// As in the header `X-Request-Id` and in the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0f5658f37f2b45d881f19c7f56ea2e23")]
+    request_id: Option<String>,
+    /// What the log gets and the caller does not.
+    #[serde(skip)]
+    cause: Option<String>,
 }
 
 /// One mistake in a body.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Mistake {
     /// JSON pointer into the body.
     #[schema(example = "/inputs/name")]
     pointer: String,
+    /// What was wrong there.
     detail: String,
 }
 
 impl Problem {
     pub(super) fn of(status: StatusCode, r#type: &'static str, title: &'static str, detail: String) -> Self {
         let code = status.as_u16();
-        Self { r#type, title, status: code, code, message: detail.clone(), detail, errors: vec![] }
+        Self {
+            r#type,
+            title,
+            status: code,
+            code,
+            message: detail.clone(),
+            detail,
+            errors: vec![],
+            request_id: None,
+            cause: None,
+        }
     }
 
     pub(super) fn not_found(detail: String) -> Self {
@@ -52,6 +78,65 @@ impl Problem {
 
     pub(super) fn forbidden(detail: String) -> Self {
         Self::of(StatusCode::FORBIDDEN, "forbidden", "This is not allowed", detail)
+    }
+
+    pub(super) fn too_large(detail: String) -> Self {
+        Self::of(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
+    pub(super) fn media_type(detail: String) -> Self {
+        Self::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "A body is JSON", detail)
+    }
+
+    /// A bug: the caller learns nothing but the request id.
+    pub(super) fn bug(cause: String) -> Self {
+        let detail = "this is a bug of the server; its log tells more under the request id";
+        let mut problem = Self::of(StatusCode::INTERNAL_SERVER_ERROR, "bug", "The server failed", detail.into());
+        problem.cause = Some(cause);
+        problem
+    }
+
+    /// For a status that no handler gave: of the router, of an extractor or of a layer.
+    pub(super) fn of_status(status: StatusCode, text: &str) -> Self {
+        let or = |words: &str| if text.is_empty() { words.to_owned() } else { text.to_owned() };
+        match status {
+            StatusCode::BAD_REQUEST => Self::malformed(or("the request cannot be read")),
+            StatusCode::NOT_FOUND => Self::not_found(or("there is nothing here")),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(or("the body is too large")),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::media_type(or("send JSON, plain or gzip-compressed")),
+            StatusCode::METHOD_NOT_ALLOWED => Self::of(
+                status,
+                "method-not-allowed",
+                "The method is not served here",
+                or("the header `Allow` names the methods that are"),
+            ),
+            status if status.is_server_error() => Self::bug(or("no handler answered")),
+            status => Self::of(status, "about:blank", "The request was refused", or("the request was refused")),
+        }
+    }
+
+    /// With each mistake: pointer into the body and sentence.
+    pub(super) fn with(mut self, errors: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.errors = errors.into_iter().map(|(pointer, detail)| Mistake { pointer, detail }).collect();
+        self
+    }
+
+    /// What the log gets and the caller does not.
+    pub(super) fn cause(&self) -> &str {
+        self.cause.as_deref().unwrap_or(&self.detail)
+    }
+
+    /// The answer under its request id, with the headers that an earlier form of it had.
+    pub(super) fn answer(mut self, request_id: &str, headers: HeaderMap) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.request_id = Some(request_id.to_owned());
+        let mut response = (status, Json(self)).into_response();
+        let own = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
+        response
+            .headers_mut()
+            .extend(headers.into_iter().filter(|(name, _)| !name.as_ref().is_some_and(|name| own.contains(name))));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
     }
 }
 
@@ -66,23 +151,30 @@ impl From<app::Error> for Problem {
                 Self::of(StatusCode::CONFLICT, "conflict", "The resource exists with other content", detail)
             }
             app::Error::Invalid { errors, .. } => {
-                let mut problem =
-                    Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail);
-                problem.errors = errors.into_iter().map(|(pointer, detail)| Mistake { pointer, detail }).collect();
-                problem
+                Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail).with(errors)
             }
             app::Error::Unavailable(cause) => {
-                // What the caller may read ends here; the cause goes to the log, once.
-                tracing::error!(error = &cause as &dyn std::error::Error, "the database did not serve a request");
-                Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail)
+                let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail);
+                let mut chain = cause.to_string();
+                let mut source = std::error::Error::source(&cause);
+                while let Some(error) = source {
+                    chain.push_str(": ");
+                    chain.push_str(&error.to_string());
+                    source = error.source();
+                }
+                problem.cause = Some(chain);
+                problem
             }
         }
     }
 }
 
+/// A problem travels as an extension to [`super::observe`], which knows the request id and writes the answer.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{OriginalUri, Path, State},
-    http::{HeaderMap, HeaderValue, header},
-    response::IntoResponse,
+    extract::{Path, State},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Body, Page, Parameters},
+    body::{Body, Resource},
+    fields::quoted,
+    list::{List, Page, Rows, moment},
     problem::Problem,
 };
 use crate::{
@@ -24,9 +24,11 @@ use crate::{
         service::{Create, Shown},
     },
     model::{
-        ids::{hex, time, unhex},
+        ids::{hex, lookup, stored, time, unhex},
+        list::TaskListing,
         state::State as TaskState,
         statuses::{self, StatusRow},
+        task::View,
     },
 };
 
@@ -43,31 +45,41 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What a caller may say about a task.
 #[derive(Deserialize, ToSchema)]
-struct ServiceBody {
+pub(super) struct ServiceBody {
     /// 32 hexadecimal digits, the same on each cluster; made by the server when absent.
+    #[schema(example = "0f5658f37f2b45d881f19c7f56ea2e23")]
     uuid: Option<String>,
-    /// The template's name when absent.
+    /// The template's name when absent; 255 characters at most.
+    #[schema(example = "greet the world")]
     name: Option<String>,
+    /// The template's summary when absent.
+    #[schema(example = "as the runbook says")]
     summary: Option<String>,
     /// Required.
     #[schema(example = "example_simple")]
     template_uuid: Option<String>,
     /// Where to run: one uuid, or an array. Not in a path that names the cluster.
-    #[schema(value_type = Vec<String>, example = json!(["00000000000000000000000000000000"]))]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["00000000000000000000000000000000"]))]
     cluster_uuids: Option<Value>,
     /// As `cluster_uuids`.
-    #[schema(value_type = String)]
+    #[schema(value_type = Option<String>)]
     cluster_uuid: Option<Value>,
     /// Checked against the template's schema; `{}` when absent.
-    #[schema(value_type = Object, example = json!({"name": "world"}))]
+    #[schema(value_type = Option<Object>, example = json!({"name": "world"}))]
     inputs: Option<Map<String, Value>>,
     /// A webhook's uuid.
     subscribed_channel: Option<String>,
     /// Higher runs first, -100 to 100.
+    #[schema(minimum = -100, maximum = 100, example = 0)]
     priority: Option<i32>,
 }
 
+impl Resource for ServiceBody {
+    const UNSERVED: &[&str] = &["run_at", "deadline", "run_timeout", "labels"];
+}
+
 impl ServiceBody {
+    /// `cluster`: the one that the path names.
     fn create(self, cluster: Option<String>) -> Result<Create, Problem> {
         let template_uuid = self.template_uuid.filter(|uuid| !uuid.is_empty());
         let template_uuid =
@@ -76,28 +88,24 @@ impl ServiceBody {
         if !(-100..=100).contains(&priority) {
             return Err(Problem::malformed("`priority` is a number from -100 to 100".into()));
         }
-        let mut cluster_uuids: Vec<String> = cluster.into_iter().collect();
-        if cluster_uuids.is_empty() {
-            for (field, value) in [("cluster_uuids", self.cluster_uuids), ("cluster_uuid", self.cluster_uuid)] {
-                let wrong = || Problem::malformed(format!("`{field}` is a cluster's uuid or an array of them"));
-                match value {
-                    None | Some(Value::Null) => {}
-                    Some(Value::String(uuid)) => cluster_uuids.push(uuid),
-                    Some(Value::Array(list)) => {
-                        for item in list {
-                            cluster_uuids.push(item.as_str().ok_or_else(wrong)?.to_owned());
-                        }
-                    }
-                    Some(_) => return Err(wrong()),
-                }
+        let mut named = clusters("cluster_uuids", self.cluster_uuids)?;
+        named.extend(clusters("cluster_uuid", self.cluster_uuid)?);
+        if let Some(cluster) = cluster {
+            if let Some(other) = named.iter().find(|uuid| lookup(uuid) != lookup(&cluster)) {
+                return Err(Problem::malformed(format!(
+                    "the path names cluster {}, the body {}; POST /api/v1/service takes several",
+                    quoted(&cluster),
+                    quoted(other)
+                )));
             }
+            named = vec![cluster];
         }
         Ok(Create {
             uuid: self.uuid,
             name: self.name.filter(|name| !name.is_empty()),
             summary: self.summary,
             template_uuid,
-            cluster_uuids,
+            cluster_uuids: named,
             inputs: self.inputs.unwrap_or_default(),
             channel: self.subscribed_channel,
             priority,
@@ -105,26 +113,94 @@ impl ServiceBody {
     }
 }
 
+/// One uuid, or an array of them.
+fn clusters(field: &str, value: Option<Value>) -> Result<Vec<String>, Problem> {
+    let wrong = || Problem::malformed(format!("`{field}` is a cluster's uuid or an array of them"));
+    match value {
+        None | Some(Value::Null) => Ok(vec![]),
+        Some(Value::String(uuid)) => Ok(vec![uuid]),
+        Some(Value::Array(list)) => {
+            list.into_iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
+/// Which tasks a list shows. Beside `cluster_uuid` and the times no filter has an index: a list with another one is confined to
+/// the tasks of 24 hours, unless `created_after` says otherwise.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ServiceFilter {
+    /// Only tasks of this cluster.
+    cluster_uuid: Option<String>,
+    /// Only tasks with this uuid: a fan-out's, on all its clusters.
+    uuid: Option<String>,
+    /// Only tasks of this name, without case.
+    name: Option<String>,
+    /// Only tasks of this template.
+    template_uuid: Option<String>,
+    /// Only tasks in this state: a word, or the number of the first version.
+    #[param(example = "failed")]
+    state: Option<String>,
+    /// The same as `state`.
+    status: Option<String>,
+    /// Only tasks created later than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_after: Option<String>,
+    /// Only tasks created earlier than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_before: Option<String>,
+}
+
+impl ServiceFilter {
+    fn state(&self) -> Result<Option<i16>, Problem> {
+        let Some(text) = self.state.as_deref().or(self.status.as_deref()) else { return Ok(None) };
+        if let (Some(state), Some(status)) = (&self.state, &self.status)
+            && state != status
+        {
+            return Err(Problem::malformed("`state` and `status` are the same filter; give one".into()));
+        }
+        let states = TaskState::ALL.into_iter().map(|state| (state.word(), state as i16));
+        let found = states.into_iter().find(|(word, number)| *word == text || number.to_string() == text);
+        let words = TaskState::ALL.map(TaskState::word).join(", ");
+        match found {
+            Some((_, number)) => Ok(Some(number)),
+            None => Err(Problem::malformed(format!("`state` is one of {words}, not {}", quoted(text)))),
+        }
+    }
+}
+
 /// A task, as every call shows it.
 #[derive(Serialize, ToSchema)]
 struct Service {
+    #[schema(example = "00000000000000000000000000000000")]
     cluster_uuid: String,
+    #[schema(example = "0f5658f37f2b45d881f19c7f56ea2e23")]
     uuid: String,
+    #[schema(example = "greet the world")]
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
+    #[schema(example = "example_simple")]
     template_uuid: String,
     /// The template's text as it was stored.
+    #[schema(example = r##"[{"$id":"step1","$command":"helloworld","inputs":"$inputs"}]"##)]
     flow: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, example = json!({"name": "world"}))]
     inputs: Box<RawValue>,
+    /// The flow's top-level steps.
+    #[schema(example = 1)]
     step_max: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     subscribed_channel: Option<String>,
     priority: i32,
     /// `ready`, `running`, `succeeded`, `failed`, `cancelled`, `expired`, `unknown`.
+    #[schema(example = "succeeded")]
     state: &'static str,
+    /// Counted from 1; grows when a lost attempt is run again.
+    #[schema(example = 1)]
     attempt: i32,
+    /// Why it did not succeed, one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     created: DateTime<Utc>,
@@ -139,7 +215,10 @@ struct Service {
 /// One thing that happened: 0 registered, 1 sent, 2 processing, 4 succeeded, 8 failed, 16 cancelled, 32 expired, 64 unknown.
 #[derive(Serialize, ToSchema)]
 struct Status {
+    /// The top-level step, from 0.
+    #[schema(example = 0)]
     step_seq: u32,
+    #[schema(example = 4)]
     status: i16,
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<DateTime<Utc>>,
@@ -153,6 +232,8 @@ struct Status {
 /// What the last step gave.
 #[derive(Serialize, ToSchema)]
 struct ServiceResult {
+    /// Always 1: kept in the database.
+    #[schema(example = 1)]
     save_type: i32,
     /// JSON text.
     #[schema(example = "\"hello world\"")]
@@ -243,31 +324,34 @@ async fn create_service(
     Ok(Json(Service::of(one, false)))
 }
 
-/// List tasks, the newest first
+/// List tasks
 ///
-/// The next page's cursor is in the `Link` header.
-#[utoipa::path(get, path = "/api/v1/service", tag = "service", params(Page), responses(
+/// The newest first, 20 unless `limit` says otherwise. The header `Link` leads to the next page.
+#[utoipa::path(get, path = "/api/v1/service", tag = "service", params(Page, ServiceFilter), responses(
     (status = OK, body = [Service]),
-    (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
+    (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "There is no such cluster"),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The window holds too many tasks to be searched in time"),
 ))]
-async fn list_services(
-    State(app): State<App>,
-    OriginalUri(uri): OriginalUri,
-    Parameters(page): Parameters,
-) -> Result<impl IntoResponse, Problem> {
-    let limit = page.limit(NEWEST)?;
-    let before = page.cursor.as_deref().map(cursor).transpose()?;
-    let shown = app.tasks(page.cluster_uuid.as_deref(), before, limit).await?;
-    let mut headers = HeaderMap::new();
-    if i64::try_from(shown.len()).is_ok_and(|count| count == limit)
-        && let Some(last) = shown.last()
-    {
-        let cluster = page.cluster_uuid.map(|uuid| format!("&cluster_uuid={uuid}")).unwrap_or_default();
-        let link = format!("<{}?limit={limit}&cursor={}{cluster}>; rel=\"next\"", uri.path(), hex(&last.view.id));
-        headers.extend(HeaderValue::from_str(&link).ok().map(|link| (header::LINK, link)));
-    }
-    let list: Vec<Service> = shown.into_iter().map(|shown| Service::of(shown, false)).collect();
-    Ok((headers, Json(list)))
+async fn list_services(State(app): State<App>, list: List<ServiceFilter>) -> Result<Rows<Service>, Problem> {
+    let filter = &list.filter;
+    let limit = list.limit()?.unwrap_or(NEWEST);
+    let listing = TaskListing {
+        cluster: None,
+        state: filter.state()?,
+        uuid: filter.uuid.as_deref().map(lookup),
+        name: filter.name.clone(),
+        template_uuid: filter.template_uuid.as_deref().map(|uuid| stored(uuid).to_owned()),
+        created_after: moment("created_after", filter.created_after.as_deref())?,
+        created_before: moment("created_before", filter.created_before.as_deref())?,
+        after: list.after(place)?,
+        oldest_first: !list.is_descending(true)?,
+        limit: limit + 1,
+    };
+    let page = app.tasks(filter.cluster_uuid.as_deref(), listing).await?;
+    // The window holds for the further pages too, or it would move on between them.
+    let window = page.created_after.map(|us| ("created_after", time(us).to_rfc3339_opts(SecondsFormat::Micros, true)));
+    let (headers, tasks) = list.cut(page.tasks, Some(limit), |shown| cursor(&shown.view), window.as_slice());
+    Ok((headers, Json(tasks.into_iter().map(|shown| Service::of(shown, false)).collect())))
 }
 
 /// Read a task
@@ -306,6 +390,12 @@ async fn get_result(
     }
 }
 
-fn cursor(text: &str) -> Result<Vec<u8>, Problem> {
-    unhex(text).map(Vec::from).ok_or_else(|| Problem::malformed("`cursor` is not one that a `Link` header gave".into()))
+/// A task's place in a list. A fan-out shares one id, so the cluster's row belongs to it.
+fn cursor(view: &View) -> String {
+    format!("{}.{}", hex(&view.id), view.cluster)
+}
+
+fn place(cursor: &str) -> Option<(Vec<u8>, i64)> {
+    let (id, cluster) = cursor.split_once('.')?;
+    Some((unhex(id)?.to_vec(), cluster.parse().ok()?))
 }

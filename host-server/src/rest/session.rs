@@ -5,18 +5,21 @@ use axum::{
     extract::{Path, State},
 };
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Page, Parameters},
     cluster::{Alive, alive},
+    list::{List, Page, Rows},
     problem::Problem,
 };
 use crate::{
     app::App,
-    model::{ids::time, nouns},
+    model::{
+        ids::{lookup, time},
+        nouns,
+    },
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -26,11 +29,24 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(session_alive))
 }
 
+/// Which sessions a list shows.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SessionFilter {
+    /// Only the session with this uuid.
+    uuid: Option<String>,
+    /// Only sessions of this cluster.
+    cluster_uuid: Option<String>,
+}
+
 /// A session; its token is masked.
 #[derive(Serialize, ToSchema)]
 struct Session {
+    #[schema(example = 1)]
     id: i64,
+    #[schema(example = "019ab2f43c7d7c0e9d8f6a5b4c3d2e1f")]
     uuid: String,
+    #[schema(example = "00000000000000000000000000000000")]
     cluster_uuid: String,
     #[schema(example = "********")]
     token: &'static str,
@@ -55,10 +71,15 @@ impl From<nouns::Session> for Session {
     }
 }
 
-/// List sessions, the newest first
-#[utoipa::path(get, path = "/api/v1/session", tag = "session", params(Page), responses((status = OK, body = [Session])))]
-async fn list_sessions(State(app): State<App>, Parameters(page): Parameters) -> Result<Json<Vec<Session>>, Problem> {
-    Ok(Json(app.sessions(page.limit(i64::MAX)?).await?.into_iter().map(Into::into).collect()))
+/// List sessions
+///
+/// The newest first; all of them, unless `limit` is given.
+#[utoipa::path(get, path = "/api/v1/session", tag = "session", params(Page, SessionFilter), responses((status = OK, body = [Session])))]
+async fn list_sessions(State(app): State<App>, list: List<SessionFilter>) -> Result<Rows<Session>, Problem> {
+    let SessionFilter { uuid, cluster_uuid } = &list.filter;
+    let equal = [("uuid", uuid.as_deref().map(lookup)), ("cluster_uuid", cluster_uuid.as_deref().map(lookup))];
+    let rows = app.sessions(&list.listing(equal, true)?).await?;
+    list.rows(rows, |row| row.id.to_string())
 }
 
 /// Read a session
@@ -71,6 +92,8 @@ async fn get_session(State(app): State<App>, Path(uuid): Path<String>) -> Result
 }
 
 /// Revoke a session
+///
+/// Its connection is closed. An unknown one is no error.
 #[utoipa::path(delete, path = "/api/v1/session/{uuid}", tag = "session", params(("uuid" = String, Path)), responses((status = OK, body = String)))]
 async fn revoke_session(State(app): State<App>, Path(uuid): Path<String>) -> Result<Json<&'static str>, Problem> {
     app.revoke_session(&uuid).await?;

@@ -2,21 +2,23 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, RawQuery, State},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Body, Page, Parameters},
+    body::{Body, Resource},
+    fields::fields,
+    list::{List, Page, Rows, pairs},
     problem::Problem,
 };
 use crate::{
     app::{App, template::Declare},
-    model::nouns,
+    model::{ids::stored, nouns},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -29,51 +31,80 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What a caller may say about a template.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct TemplateBody {
+pub(super) struct TemplateBody {
     /// 1 to 32 of `A-Z a-z 0-9 _ . -`; made by the server when absent.
     #[schema(example = "example_simple")]
     uuid: Option<String>,
-    /// Required on create.
+    /// Required on create; 255 characters at most.
     #[schema(example = "example_simple")]
     name: Option<String>,
+    /// Any words.
+    #[schema(example = "greets")]
     summary: Option<String>,
-    /// The flow: an array of steps, or its JSON text. Required on create.
-    #[schema(value_type = Object, example = json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]))]
-    flow: Option<Value>,
-    /// JSON Schema of the inputs, an object or its JSON text; `{}` accepts any.
-    #[schema(value_type = Object, example = json!({"type": "object", "required": ["name"]}))]
-    inputs: Option<Value>,
+    /// The flow: an array of steps, or its JSON text. Required on create, and stored as it is written.
+    #[schema(value_type = Option<Vec<Object>>, example = json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]))]
+    flow: Option<Box<RawValue>>,
+    /// JSON Schema of the inputs, an object or its JSON text; `{}`, which is the default, accepts any.
+    #[schema(value_type = Option<Object>, example = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}))]
+    inputs: Option<Box<RawValue>>,
 }
 
-impl From<TemplateBody> for Declare {
-    fn from(body: TemplateBody) -> Self {
-        let text = |value: Value| match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        Self {
-            uuid: body.uuid,
-            name: body.name,
-            summary: body.summary,
-            flow: body.flow.map(text),
-            inputs: body.inputs.map(text),
-        }
+impl Resource for TemplateBody {
+    const UNSERVED: &[&str] = &["options"];
+    const TOLERANT: bool = false;
+}
+
+impl TemplateBody {
+    fn declare(self) -> Result<Declare, Problem> {
+        Ok(Declare {
+            uuid: self.uuid,
+            name: self.name,
+            summary: self.summary,
+            flow: self.flow.map(text).transpose()?,
+            inputs: self.inputs.map(text).transpose()?,
+        })
     }
+}
+
+/// A JSON text inside a string, or the caller's own text of anything else: key order, spaces and digits as written.
+fn text(value: Box<RawValue>) -> Result<String, Problem> {
+    if value.get().starts_with('"') {
+        return serde_json::from_str(value.get()).map_err(|error| Problem::malformed(error.to_string()));
+    }
+    Ok(value.get().to_owned())
+}
+
+/// Which templates a list shows.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TemplateFilter {
+    /// Only the template with this uuid, without case.
+    uuid: Option<String>,
+    /// Only templates of this name, without case.
+    name: Option<String>,
+    /// Only templates of this origin: `predefined`, `system`, `userdefined`.
+    #[param(example = "userdefined")]
+    origin: Option<String>,
 }
 
 /// A template, as every call shows it.
 #[derive(Serialize, ToSchema)]
 struct Template {
+    #[schema(example = "example_simple")]
     uuid: String,
+    #[schema(example = "example_simple")]
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
     /// JSON text, as it was stored.
+    #[schema(example = r##"[{"$id":"step1","$command":"helloworld","inputs":"$inputs"}]"##)]
     flow: String,
     /// JSON text, as it was stored.
+    #[schema(example = "{}")]
     #[serde(skip_serializing_if = "Option::is_none")]
     inputs: Option<String>,
+    /// `predefined`, `system` or `userdefined`.
+    #[schema(example = "userdefined")]
     origin: String,
     created: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,15 +126,31 @@ impl From<nouns::Template> for Template {
     }
 }
 
-#[derive(Deserialize)]
-struct DryRun {
+/// How a template is stored.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DryRun {
+    /// Only check, store nothing: `?dry_run` or `?dry_run=true`.
+    #[param(value_type = Option<bool>)]
+    #[allow(dead_code, reason = "its name is asked; what is given with it is read from the query itself")]
     dry_run: Option<String>,
+}
+
+/// Whether a template is only checked.
+fn is_dry_run(query: Option<&str>) -> Result<bool, Problem> {
+    let query = query.unwrap_or_default();
+    match pairs(query, fields::<DryRun>())?.first().map(|(_, value)| value.as_str()) {
+        None => Ok(!query.is_empty()),
+        Some("true" | "1") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(_) => Err(Problem::malformed("`dry_run` is `true` or `false`".into())),
+    }
 }
 
 /// Store a template
 ///
 /// Its flow, expressions and schema are checked; every mistake is told with its JSON pointer. `?dry_run` only checks.
-#[utoipa::path(post, path = "/api/v1/template", tag = "template", params(("dry_run" = Option<String>, Query)), responses(
+#[utoipa::path(post, path = "/api/v1/template", tag = "template", params(DryRun), request_body = TemplateBody, responses(
     (status = OK, body = Template),
     (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, body = Problem, content_type = "application/problem+json"),
@@ -111,17 +158,26 @@ struct DryRun {
 ))]
 async fn create_template(
     State(app): State<App>,
-    Query(query): Query<DryRun>,
+    RawQuery(query): RawQuery,
     Body(body): Body<TemplateBody>,
 ) -> Result<Json<Template>, Problem> {
-    let dry_run = query.dry_run.is_some_and(|value| value != "false");
-    Ok(Json(app.declare_template(body.into(), dry_run).await?.into()))
+    let dry_run = is_dry_run(query.as_deref())?;
+    Ok(Json(app.declare_template(body.declare()?, dry_run).await?.into()))
 }
 
 /// List templates
-#[utoipa::path(get, path = "/api/v1/template", tag = "template", params(Page), responses((status = OK, body = [Template])))]
-async fn list_templates(State(app): State<App>, Parameters(page): Parameters) -> Result<Json<Vec<Template>>, Problem> {
-    Ok(Json(app.templates(page.origin.as_deref(), page.limit(i64::MAX)?).await?.into_iter().map(Into::into).collect()))
+///
+/// In the order of their uuids; all of them, unless `limit` is given.
+#[utoipa::path(get, path = "/api/v1/template", tag = "template", params(Page, TemplateFilter), responses((status = OK, body = [Template])))]
+async fn list_templates(State(app): State<App>, list: List<TemplateFilter>) -> Result<Rows<Template>, Problem> {
+    let TemplateFilter { uuid, name, origin } = &list.filter;
+    let equal = [
+        ("uuid", uuid.as_deref().map(|uuid| stored(uuid).to_owned())),
+        ("name", name.clone()),
+        ("origin", origin.clone()),
+    ];
+    let rows = app.templates(&list.listing(equal, false)?).await?;
+    list.rows(rows, |row| row.uuid.clone())
 }
 
 /// Read a template
@@ -134,7 +190,9 @@ async fn get_template(State(app): State<App>, Path(uuid): Path<String>) -> Resul
 }
 
 /// Change a template
-#[utoipa::path(put, path = "/api/v1/template/{uuid}", tag = "template", params(("uuid" = String, Path)), responses(
+///
+/// What is absent or null stays as it is; the whole is checked as on create. Tasks that exist keep what they were made from.
+#[utoipa::path(put, path = "/api/v1/template/{uuid}", tag = "template", params(("uuid" = String, Path)), request_body = TemplateBody, responses(
     (status = OK, body = Template),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json"),
@@ -144,7 +202,7 @@ async fn change_template(
     Path(uuid): Path<String>,
     Body(body): Body<TemplateBody>,
 ) -> Result<Json<Template>, Problem> {
-    Ok(Json(app.change_template(&uuid, body.into()).await?.into()))
+    Ok(Json(app.change_template(&uuid, body.declare()?).await?.into()))
 }
 
 /// Delete a template

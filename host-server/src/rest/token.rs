@@ -6,16 +6,20 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    body::{Body, Page, Parameters},
+    body::{Body, Resource},
+    list::{List, Page, Rows},
     problem::Problem,
 };
 use crate::{
     app::{App, token::Declare},
-    model::{ids::time, nouns},
+    model::{
+        ids::{lookup, time},
+        nouns,
+    },
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -28,17 +32,36 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What a caller may say about a token.
 #[derive(Deserialize, ToSchema)]
-struct TokenBody {
+pub(super) struct TokenBody {
+    /// 32 hexadecimal digits; made by the server when absent.
+    #[schema(example = "00000000000000000000000000000001")]
     uuid: Option<String>,
-    /// Required on create.
+    /// Required on create; 255 characters at most.
     #[schema(example = "test token")]
     name: Option<String>,
+    /// Any words.
+    #[schema(example = "for the agents of one cluster")]
     summary: Option<String>,
-    /// Required on create.
+    /// Required on create; it cannot change.
     #[schema(example = "00000000000000000000000000000000")]
     cluster_uuid: Option<String>,
-    /// Random when absent.
+    /// What the agent shows, 512 characters at most; random when absent.
+    #[schema(example = "CLIENT_AUTHENTICATION_TOKEN")]
     token: Option<String>,
+}
+
+impl Resource for TokenBody {}
+
+/// Which tokens a list shows.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TokenFilter {
+    /// Only the token with this uuid.
+    uuid: Option<String>,
+    /// Only tokens of this name, without case.
+    name: Option<String>,
+    /// Only tokens of this cluster.
+    cluster_uuid: Option<String>,
 }
 
 impl From<TokenBody> for Declare {
@@ -56,13 +79,19 @@ impl From<TokenBody> for Declare {
 /// A token, as every call shows it.
 #[derive(Serialize, ToSchema)]
 struct Token {
+    #[schema(example = "00000000000000000000000000000001")]
     uuid: String,
+    #[schema(example = "test token")]
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
+    #[schema(example = "00000000000000000000000000000000")]
     cluster_uuid: String,
+    /// A secret.
+    #[schema(example = "CLIENT_AUTHENTICATION_TOKEN")]
     token: String,
     issued_at_time: DateTime<Utc>,
+    /// UTC midnight plus 365 days, after its making or its refresh.
     expiration_time: DateTime<Utc>,
     created: DateTime<Utc>,
     updated: DateTime<Utc>,
@@ -85,7 +114,9 @@ impl From<nouns::Token> for Token {
 }
 
 /// Make a cluster token
-#[utoipa::path(post, path = "/api/v1/cluster_token", tag = "cluster_token", responses(
+///
+/// The same `uuid` with the same content answers as the first time; with other content it is a conflict.
+#[utoipa::path(post, path = "/api/v1/cluster_token", tag = "cluster_token", request_body = TokenBody, responses(
     (status = OK, body = Token),
     (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
@@ -96,9 +127,14 @@ async fn create_token(State(app): State<App>, Body(body): Body<TokenBody>) -> Re
 }
 
 /// List cluster tokens
-#[utoipa::path(get, path = "/api/v1/cluster_token", tag = "cluster_token", params(Page), responses((status = OK, body = [Token])))]
-async fn list_tokens(State(app): State<App>, Parameters(page): Parameters) -> Result<Json<Vec<Token>>, Problem> {
-    Ok(Json(app.tokens(page.limit(i64::MAX)?).await?.into_iter().map(Into::into).collect()))
+///
+/// All of them, unless `limit` is given.
+#[utoipa::path(get, path = "/api/v1/cluster_token", tag = "cluster_token", params(Page, TokenFilter), responses((status = OK, body = [Token])))]
+async fn list_tokens(State(app): State<App>, list: List<TokenFilter>) -> Result<Rows<Token>, Problem> {
+    let TokenFilter { uuid, name, cluster_uuid } = &list.filter;
+    let uuids = [("uuid", uuid.as_deref().map(lookup)), ("cluster_uuid", cluster_uuid.as_deref().map(lookup))];
+    let rows = app.tokens(&list.listing(uuids.into_iter().chain([("name", name.clone())]), false)?).await?;
+    list.rows(rows, |row| row.id.to_string())
 }
 
 /// Read a cluster token
@@ -111,7 +147,9 @@ async fn get_token(State(app): State<App>, Path(uuid): Path<String>) -> Result<J
 }
 
 /// Change a cluster token
-#[utoipa::path(put, path = "/api/v1/cluster_token/{uuid}", tag = "cluster_token", params(("uuid" = String, Path)), responses(
+///
+/// What is absent or null stays as it is.
+#[utoipa::path(put, path = "/api/v1/cluster_token/{uuid}", tag = "cluster_token", params(("uuid" = String, Path)), request_body = TokenBody, responses(
     (status = OK, body = Token),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
 ))]
@@ -124,6 +162,8 @@ async fn change_token(
 }
 
 /// Let a cluster token live anew
+///
+/// Takes no body. `issued_at_time` stays.
 #[utoipa::path(put, path = "/api/v1/cluster_token/{uuid}/refresh", tag = "cluster_token", params(("uuid" = String, Path)), responses(
     (status = OK, body = Token),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
@@ -133,6 +173,8 @@ async fn refresh_token(State(app): State<App>, Path(uuid): Path<String>) -> Resu
 }
 
 /// End a cluster token's life now
+///
+/// Takes no body. No agent can authenticate with it from here on.
 #[utoipa::path(put, path = "/api/v1/cluster_token/{uuid}/expire", tag = "cluster_token", params(("uuid" = String, Path)), responses(
     (status = OK, body = Token),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),

@@ -9,7 +9,6 @@ mod session;
 mod step;
 mod task;
 
-pub use read::Filter;
 pub use step::Kept;
 pub(crate) use task::{push_list, task_of};
 
@@ -37,6 +36,9 @@ pub enum Error {
     /// A row with this key exists.
     #[error("a row with this key exists")]
     Duplicate,
+    /// A list met more rows than could be read in its time.
+    #[error("the list took too long")]
+    TooSlow,
     /// The engine refused or is away.
     #[error("the database did not answer as it should")]
     Engine(#[source] sqlx::Error),

@@ -1,11 +1,14 @@
 //! Clusters, tokens, sessions, templates, variables.
 
 use super::{Db, Error, Store, both};
-use crate::model::nouns::{Cluster, Session, Template, Token};
+use crate::model::{
+    list::Listing,
+    nouns::{Cluster, Session, Template, Token},
+};
 
 const CLUSTER: &str = "SELECT id, uuid, name, summary, created, updated, deleted FROM cluster";
 const TOKEN: &str =
-    "SELECT uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
+    "SELECT id, uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
 const SESSION: &str = "SELECT id, uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, deleted FROM session";
 const TEMPLATE: &str = "SELECT uuid, name, summary, flow, inputs, origin, created, updated FROM template";
 
@@ -25,6 +28,27 @@ macro_rules! many {
     };
 }
 
+/// One page of a table's rows, in the order of `$key`.
+macro_rules! page {
+    ($self:expr, $select:expr, $row:ty, $condition:literal, $key:literal, $listing:expr) => {
+        both!(&$self.db, pool => {
+            let mut query = sqlx::QueryBuilder::new(format!("{} WHERE {}", $select, $condition));
+            for (column, value) in &$listing.equal {
+                // The column is one of the callers' fixed names; only the value is theirs.
+                query.push(" AND LOWER(").push(*column).push(") = LOWER(").push_bind(value.clone()).push(")");
+            }
+            if let Some(after) = &$listing.after {
+                query.push(concat!(" AND ", $key)).push(if $listing.descending { " < " } else { " > " }).push_bind(after.clone());
+            }
+            query.push(concat!(" ORDER BY ", $key)).push(if $listing.descending { " DESC" } else { "" });
+            if let Some(limit) = $listing.limit {
+                query.push(" LIMIT ").push_bind(limit);
+            }
+            Ok(query.build_query_as::<$row>().fetch_all(pool).await?)
+        })
+    };
+}
+
 /// A statement; answers how many rows it met.
 macro_rules! run {
     ($self:expr, $sql:literal, $($value:expr),*) => {
@@ -38,8 +62,8 @@ impl Store {
         one!(self, CLUSTER, Cluster, "WHERE uuid = ?", uuid)
     }
 
-    pub async fn clusters(&self, limit: i64) -> Result<Vec<Cluster>, Error> {
-        many!(self, CLUSTER, Cluster, "WHERE deleted IS NULL ORDER BY id LIMIT ?", limit)
+    pub async fn clusters(&self, listing: &Listing<i64>) -> Result<Vec<Cluster>, Error> {
+        page!(self, CLUSTER, Cluster, "deleted IS NULL", "id", listing)
     }
 
     pub async fn insert_cluster(&self, cluster: &Cluster) -> Result<u64, Error> {
@@ -79,8 +103,8 @@ impl Store {
         one!(self, TOKEN, Token, "WHERE uuid = ?", uuid)
     }
 
-    pub async fn tokens(&self, limit: i64) -> Result<Vec<Token>, Error> {
-        many!(self, TOKEN, Token, "ORDER BY id LIMIT ?", limit)
+    pub async fn tokens(&self, listing: &Listing<i64>) -> Result<Vec<Token>, Error> {
+        page!(self, TOKEN, Token, "1 = 1", "id", listing)
     }
 
     pub async fn tokens_of(&self, cluster_uuid: &str) -> Result<Vec<Token>, Error> {
@@ -88,7 +112,7 @@ impl Store {
     }
 
     pub async fn insert_token(&self, token: &Token) -> Result<u64, Error> {
-        let Token { uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated } = token;
+        let Token { uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated, .. } = token;
         run!(
             self,
             "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -127,8 +151,8 @@ impl Store {
         one!(self, SESSION, Session, "WHERE uuid = ? AND deleted IS NULL", uuid)
     }
 
-    pub async fn sessions(&self, limit: i64) -> Result<Vec<Session>, Error> {
-        many!(self, SESSION, Session, "WHERE deleted IS NULL ORDER BY id DESC LIMIT ?", limit)
+    pub async fn sessions(&self, listing: &Listing<i64>) -> Result<Vec<Session>, Error> {
+        page!(self, SESSION, Session, "deleted IS NULL", "id", listing)
     }
 
     pub async fn insert_session(&self, session: &Session) -> Result<u64, Error> {
@@ -156,8 +180,8 @@ impl Store {
         one!(self, TEMPLATE, Template, "WHERE uuid = ?", uuid)
     }
 
-    pub async fn templates(&self, origin: Option<&str>, limit: i64) -> Result<Vec<Template>, Error> {
-        many!(self, TEMPLATE, Template, "WHERE (? IS NULL OR origin = ?) ORDER BY uuid LIMIT ?", origin, origin, limit)
+    pub async fn templates(&self, listing: &Listing<String>) -> Result<Vec<Template>, Error> {
+        page!(self, TEMPLATE, Template, "1 = 1", "uuid", listing)
     }
 
     pub async fn insert_template(&self, template: &Template) -> Result<u64, Error> {

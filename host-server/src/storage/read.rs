@@ -1,7 +1,9 @@
 //! Reads of tasks, live and final.
 
-use super::{Error, Store, both};
-use crate::model::task::View;
+use std::time::Duration;
+
+use super::{Db, Error, Store, both};
+use crate::model::{list::TaskListing, state::State, task::View};
 
 const LIVE: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
      CASE WHEN t.state = 64 THEN 64 WHEN l.created IS NULL THEN 0 ELSE 2 END AS state, t.created, l.created AS leased, NULL AS ended, NULL AS timeline, NULL AS result, t.reason AS error \
@@ -9,15 +11,66 @@ const LIVE: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.sn
 const FINAL: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
      t.state, t.created, NULL AS leased, t.ended, t.timeline, t.result, t.error FROM history t JOIN cluster c ON c.id = t.cluster";
 
-/// Which tasks a list shows.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only this cluster's row.
-    pub cluster: Option<i64>,
-    /// Older than this id, hexadecimal.
-    pub before: Option<Vec<u8>>,
-    /// At most.
-    pub limit: i64,
+/// How long a list may take.
+const LIST_TIME: Duration = Duration::from_secs(2);
+/// MariaDB ends the statement itself, [`LIST_TIME`] too.
+const LIST_TIME_SQL: &str = "SET STATEMENT max_statement_time = 2 FOR ";
+/// MariaDB's number for a statement that ran out of that time.
+const STATEMENT_TIMEOUT: u16 = 1969;
+/// An id begins with the millisecond of its creation. It is made just before `created` is read, on the same machine.
+const ID_SLACK_MS: i64 = 1_000;
+
+/// The conditions of a list, after either select.
+macro_rules! conditions {
+    ($query:expr, $listing:expr, $is_live:expr) => {{
+        $query.push(" WHERE 1 = 1");
+        if let Some(cluster) = $listing.cluster {
+            $query.push(" AND t.cluster = ").push_bind(cluster);
+        }
+        if let Some(state) = $listing.state {
+            match (State::of(state), $is_live) {
+                (State::Ready, true) => $query.push(" AND t.state <> 64 AND l.created IS NULL"),
+                (State::Running, true) => $query.push(" AND t.state <> 64 AND l.created IS NOT NULL"),
+                _ => $query.push(" AND t.state = ").push_bind(state),
+            };
+        }
+        if let Some(uuid) = &$listing.uuid {
+            $query.push(" AND t.uuid = ").push_bind(uuid.clone());
+        }
+        if let Some(name) = &$listing.name {
+            $query.push(" AND LOWER(t.name) = LOWER(").push_bind(name.clone()).push(")");
+        }
+        if let Some(template) = &$listing.template_uuid {
+            $query
+                .push(" AND t.snapshot IN (SELECT id FROM snapshot WHERE LOWER(template_uuid) = LOWER(")
+                .push_bind(template.clone())
+                .push("))");
+        }
+        // The bounds on `id` are what an index serves; those on `created` are exact.
+        if let Some(after) = $listing.created_after {
+            $query
+                .push(" AND t.created > ")
+                .push_bind(after)
+                .push(" AND t.id >= ")
+                .push_bind(first_id(after / 1_000 - ID_SLACK_MS));
+        }
+        if let Some(before) = $listing.created_before {
+            $query
+                .push(" AND t.created < ")
+                .push_bind(before)
+                .push(" AND t.id < ")
+                .push_bind(first_id(before / 1_000 + ID_SLACK_MS));
+        }
+        let (beyond, order) = if $listing.oldest_first { (">", "") } else { ("<", " DESC") };
+        if let Some((id, cluster)) = &$listing.after {
+            // The first condition alone is what the index serves.
+            $query.push(format!(" AND t.id {beyond}= ")).push_bind(id.clone());
+            $query.push(format!(" AND (t.id {beyond} ")).push_bind(id.clone());
+            $query.push(format!(" OR t.cluster {beyond} ")).push_bind(*cluster).push(")");
+        }
+        $query.push(" ORDER BY t.id").push(order).push(", t.cluster").push(order);
+        $query.push(" LIMIT ").push_bind($listing.limit);
+    }};
 }
 
 impl Store {
@@ -37,33 +90,71 @@ impl Store {
         Ok(None)
     }
 
-    /// The newest tasks first, live and final together.
+    /// A page of tasks, live and final together.
     ///
     /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn tasks(&self, filter: &Filter) -> Result<Vec<View>, Error> {
-        let mut all = Vec::new();
-        for select in [LIVE, FINAL] {
-            let rows: Vec<View> = both!(&self.db, pool => {
-                let mut query = sqlx::QueryBuilder::new(select);
-                query.push(" WHERE 1 = 1");
-                if let Some(cluster) = filter.cluster {
-                    query.push(" AND t.cluster = ").push_bind(cluster);
-                }
-                if let Some(before) = &filter.before {
-                    query.push(" AND t.id < ").push_bind(before.clone());
-                }
-                query.push(" ORDER BY t.id DESC LIMIT ").push_bind(filter.limit);
-                query.build_query_as().fetch_all(pool).await?
-            });
-            all.extend(rows);
-        }
-        all.sort_by(|a, b| (&b.id, b.cluster).cmp(&(&a.id, a.cluster)));
-        // A task that finished between the two reads is in both; its final row is the later one.
-        all.reverse();
-        all.dedup_by(|a, b| a.id == b.id && a.cluster == b.cluster);
-        all.reverse();
-        all.truncate(usize::try_from(filter.limit).unwrap_or_default());
-        Ok(all)
+    /// [`Error::TooSlow`] when the filters meet too many rows, [`Error`] of the engine.
+    pub async fn tasks(&self, listing: &TaskListing) -> Result<Vec<View>, Error> {
+        let read = async {
+            // Final rows last: a task that finishes in between is in both, never in neither.
+            let mut all = self.some_tasks(true, listing).await?;
+            all.extend(self.some_tasks(false, listing).await?);
+            Ok(all)
+        };
+        let all = tokio::time::timeout(2 * LIST_TIME, read).await.unwrap_or(Err(Error::TooSlow))?;
+        Ok(merge(all, listing))
     }
+
+    async fn some_tasks(&self, is_live: bool, listing: &TaskListing) -> Result<Vec<View>, Error> {
+        let select = if is_live { LIVE } else { FINAL };
+        let elsewhere = listing.state.map(State::of).is_some_and(|state| match state {
+            State::Ready | State::Running => !is_live,
+            State::Succeeded | State::Failed | State::Cancelled | State::Expired => is_live,
+            State::Unknown => false,
+        });
+        if elsewhere {
+            return Ok(vec![]);
+        }
+        match &self.db {
+            Db::Maria(pool) => {
+                let mut query = sqlx::QueryBuilder::new(LIST_TIME_SQL);
+                query.push(select);
+                conditions!(query, listing, is_live);
+                query.build_query_as().fetch_all(pool).await.map_err(|error| match &error {
+                    sqlx::Error::Database(inner)
+                        if inner
+                            .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+                            .is_some_and(|inner| inner.number() == STATEMENT_TIMEOUT) =>
+                    {
+                        Error::TooSlow
+                    }
+                    _ => error.into(),
+                })
+            }
+            Db::Sqlite(pool) => {
+                let mut query = sqlx::QueryBuilder::new(select);
+                conditions!(query, listing, is_live);
+                Ok(query.build_query_as().fetch_all(pool).await?)
+            }
+        }
+    }
+}
+
+/// The smallest id of a millisecond.
+fn first_id(ms: i64) -> Vec<u8> {
+    let millisecond = ms.clamp(0, (1 << 48) - 1).to_be_bytes();
+    millisecond.into_iter().skip(2).chain([0; 10]).collect()
+}
+
+/// Live and final rows in one order, each task once, a page at most.
+fn merge(mut all: Vec<View>, listing: &TaskListing) -> Vec<View> {
+    let key = |view: &View| (view.id.clone(), view.cluster);
+    // Where a task is twice, its final row comes first and is the one that stays.
+    all.sort_by_cached_key(|view| (key(view), view.ended.is_none()));
+    all.dedup_by(|later, earlier| key(later) == key(earlier));
+    if !listing.oldest_first {
+        all.reverse();
+    }
+    all.truncate(usize::try_from(listing.limit).unwrap_or_default());
+    all
 }

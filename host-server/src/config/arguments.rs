@@ -1,0 +1,62 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+/// Run task templates on any number of Kubernetes clusters.
+#[derive(Parser, Debug, Default)]
+#[command(name = "claiflow-server", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// YAML files; the first that sets a key wins.
+    pub files: Vec<PathBuf>,
+    /// Port of REST, Swagger UI and metrics; beats `http.port`.
+    #[arg(long)]
+    pub http_port: Option<u16>,
+    /// Port for agents; beats `grpc.port`.
+    #[arg(long)]
+    pub grpc_port: Option<u16>,
+    /// Where SQLite keeps its file; beats `dataDir`.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What to do instead of serving.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+impl Arguments {
+    /// Reads the process's arguments; ends it for `--help`, `--version` and mistakes.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let help = format!(
+            "Data:\n  SQLite keeps tasks in {}, unless --data-dir, `dataDir` or `database.type: mariadb` says otherwise.\n\n\
+             Examples:\n  \
+             claiflow-server                       SQLite, HTTP on 127.0.0.1:8099, agents on 127.0.0.1:18099\n  \
+             claiflow-server config.yaml           as the file says, for instance on MariaDB\n  \
+             claiflow-server a.yaml b.yaml         a key of a.yaml beats the same key of b.yaml\n  \
+             CLAIFLOW_HTTP_PORT=9000 claiflow-server\n                                        a variable beats the files; a flag beats both\n  \
+             CLAIFLOW_OPS_PORT=8098 CLAIFLOW_OPS_HOST=0.0.0.0 claiflow-server\n                                        /healthz, /readyz and /metrics for probes, on an address of their own\n  \
+             claiflow-server openapi               print the OpenAPI document",
+            default_data_dir().join("claiflow.db").display()
+        );
+        let matches = Self::command().after_help(help).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The user's data directory.
+pub(super) fn default_data_dir() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(home)
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("claiflow")
+}

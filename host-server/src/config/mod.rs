@@ -1,0 +1,207 @@
+//! Configuration: YAML files (the first that sets a key wins), over them `CLAIFLOW_…` variables, over those flags.
+//!
+//! A key whose capability this server lacks is refused with a sentence: nobody should believe in a lock that is not there.
+
+mod arguments;
+mod keys;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use std::path::PathBuf;
+
+pub use arguments::{Arguments, Command};
+use keys::Settings;
+
+use crate::storage::Maria;
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error("{0}: the file cannot be read")]
+    Read(PathBuf, #[source] std::io::Error),
+    #[error("{0}: not YAML")]
+    Parse(PathBuf, #[source] serde_yaml_ng::Error),
+    #[error("{origin}: unknown key `{key}`; did you mean `{nearest}`?")]
+    Unknown { origin: String, key: String, nearest: String },
+    #[error("`{key}`: {message}")]
+    Value { key: String, message: String },
+}
+
+impl Error {
+    fn value(key: &str, message: impl Into<String>) -> Self {
+        Self::Value { key: key.to_owned(), message: message.into() }
+    }
+}
+
+/// Where tasks are kept.
+#[derive(Debug)]
+pub enum Database {
+    /// A file in this directory.
+    Sqlite(PathBuf),
+    /// A server.
+    Maria(Maria),
+}
+
+/// The whole.
+#[derive(Debug)]
+pub struct Config {
+    /// Address of REST.
+    pub http: String,
+    /// What every path of REST begins with: empty, or `/` and words.
+    pub url_prefix: String,
+    /// Address for agents.
+    pub grpc: String,
+    /// An agent's message at most, bytes; none is the server's own limit.
+    pub grpc_message_bytes: Option<usize>,
+    /// Address of `/healthz`, `/readyz` and `/metrics` for probes; none is no such listener.
+    pub ops: Option<String>,
+    /// Where tasks are kept.
+    pub database: Database,
+    /// A `tracing` filter.
+    pub log: String,
+    /// What the operator should know: keys without effect, variables that are not read.
+    pub notes: Vec<String>,
+}
+
+impl Config {
+    /// Reads files, variables and flags.
+    ///
+    /// # Errors
+    /// [`Error`], which names the key and what would be right.
+    pub fn read(arguments: &Arguments, variables: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+        let mut settings = Settings::default();
+        let mut notes = variables::read(&mut settings, variables)?;
+        for file in &arguments.files {
+            settings.file(file)?;
+        }
+        refuse_what_is_missing(&settings)?;
+        notes.extend(without_effect(&settings)?);
+        let http_port = arguments.http_port.or(settings.port("http.port")?).unwrap_or(8099);
+        let grpc_port = arguments.grpc_port.or(settings.port("grpc.port")?).unwrap_or(18_099);
+        Ok(Self {
+            http: address(&settings.text("http.host", "127.0.0.1"), http_port),
+            url_prefix: url_prefix(&settings)?,
+            grpc: address(&settings.text("grpc.host", "127.0.0.1"), grpc_port),
+            grpc_message_bytes: settings
+                .number("grpc.maxRecvMsgSize", 65_536..=1 << 30)?
+                .and_then(|bytes| usize::try_from(bytes).ok()),
+            ops: ops(&settings)?,
+            database: database(&settings, arguments)?,
+            log: log(&settings)?,
+            notes,
+        })
+    }
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn refuse_what_is_missing(settings: &Settings) -> Result<(), Error> {
+    for key in ["http.tls.enable", "grpc.tls.enable"] {
+        if settings.flag(key)? {
+            return Err(Error::value(
+                key,
+                "this server does not speak TLS; set it to false, and let a proxy in front of it end TLS",
+            ));
+        }
+    }
+    for key in ["http.cors.allowOrigins", "http.cors.allowMethods"] {
+        if settings.get(key).is_some() {
+            return Err(Error::value(
+                key,
+                "without authentication no page of another origin is served; leave `http.cors` empty",
+            ));
+        }
+    }
+    if let Some(mode) = settings.get("auth.mode").filter(|mode| *mode != "none") {
+        return Err(Error::value(
+            "auth.mode",
+            format!("`{mode}` is not served, only `none`, for which `http.host` is a loopback address"),
+        ));
+    }
+    if settings.get("auth.bootstrapToken").is_some() {
+        return Err(Error::value("auth.bootstrapToken", "API tokens are not served; leave it out"));
+    }
+    if let Some(protocol) = settings.get("database.protocol").filter(|protocol| *protocol != "tcp") {
+        return Err(Error::value("database.protocol", format!("`{protocol}` is not served, only `tcp`")));
+    }
+    Ok(())
+}
+
+/// Known keys that files of the first version hold and that change nothing here.
+fn without_effect(settings: &Settings) -> Result<Vec<String>, Error> {
+    settings.number("database.maxIdleConns", 0..=u64::MAX)?;
+    settings.flag("logger.disableCaller")?;
+    settings.flag("logger.disableStacktrace")?;
+    let reasons = [
+        ("appName", "the server has one name"),
+        ("migrate.source", "migrations are part of the program"),
+        ("database.maxIdleConns", "idle connections are closed by age"),
+        ("database.connMaxLifetime", "connections are renewed after 30 minutes"),
+        ("logger.disableCaller", "log lines name their module"),
+        ("logger.disableStacktrace", "log lines hold no stack traces"),
+    ];
+    let given = reasons.into_iter().filter(|(key, _)| settings.get(key).is_some());
+    Ok(given.map(|(key, reason)| format!("the key {key} has no effect: {reason}")).collect())
+}
+
+fn url_prefix(settings: &Settings) -> Result<String, Error> {
+    let text = settings.text("http.urlPrefix", "");
+    let words: Vec<&str> = text.split('/').filter(|word| !word.is_empty()).collect();
+    let plain = |word: &&str| {
+        !matches!(*word, "." | "..") && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte))
+    };
+    if !words.iter().all(plain) {
+        return Err(Error::value(
+            "http.urlPrefix",
+            format!("`{text}` is not a path of plain words, such as `/claiflow`"),
+        ));
+    }
+    Ok(words.iter().flat_map(|word| ["/", word]).collect())
+}
+
+fn ops(settings: &Settings) -> Result<Option<String>, Error> {
+    match (settings.port("ops.port")?, settings.get("ops.host")) {
+        (Some(port), host) => Ok(Some(address(host.unwrap_or("127.0.0.1"), port))),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Error::value("ops.port", "`ops.host` needs it; 8098 is a usual one")),
+    }
+}
+
+fn database(settings: &Settings, arguments: &Arguments) -> Result<Database, Error> {
+    match settings.text("database.type", "sqlite").as_str() {
+        "sqlite" => Ok(Database::Sqlite(
+            arguments
+                .data_dir
+                .clone()
+                .or_else(|| settings.get("dataDir").map(PathBuf::from))
+                .unwrap_or_else(arguments::default_data_dir),
+        )),
+        "mysql" | "mariadb" => Ok(Database::Maria(Maria {
+            host: settings.text("database.host", "127.0.0.1"),
+            port: settings.port("database.port")?.unwrap_or(3306),
+            dbname: settings.text("database.dbname", "claiflow"),
+            username: settings.text("database.username", "claiflow"),
+            password: settings.text("database.password", ""),
+            connections: settings
+                .number("database.maxOpenConns", 4..=500)?
+                .and_then(|connections| u32::try_from(connections).ok())
+                .unwrap_or(15),
+        })),
+        other => Err(Error::value("database.type", format!("`{other}` is not one of sqlite, mariadb, mysql"))),
+    }
+}
+
+/// `logger.level` is a filter; `logger.verbose` is the former way to say the same: true, or a number above 0, is `debug`.
+fn log(settings: &Settings) -> Result<String, Error> {
+    let verbose = match settings.get("logger.verbose") {
+        Some(text) if text.parse::<u64>().is_err() => settings.flag("logger.verbose")?,
+        Some(number) => number != "0",
+        None => false,
+    };
+    Ok(settings.text("logger.level", if verbose { "debug" } else { "info" }))
+}

@@ -1,0 +1,97 @@
+//! Around every request: its id, its place in the log and the metrics, and one form for everything that went wrong.
+
+use std::{any::Any, time::Instant};
+
+use axum::{
+    body::{HttpBody as _, to_bytes},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use tracing::Instrument as _;
+
+use super::{body::Warnings, problem::Problem};
+use crate::app::App;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_BYTES: usize = 128;
+/// What a layer or an extractor said about a refusal, bytes.
+const REFUSAL_BYTES: usize = 4_096;
+
+/// Takes or makes the request id, counts, and writes problems. Logs a failure, once.
+pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let request_bytes = request.body().size_hint().exact();
+    let id = given_id(request.headers()).unwrap_or_else(|| app.request_id());
+    let warnings = Warnings::default();
+    request.extensions_mut().insert(warnings.clone());
+    let span = tracing::info_span!("request", request.id = id);
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let problem = problem_of(&mut response).await;
+        if status.is_server_error() {
+            span.in_scope(|| {
+                tracing::error!(
+                    http.method = method,
+                    http.route = route,
+                    http.status = status.as_u16(),
+                    error = problem.cause(),
+                    "a request failed"
+                );
+            });
+        }
+        response = problem.answer(&id, std::mem::take(response.headers_mut()));
+    }
+    warnings.write(response.headers_mut());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID.clone(), id);
+    }
+
+    let labels = [method, route.as_str(), status.as_str()];
+    let metrics = app.metrics();
+    metrics.http_requests.with_label_values(&labels).inc();
+    metrics.http_seconds.with_label_values(&labels).observe(started.elapsed().as_secs_f64());
+    for (histogram, bytes) in [
+        (&metrics.http_request_bytes, request_bytes),
+        (&metrics.http_response_bytes, response.body().size_hint().exact()),
+    ] {
+        if let Some(bytes) = bytes {
+            histogram.with_label_values(&labels).observe(bytes as f64);
+        }
+    }
+    response
+}
+
+/// The caller's id, when it can be printed.
+fn given_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(&REQUEST_ID)?.to_str().ok()?;
+    ((1..=REQUEST_ID_BYTES).contains(&text.len())).then(|| text.to_owned())
+}
+
+/// Methods are callers' words; only the usual ones become labels.
+fn method(method: &Method) -> &'static str {
+    const USUAL: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    USUAL.into_iter().find(|usual| method.as_str() == *usual).unwrap_or("other")
+}
+
+/// The problem that a handler gave, or one for the words of a layer or an extractor.
+async fn problem_of(response: &mut Response) -> Problem {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return problem;
+    }
+    let body = std::mem::take(response.body_mut());
+    let text = to_bytes(body, REFUSAL_BYTES).await.unwrap_or_default();
+    Problem::of_status(response.status(), String::from_utf8_lossy(&text).trim())
+}
+
+/// The answer to a request whose handler panicked.
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into());
+    Problem::bug(format!("a handler panicked: {text}")).into_response()
+}
