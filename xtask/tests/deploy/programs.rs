@@ -131,7 +131,7 @@ fn agent(container: &Value, documents: &[Value]) -> Vec<String> {
         }
         let inside =
             |mount: &&str| value.strip_prefix(*mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if value.starts_with('/') && !mounts.iter().any(|mount| inside(&mount)) {
+        if value.starts_with('/') && !mounts.iter().any(inside) {
             found.push(format!("{argument} is outside of every mount"));
         }
         if flag == "--health" && port(container, "ops").map(|port| format!("0.0.0.0:{port}")).as_deref() != Some(value)
