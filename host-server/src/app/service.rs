@@ -126,10 +126,10 @@ impl App {
             };
             tasks.push((Arc::new(task), cluster_uuid));
         }
-        if let Some(request) = request {
-            if let Some(again) = self.repeated(&tasks, &request).await? {
-                return Ok(again);
-            }
+        if let Some(request) = request
+            && let Some(again) = self.repeated(&tasks, &request).await?
+        {
+            return Ok(again);
         }
         self.dispatch.create(tasks.iter().map(|(task, _)| Arc::clone(task)).collect()).await?;
         self.metrics.tasks_created.inc_by(tasks.len() as u64);

@@ -29,8 +29,11 @@ use super::{
 /// Keys that a warning names at most.
 const NAMED: usize = 8;
 
+/// Asks a type for the names that it reads.
+type Names = fn() -> &'static [&'static str];
+
 /// Which keys say something, and where; a caller who uses one elsewhere meant something that would not happen.
-const MEANINGS: [(&str, fn() -> &'static [&'static str]); 6] = [
+const MEANINGS: [(&str, Names); 6] = [
     ("of `template`", fields::<TemplateBody>),
     ("of `service`", fields::<ServiceBody>),
     ("of `cluster_token`", fields::<TokenBody>),
@@ -63,7 +66,7 @@ impl<S: Send + Sync, T: Resource> FromRequest<S> for Body<T> {
                 Problem::malformed(detail)
             }
         })?;
-        let Names(names) = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let KeysOf(names) = serde_json::from_slice(&bytes).map_err(unreadable)?;
         let known = fields::<T>();
         let unknown: Vec<String> = names.into_iter().filter(|name| !known.contains(&name.as_str())).collect();
         check::<T>(&unknown, known)?;
@@ -107,9 +110,9 @@ fn hint(name: &str, known: &[&'static str]) -> String {
 }
 
 /// The keys of an object.
-struct Names(Vec<String>);
+struct KeysOf(Vec<String>);
 
-impl<'de> Deserialize<'de> for Names {
+impl<'de> Deserialize<'de> for KeysOf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Keys)
     }
@@ -118,18 +121,18 @@ impl<'de> Deserialize<'de> for Names {
 struct Keys;
 
 impl<'de> Visitor<'de> for Keys {
-    type Value = Names;
+    type Value = KeysOf;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<KeysOf, A::Error> {
         let mut names = Vec::new();
         while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
             names.push(name);
         }
-        Ok(Names(names))
+        Ok(KeysOf(names))
     }
 }
 

@@ -6,13 +6,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use crate::app;
 
+/// Why a request was refused. Boxed, since it travels in every `Result` of the handlers.
+#[derive(Clone, Debug)]
+pub(super) struct Problem(Box<Document>);
+
 /// Why a request was refused.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct Problem {
+#[schema(as = Problem)]
+struct Document {
     /// A word for programs.
     #[schema(example = "not-found")]
     r#type: &'static str,
@@ -55,7 +63,7 @@ struct Mistake {
 impl Problem {
     pub(super) fn of(status: StatusCode, r#type: &'static str, title: &'static str, detail: String) -> Self {
         let code = status.as_u16();
-        Self {
+        Self(Box::new(Document {
             r#type,
             title,
             status: code,
@@ -65,7 +73,7 @@ impl Problem {
             errors: vec![],
             request_id: None,
             cause: None,
-        }
+        }))
     }
 
     pub(super) fn not_found(detail: String) -> Self {
@@ -92,7 +100,7 @@ impl Problem {
     pub(super) fn bug(cause: String) -> Self {
         let detail = "this is a bug of the server; its log tells more under the request id";
         let mut problem = Self::of(StatusCode::INTERNAL_SERVER_ERROR, "bug", "The server failed", detail.into());
-        problem.cause = Some(cause);
+        problem.0.cause = Some(cause);
         problem
     }
 
@@ -117,26 +125,38 @@ impl Problem {
 
     /// With each mistake: pointer into the body and sentence.
     pub(super) fn with(mut self, errors: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.errors = errors.into_iter().map(|(pointer, detail)| Mistake { pointer, detail }).collect();
+        self.0.errors = errors.into_iter().map(|(pointer, detail)| Mistake { pointer, detail }).collect();
         self
     }
 
     /// What the log gets and the caller does not.
     pub(super) fn cause(&self) -> &str {
-        self.cause.as_deref().unwrap_or(&self.detail)
+        self.0.cause.as_deref().unwrap_or(&self.0.detail)
     }
 
     /// The answer under its request id, with the headers that an earlier form of it had.
     pub(super) fn answer(mut self, request_id: &str, headers: HeaderMap) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        self.request_id = Some(request_id.to_owned());
-        let mut response = (status, Json(self)).into_response();
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.0.request_id = Some(request_id.to_owned());
+        let mut response = (status, Json(self.0)).into_response();
         let own = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
         response
             .headers_mut()
             .extend(headers.into_iter().filter(|(name, _)| !name.as_ref().is_some_and(|name| own.contains(name))));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Document::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Document::schemas(schemas);
     }
 }
 
@@ -162,7 +182,7 @@ impl From<app::Error> for Problem {
                     chain.push_str(&error.to_string());
                     source = error.source();
                 }
-                problem.cause = Some(chain);
+                problem.0.cause = Some(chain);
                 problem
             }
         }
@@ -172,7 +192,7 @@ impl From<app::Error> for Problem {
 /// A problem travels as an extension to [`super::observe`], which knows the request id and writes the answer.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response

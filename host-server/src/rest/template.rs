@@ -60,14 +60,14 @@ impl TemplateBody {
             uuid: self.uuid,
             name: self.name,
             summary: self.summary,
-            flow: self.flow.map(text).transpose()?,
-            inputs: self.inputs.map(text).transpose()?,
+            flow: self.flow.as_deref().map(text).transpose()?,
+            inputs: self.inputs.as_deref().map(text).transpose()?,
         })
     }
 }
 
 /// A JSON text inside a string, or the caller's own text of anything else: key order, spaces and digits as written.
-fn text(value: Box<RawValue>) -> Result<String, Problem> {
+fn text(value: &RawValue) -> Result<String, Problem> {
     if value.get().starts_with('"') {
         return serde_json::from_str(value.get()).map_err(|error| Problem::malformed(error.to_string()));
     }
