@@ -30,12 +30,21 @@ pub(crate) fn repeated_keys(text: &str) -> Result<Vec<String>, serde_json::Error
 /// # Errors
 /// What is not JSON, is nested deeper, or embeds other JSON as text where the parser would follow it past that depth.
 pub fn read_json(text: &str) -> Result<Value, serde_json::Error> {
-    if text.contains(EMBEDDED) || text.contains("\\u") {
-        repeated_keys(text)?;
-    }
+    refuse_embedded(text)?;
     let mut value = serde_json::from_str(text)?;
     write_integral(&mut value);
     Ok(value)
+}
+
+/// Refuses what [`read_json`] refuses; for text that goes to the parser on another way. Ordinary text costs a search.
+///
+/// # Errors
+/// As [`read_json`].
+pub fn refuse_embedded(text: &str) -> Result<(), serde_json::Error> {
+    if text.contains(EMBEDDED) || text.contains("\\u") {
+        repeated_keys(text)?;
+    }
+    Ok(())
 }
 
 /// One segment of an RFC 6901 pointer.

@@ -17,7 +17,7 @@ mod scope;
 mod template;
 mod token;
 
-pub use document::read_json;
+pub use document::{read_json, refuse_embedded};
 pub use event::{Call, Event, Expression, Progress, StepEnd, StepError};
 pub use flow::{Flow, Mistake, Origin};
 pub use limits::Limits;

@@ -39,7 +39,7 @@ impl Executor {
 
     async fn holds_true(&self, program: &str, inputs: &Value) -> Result<bool, String> {
         let expression =
-            Expression { id: 0, program: program.to_owned(), input: inputs.clone(), variables: Vec::new() };
+            Expression { id: 0, program: program.to_owned(), input: inputs.to_string(), variables: Vec::new() };
         let outcome = self.jq.evaluate(vec![expression]).await.pop();
         let value = outcome.unwrap_or_else(|| Err("the evaluator gave no answer".into()))?;
         Ok(!matches!(value, Value::Null | Value::Bool(false)))

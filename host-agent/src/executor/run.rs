@@ -5,7 +5,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use claiflow_flow::{Call, Event, Limits, Machine, Progress, StepError};
+use claiflow_flow::{Call, Event, Limits, Machine, Progress, StepError, read_json};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ impl Executor {
         let Some(flow) = self.flow(&task.snapshot) else {
             return invalid("the flow of the task is not known to the agent".into());
         };
-        let inputs = match serde_json::from_slice(&task.inputs) {
+        let inputs = match json(&task.inputs) {
             Ok(inputs) => inputs,
             Err(error) => return invalid(format!("the inputs are not JSON: {error}")),
         };
@@ -34,7 +34,7 @@ impl Executor {
         let most = limits.task_output_bytes;
         let mut machine = Machine::new(flow, inputs, limits);
         for (path, output) in &task.finished {
-            match serde_json::from_slice(output) {
+            match json(output) {
                 Ok(output) => machine.step(Event::Replayed { path: path.clone(), output }),
                 // To run the step again might repeat its effect.
                 Err(error) => return invalid(format!("the stored outputs of step {path} are not JSON: {error}")),
@@ -43,6 +43,11 @@ impl Executor {
         let deadline = started + task.timeout;
         Run { executor: self, task, report, machine, tops, most, deadline, begun: started, last: None }.drive().await
     }
+}
+
+fn json(bytes: &[u8]) -> Result<Value, String> {
+    let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    read_json(text).map_err(|error| error.to_string())
 }
 
 fn invalid(message: String) -> End {
@@ -217,7 +222,7 @@ impl Run<'_> {
         step.usage = Some(done.usage);
         let path = step.path.clone();
         let bytes = done.output.len();
-        let progress = match serde_json::from_str(&done.output) {
+        let progress = match read_json(&done.output) {
             Ok(output) => self.machine.step(Event::Finished { path: path.clone(), output, bytes }),
             Err(error) => {
                 let message = format!("the result is not JSON: {error}");

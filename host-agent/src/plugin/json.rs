@@ -10,6 +10,9 @@ pub(super) const DEPTH_MAX: usize = 64;
 /// How serde_json hands over a number whose digits it keeps: as an object with this one key.
 const NUMBER_KEY: &str = "$serde_json::private::Number";
 
+/// The text under this key would be parsed as JSON, with a fresh count of levels: nested in itself it ends the process.
+const RAW_KEY: &str = "$serde_json::private::RawValue";
+
 /// Whether `text` is one document of at most 64 levels and without duplicate keys.
 ///
 /// # Errors
@@ -82,6 +85,9 @@ impl<'de> Visitor<'de> for Level {
                 entries.next_value::<IgnoredAny>()?;
                 continue;
             }
+            if key.0 == RAW_KEY {
+                return Err(A::Error::custom(format_args!("the key `{RAW_KEY}` is reserved")));
+            }
             entries.next_value_seed(self.deeper()?)?;
             if let Some(Key(twice)) = seen.replace(key) {
                 return Err(A::Error::custom(format_args!("the key {twice:?} stands twice")));
@@ -124,6 +130,8 @@ mod tests {
             (r#"{"a":1,"a":2}"#, "twice"),
             (r#"{"a":1,"\u0061":2}"#, "twice"),
             (&deep, "levels"),
+            (r#"[{"$serde_json::private::RawValue":"1"}]"#, "reserved"),
+            (r#"{"a":1,"\u0024serde_json::private::RawValue":"1"}"#, "reserved"),
         ] {
             let error = check(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

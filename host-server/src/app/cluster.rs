@@ -1,7 +1,7 @@
 //! Clusters: declared, renamed, deleted.
 
 use super::{
-    App, Error, lock,
+    App, Error,
     text::{name, required_name, summary, unchanged},
 };
 use crate::model::{
@@ -97,7 +97,7 @@ impl App {
         row.deleted = Some(self.source.now_us());
         self.store.update_cluster(&row).await?;
         self.store.forget_cluster_access(&row.uuid).await?;
-        lock(&self.cluster_ids).remove(&row.uuid);
+        self.cluster_ids.lock().remove(&row.uuid);
         self.dispatch.disconnect_cluster(row.id);
         Ok(())
     }

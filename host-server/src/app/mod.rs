@@ -9,12 +9,10 @@ mod text;
 pub mod token;
 mod unfold;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use claiflow_flow_worker::Pool;
+use parking_lot::Mutex;
 
 use crate::{
     dispatch::Dispatch,
@@ -142,9 +140,4 @@ impl App {
     pub async fn ready(&self) -> Result<(), Error> {
         Ok(self.store.ping().await?)
     }
-}
-
-/// Locks; a panic elsewhere leaves the data usable, since each change is one insertion or removal.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

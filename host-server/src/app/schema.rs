@@ -31,7 +31,8 @@ impl InputSchema {
                 format!("the schema has {} bytes; at most {SCHEMA_BYTES} are allowed", text.len()),
             ));
         }
-        let schema: Value = serde_json::from_str(text).map_err(|error| invalid("", format!("not JSON: {error}")))?;
+        let schema: Value =
+            claiflow_flow::read_json(text).map_err(|error| invalid("", format!("not JSON: {error}")))?;
         match &schema {
             Value::Object(map) if map.is_empty() => return Ok(None),
             Value::Object(_) => {}

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    App, Error, lock,
+    App, Error,
     schema::InputSchema,
     template::check_flow,
     text::{name, summary},
@@ -159,7 +159,7 @@ impl App {
     }
 
     async fn prepare(&self, uuid: &str) -> Result<Arc<Prepared>, Error> {
-        let cached = lock(&self.prepared).get(uuid).cloned();
+        let cached = self.prepared.lock().get(uuid).cloned();
         if let Some(prepared) = &cached
             && prepared.read.elapsed() < PREPARED_LIFE
         {
@@ -189,7 +189,7 @@ impl App {
             schema,
             read: Instant::now(),
         });
-        let mut all = lock(&self.prepared);
+        let mut all = self.prepared.lock();
         if all.len() > 10_000 {
             all.clear();
         }
@@ -200,11 +200,11 @@ impl App {
     /// The row of a declared cluster, cached: it changes only by deletion, which removes it here.
     async fn cluster_row(&self, uuid: &str) -> Result<(i64, String), Error> {
         let text = lookup(uuid);
-        if let Some(id) = lock(&self.cluster_ids).get(&text) {
+        if let Some(id) = self.cluster_ids.lock().get(&text) {
             return Ok((*id, text));
         }
         let row = self.cluster(&text).await?;
-        lock(&self.cluster_ids).insert(row.uuid.clone(), row.id);
+        self.cluster_ids.lock().insert(row.uuid.clone(), row.id);
         Ok((row.id, row.uuid))
     }
 

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use claiflow_flow::{Flow, Origin};
 
 use super::{
-    App, Error, lock,
+    App, Error,
     schema::InputSchema,
     text::{name, required, required_name, summary, unchanged},
 };
@@ -141,7 +141,7 @@ impl App {
         row.updated = Some(seconds(self.source.now_us()));
         self.check(&row).await?;
         self.store.update_template(&row).await?;
-        lock(&self.prepared).remove(uuid);
+        self.prepared.lock().remove(uuid);
         Ok(row)
     }
 
@@ -151,7 +151,7 @@ impl App {
     /// [`Error::Unavailable`].
     pub async fn delete_template(&self, uuid: &str) -> Result<(), Error> {
         self.store.delete_template(stored(uuid)).await?;
-        lock(&self.prepared).remove(uuid);
+        self.prepared.lock().remove(uuid);
         Ok(())
     }
 }

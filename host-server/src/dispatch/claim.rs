@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
 use crate::{
-    app::lock,
     model::{ids::Id, task::Snapshot},
     storage,
 };
@@ -48,33 +47,33 @@ pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i
 
 async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> {
     let inner = &dispatch.0;
-    if lock(&inner.hub).free(cluster, &[]).is_empty() {
+    if inner.hub.lock().free(cluster, &[]).is_empty() {
         return Ok(());
     }
     let mut waiting = snapshots(dispatch, cluster, Some(FIRST)).await?;
     if waiting.is_empty() {
-        lock(&inner.hub).no_backlog(cluster);
+        inner.hub.lock().no_backlog(cluster);
         return Ok(());
     }
     // Where nobody here runs any of the first, one further back may be for somebody.
-    if lock(&inner.hub).free(cluster, &waiting).iter().all(|(.., runs)| runs.is_empty()) {
+    if inner.hub.lock().free(cluster, &waiting).iter().all(|(.., runs)| runs.is_empty()) {
         waiting = snapshots(dispatch, cluster, None).await?;
     }
-    let free = lock(&inner.hub).free(cluster, &waiting);
+    let free = inner.hub.lock().free(cluster, &waiting);
     for (session, journal, slots, runs) in free {
         if runs.is_empty() {
             continue;
         }
         let slots = slots.min(BATCH);
         let by_id: HashMap<Id, Arc<Snapshot>> = runs.into_iter().map(|snapshot| (snapshot.id, snapshot)).collect();
-        lock(&inner.hub).promised(session, slots);
+        inner.hub.lock().promised(session, slots);
         let claimed = inner
             .store
             .claim(cluster, &by_id, usize::try_from(slots).unwrap_or(1), journal, inner.source.now_us(), || {
                 inner.source.random()
             })
             .await;
-        let mut hub = lock(&inner.hub);
+        let mut hub = inner.hub.lock();
         let leases = match claimed {
             Ok(leases) => leases,
             Err(error) => {

@@ -9,7 +9,6 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::{Create, Dispatch, Ended};
 use crate::{
-    app::lock,
     model::{
         state::State,
         task::{Finish, Lease, Task},
@@ -87,7 +86,7 @@ async fn write(dispatch: &Dispatch, tasks: &[Arc<Task>]) -> Result<(), storage::
     let inner = &dispatch.0;
     let now = inner.source.now_us();
     let promised: Vec<_> = {
-        let mut hub = lock(&inner.hub);
+        let mut hub = inner.hub.lock();
         tasks.iter().map(|task| (task, hub.promise(task))).collect()
     };
     let rows: Vec<(Arc<Task>, Option<Arc<Lease>>)> = promised
@@ -104,7 +103,7 @@ async fn write(dispatch: &Dispatch, tasks: &[Arc<Task>]) -> Result<(), storage::
     let instant = Instant::now();
     let mut waiting = Vec::new();
     {
-        let mut hub = lock(&inner.hub);
+        let mut hub = inner.hub.lock();
         for ((_, promise), (task, lease)) in promised.iter().zip(rows) {
             match (promise, lease, &outcome) {
                 (Some((session, _)), Some(lease), Ok(())) => hub.offer(*session, lease, instant),
@@ -132,7 +131,7 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
         dispatch.0.metrics.commits.inc();
         match outcome {
             Ok(valid) => {
-                let mut hub = lock(&dispatch.0.hub);
+                let mut hub = dispatch.0.hub.lock();
                 for (session, end) in sessions.iter().zip(&ends) {
                     let accepted = valid.contains(&end.lease.id);
                     if accepted {
@@ -150,7 +149,7 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
                     outcomes = ends.len(),
                     "outcomes could not be stored"
                 );
-                lock(&dispatch.0.hub).disconnect(|_| true);
+                dispatch.0.hub.lock().disconnect(|_| true);
             }
         }
     }

@@ -7,16 +7,13 @@ mod lanes;
 mod report;
 mod sweep;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::lock,
     metrics::Metrics,
     model::{
         ids::{Id, Source},
@@ -101,14 +98,14 @@ impl Dispatch {
         let (kept, dropped): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(lease, _)| held.contains(&lease.id));
         let gone = held.into_iter().filter(|id| !kept.iter().any(|(lease, _)| lease.id == *id)).collect();
         let session = {
-            let mut hub = lock(&self.0.hub);
+            let mut hub = self.0.hub.lock();
             hub.disconnect_journal(journal);
             hub.attach(attach, orders, kept, Instant::now())
         };
         self.0.metrics.agents_connected.inc();
         // The same agent came back without these: what it ran is lost, what it never saw was not started.
         for (lease, stored) in dropped {
-            let state = lock(&self.0.hub).forget(lease.id).unwrap_or(stored);
+            let state = self.0.hub.lock().forget(lease.id).unwrap_or(stored);
             self.lost(&lease, state).await;
         }
         self.poke(cluster);
@@ -117,14 +114,14 @@ impl Dispatch {
 
     /// The stream ended; its leases stay, for when the agent comes back.
     pub fn detach(&self, session: u64) {
-        if lock(&self.0.hub).detach(session, Instant::now()) {
+        if self.0.hub.lock().detach(session, Instant::now()) {
             self.0.metrics.agents_connected.dec();
         }
     }
 
     /// New credit, which is a heartbeat too.
     pub fn credit(&self, session: u64, stamp: u64, limit: u64) {
-        let backlog = lock(&self.0.hub).credit(session, stamp, limit);
+        let backlog = self.0.hub.lock().credit(session, stamp, limit);
         if let Some(cluster) = backlog {
             self.poke(cluster);
         }
@@ -132,7 +129,7 @@ impl Dispatch {
 
     /// The agent serves other commands now.
     pub fn inventory(&self, session: u64, commands: Vec<String>) {
-        let cluster = lock(&self.0.hub).inventory(session, commands);
+        let cluster = self.0.hub.lock().inventory(session, commands);
         if let Some(cluster) = cluster {
             self.poke(cluster);
         }
@@ -140,12 +137,12 @@ impl Dispatch {
 
     /// The offer was taken.
     pub fn ack(&self, session: u64, lease: Id) {
-        lock(&self.0.hub).ack(session, lease);
+        self.0.hub.lock().ack(session, lease);
     }
 
     /// The offer was not taken; the attempt is kept.
     pub async fn handback(&self, session: u64, lease: Id) {
-        let held = lock(&self.0.hub).take(session, lease);
+        let held = self.0.hub.lock().take(session, lease);
         if let Some(held) = held {
             self.take_back(&held.lease, held.state, Event::Returned).await;
         }
@@ -165,22 +162,22 @@ impl Dispatch {
     /// The version of a connected agent of the cluster.
     #[must_use]
     pub fn agent_version(&self, cluster: i64) -> Option<String> {
-        lock(&self.0.hub).agent_version(cluster)
+        self.0.hub.lock().agent_version(cluster)
     }
 
     /// Ends the streams of a cluster's agents.
     pub fn disconnect_cluster(&self, cluster: i64) {
-        lock(&self.0.hub).disconnect(|session| session.cluster == cluster);
+        self.0.hub.lock().disconnect(|session| session.cluster == cluster);
     }
 
     /// Ends a session's stream.
     pub fn disconnect_session(&self, uuid: &str) {
-        lock(&self.0.hub).disconnect(|session| session.uuid == uuid);
+        self.0.hub.lock().disconnect(|session| session.uuid == uuid);
     }
 
     /// Ends all streams: the server stops.
     pub fn disconnect_all(&self) {
-        lock(&self.0.hub).disconnect(|_| true);
+        self.0.hub.lock().disconnect(|_| true);
     }
 
     fn poke(&self, cluster: i64) {

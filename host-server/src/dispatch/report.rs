@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Dispatch, Ended, lanes};
 use crate::{
-    app::lock,
     model::{
         ids::Id,
         lifecycle::{Event, Write, next},
@@ -22,7 +21,7 @@ impl Dispatch {
     /// [`storage::Error`] of the engine: nothing is known of the lease then, and the agent must not be told that it is gone.
     pub async fn lease(&self, session: u64, lease: Id) -> Result<Option<Arc<Lease>>, storage::Error> {
         let cluster = {
-            let mut hub = lock(&self.0.hub);
+            let mut hub = self.0.hub.lock();
             if let Some(held) = hub.held(session, lease) {
                 return Ok(Some(Arc::clone(&held.lease)));
             }
@@ -39,7 +38,7 @@ impl Dispatch {
     /// # Errors
     /// [`storage::Error`] of the engine: nothing is known of the lease then, and the agent must not be told that it is gone.
     pub async fn keep_step(&self, session: u64, lease: &Lease, step: &StepRow) -> Result<bool, storage::Error> {
-        if let Some(held) = lock(&self.0.hub).held(session, lease.id) {
+        if let Some(held) = self.0.hub.lock().held(session, lease.id) {
             held.stepped = true;
         }
         let kept = lanes::retried(|| self.0.store.keep_step(lease, step)).await?;
@@ -68,13 +67,13 @@ impl Dispatch {
     /// # Errors
     /// As [`Dispatch::steps`].
     pub async fn steps_so_far(&self, session: u64, lease: &Lease) -> Result<Vec<StepRow>, storage::Error> {
-        let stepped = lock(&self.0.hub).held(session, lease.id).is_none_or(|held| held.stepped);
+        let stepped = self.0.hub.lock().held(session, lease.id).is_none_or(|held| held.stepped);
         if stepped { self.steps(&lease.task).await } else { Ok(vec![]) }
     }
 
     /// The end of a run; the agent hears of it when it is stored.
     pub async fn finish(&self, session: u64, mut finish: Finish) {
-        let (state, stepped) = match lock(&self.0.hub).held(session, finish.lease.id) {
+        let (state, stepped) = match self.0.hub.lock().held(session, finish.lease.id) {
             Some(held) => (held.state, held.stepped),
             // Reports under a lease that is not held come only for tasks in doubt.
             None => (State::Unknown, true),
@@ -86,20 +85,20 @@ impl Dispatch {
             Ok((_, Write::Doubt)) => {
                 let reason = finish.error.as_deref().unwrap_or_default();
                 match lanes::retried(|| self.0.store.mark_unknown(&finish.lease, reason)).await {
-                    Ok(accepted) => lock(&self.0.hub).settle(session, finish.lease.id, accepted),
+                    Ok(accepted) => self.0.hub.lock().settle(session, finish.lease.id, accepted),
                     Err(error) => {
                         tracing::error!(
                             error = &error as &dyn std::error::Error,
                             "a task in doubt could not be marked; its agent will repeat the report"
                         );
-                        lock(&self.0.hub).close(session);
+                        self.0.hub.lock().close(session);
                     }
                 }
             }
-            Ok(_) => lock(&self.0.hub).settle(session, finish.lease.id, true),
+            Ok(_) => self.0.hub.lock().settle(session, finish.lease.id, true),
             Err(refused) => {
                 tracing::warn!(task.uuid = finish.lease.task.uuid, %refused, "a report was refused");
-                lock(&self.0.hub).settle(session, finish.lease.id, false);
+                self.0.hub.lock().settle(session, finish.lease.id, false);
             }
         }
     }

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
 use crate::{
-    app::lock,
     model::{
         lifecycle::{ATTEMPTS, Event, Write, next},
         state::State,
@@ -83,27 +82,27 @@ impl Dispatch {
     pub async fn sweep(&self, now: Instant, now_us: i64) -> Result<(), storage::Error> {
         let (store, timing) = (&self.0.store, &self.0.timing);
         self.0.recalled.get_or_try_init(|| self.recall(now)).await?;
-        let unacked = lock(&self.0.hub).unacked(timing.offer, now);
+        let unacked = self.0.hub.lock().unacked(timing.offer, now);
         for held in unacked {
             self.take_back(&held.lease, held.state, Event::Lapsed).await;
         }
-        let connected = lock(&self.0.hub).long_held(timing.round, now);
+        let connected = self.0.hub.lock().long_held(timing.round, now);
         store.extend_leases(&connected, now_us).await?;
-        let orphans = lock(&self.0.hub).orphans(timing.lost(), now);
+        let orphans = self.0.hub.lock().orphans(timing.lost(), now);
         let lost_us = i64::try_from(timing.lost().as_micros()).unwrap_or(i64::MAX);
         for orphan in orphans {
             let seen = store.lease_seen(orphan.lease.id).await;
-            if lock(&self.0.hub).is_attached(orphan.lease.id) {
+            if self.0.hub.lock().is_attached(orphan.lease.id) {
                 continue;
             }
             match seen {
                 Ok(Some(seen)) if now_us - seen >= lost_us => self.lost(&orphan.lease, orphan.state).await,
                 // Another replica serves this agent now, and may leave it to us again.
-                Ok(Some(_)) => lock(&self.0.hub).orphan((orphan.lease, orphan.state), now),
+                Ok(Some(_)) => self.0.hub.lock().orphan((orphan.lease, orphan.state), now),
                 // It has ended.
                 Ok(None) => {}
                 Err(error) => {
-                    lock(&self.0.hub).orphan((orphan.lease, orphan.state), now);
+                    self.0.hub.lock().orphan((orphan.lease, orphan.state), now);
                     return Err(error);
                 }
             }
@@ -114,7 +113,7 @@ impl Dispatch {
     /// Takes the predecessor's leases over: their agents have the whole silence and grace to come back.
     async fn recall(&self, now: Instant) -> Result<(), storage::Error> {
         let leases = self.0.store.all_leases().await?;
-        let mut hub = lock(&self.0.hub);
+        let mut hub = self.0.hub.lock();
         for (lease, state) in leases {
             if state != State::Unknown && !hub.is_attached(lease.id) {
                 hub.orphan((lease, state), now);
@@ -128,7 +127,7 @@ impl Dispatch {
     /// # Errors
     /// [`storage::Error`] of the engine.
     pub async fn purge_sessions(&self, now_us: i64) -> Result<u64, storage::Error> {
-        let open = lock(&self.0.hub).session_uuids();
+        let open = self.0.hub.lock().session_uuids();
         self.0.store.touch_sessions(&open, now_us).await?;
         let age_us = i64::try_from(self.0.timing.session.as_micros()).unwrap_or(i64::MAX);
         self.0.store.purge_sessions(now_us.saturating_sub(age_us)).await
@@ -168,7 +167,7 @@ impl Dispatch {
     async fn requeue(&self, lease: &Lease, spent: bool) -> Result<(), storage::Error> {
         if self.0.store.requeue(lease, spent).await? {
             self.0.metrics.tasks_requeued.inc();
-            lock(&self.0.hub).expect_backlog(lease.task.cluster);
+            self.0.hub.lock().expect_backlog(lease.task.cluster);
             self.poke(lease.task.cluster);
         }
         Ok(())
@@ -194,6 +193,6 @@ impl Dispatch {
             error = error as &dyn std::error::Error,
             "a task could not be taken back; the sweeper will try again"
         );
-        lock(&self.0.hub).orphan((Arc::clone(lease), state), Instant::now());
+        self.0.hub.lock().orphan((Arc::clone(lease), state), Instant::now());
     }
 }

@@ -23,8 +23,8 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
-    pub const ALL: [Self; 7] =
+    /// Every state in which a task can be stored; whether an offer was taken is known in memory only.
+    pub const STORED: [Self; 7] =
         [Self::Ready, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Expired, Self::Unknown];
 
     /// The stored integer's meaning.

@@ -1,9 +1,6 @@
 //! JSON bodies: what cannot be read is told, and no key is passed over in silence.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-};
+use std::{fmt, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -11,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse as _,
 };
+use parking_lot::Mutex;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
@@ -66,11 +64,14 @@ impl<S: Send + Sync, T: Resource> FromRequest<S> for Body<T> {
                 Problem::malformed(detail)
             }
         })?;
-        let KeysOf(names) = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let text =
+            str::from_utf8(&bytes).map_err(|error| Problem::malformed(format!("the body is not UTF-8: {error}")))?;
+        claiflow_flow::refuse_embedded(text).map_err(unreadable)?;
+        let KeysOf(names) = serde_json::from_str(text).map_err(unreadable)?;
         let known = fields::<T>();
         let unknown: Vec<String> = names.into_iter().filter(|name| !known.contains(&name.as_str())).collect();
         check::<T>(&unknown, known)?;
-        let body = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let body = serde_json::from_str(text).map_err(unreadable)?;
         for name in unknown.iter().take(NAMED) {
             warnings.add(format!("the key {} is unknown and was passed over{}", quoted(name), hint(name, known)));
         }
@@ -142,12 +143,12 @@ pub(super) struct Warnings(Arc<Mutex<Vec<String>>>);
 
 impl Warnings {
     fn add(&self, text: String) {
-        crate::app::lock(&self.0).push(text);
+        self.0.lock().push(text);
     }
 
     /// Writes them as `Warning` headers.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
-        for text in crate::app::lock(&self.0).drain(..) {
+        for text in self.0.lock().drain(..) {
             let plain = |c: char| if c.is_ascii_graphic() && c != '"' && c != '\\' || c == ' ' { c } else { '?' };
             let text: String = text.chars().map(plain).collect();
             headers

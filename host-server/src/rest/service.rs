@@ -160,9 +160,9 @@ impl ServiceFilter {
         {
             return Err(Problem::malformed("`state` and `status` are the same filter; give one".into()));
         }
-        let states = TaskState::ALL.into_iter().map(|state| (state.word(), state as i16));
+        let states = TaskState::STORED.into_iter().map(|state| (state.word(), state as i16));
         let found = states.into_iter().find(|(word, number)| *word == text || number.to_string() == text);
-        let words = TaskState::ALL.map(TaskState::word).join(", ");
+        let words = TaskState::STORED.map(TaskState::word).join(", ");
         match found {
             Some((_, number)) => Ok(Some(number)),
             None => Err(Problem::malformed(format!("`state` is one of {words}, not {}", quoted(text)))),

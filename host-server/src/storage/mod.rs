@@ -12,14 +12,9 @@ mod task;
 pub use step::Kept;
 pub(crate) use task::{push_list, task_of};
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    str::FromStr as _,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, path::Path, str::FromStr as _, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use sqlx::{
     MySqlPool, SqlitePool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},

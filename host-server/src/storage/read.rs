@@ -107,11 +107,7 @@ impl Store {
 
     async fn some_tasks(&self, is_live: bool, listing: &TaskListing) -> Result<Vec<View>, Error> {
         let select = if is_live { LIVE } else { FINAL };
-        let elsewhere = listing.state.map(State::of).is_some_and(|state| match state {
-            State::Ready | State::Running => !is_live,
-            State::Succeeded | State::Failed | State::Cancelled | State::Expired => is_live,
-            State::Unknown => false,
-        });
+        let elsewhere = listing.state.map(State::of).is_some_and(|state| state.is_final() == is_live);
         if elsewhere {
             return Ok(vec![]);
         }

@@ -1,9 +1,6 @@
 //! The writes of a task's life: create, claim, finish, give back. Each is one transaction for many tasks.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use sqlx::Row as _;
 
@@ -126,21 +123,16 @@ impl Store {
     /// [`Error`] of the engine.
     pub async fn snapshot(&self, id: &[u8]) -> Result<Option<Arc<Snapshot>>, Error> {
         let Ok(id) = Id::try_from(id) else { return Ok(None) };
-        if let Some(known) = self.lock_snapshots().get(&id) {
+        if let Some(known) = self.snapshots.lock().get(&id) {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(snapshot) = self.read_snapshot(id).await?.map(Arc::new) else { return Ok(None) };
-        let mut known = self.lock_snapshots();
+        let mut known = self.snapshots.lock();
         if known.len() >= SNAPSHOTS {
             known.clear();
         }
         known.insert(id, Arc::clone(&snapshot));
         Ok(Some(snapshot))
-    }
-
-    fn lock_snapshots(&self) -> MutexGuard<'_, HashMap<Id, Arc<Snapshot>>> {
-        // Each change is one insertion or a clear: a panic elsewhere leaves it usable.
-        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read_snapshot(&self, id: Id) -> Result<Option<Snapshot>, Error> {
