@@ -18,7 +18,7 @@ async fn a_handler_that_panics_is_a_problem_with_a_request_id_and_tells_nothing(
     let directory = tempfile::tempdir().unwrap();
     let store = Store::sqlite(&directory.path().join("claiflow.db")).await.unwrap();
     let (stop, metrics) = (CancellationToken::new(), Metrics::register().unwrap());
-    let dispatch = Dispatch::start(store.clone(), Source, metrics.clone(), &stop);
+    let dispatch = Dispatch::start(store.clone(), Source, metrics.clone(), crate::dispatch::Timing::default(), &stop);
     let app = App::open(store, Source, dispatch, Pool::new("unused".into(), 1), metrics).await.unwrap();
     let broken = Router::new().route("/broken", get(async || -> &'static str { panic!("hunter2") }));
 

@@ -53,6 +53,6 @@ mod tests {
     #[test]
     fn a_padded_list_holds_the_same_values() {
         assert_eq!(padded([1, 2, 3]), [1, 2, 3, 3]);
-        assert_eq!(padded(Vec::<u8>::new()), []);
+        assert!(padded(Vec::<u8>::new()).is_empty());
     }
 }

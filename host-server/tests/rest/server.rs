@@ -6,7 +6,14 @@ use axum::{
     http::{HeaderMap, Request},
 };
 use claiflow_flow_worker::Pool;
-use claiflow_server::{app::App, dispatch::Dispatch, metrics::Metrics, model::ids::Source, rest, storage::Store};
+use claiflow_server::{
+    app::App,
+    dispatch::{Dispatch, Timing},
+    metrics::Metrics,
+    model::ids::Source,
+    rest,
+    storage::Store,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -47,7 +54,7 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::sqlite(&directory.path().join("claiflow.db")).await.unwrap();
         let (stop, metrics) = (CancellationToken::new(), Metrics::register().unwrap());
-        let dispatch = Dispatch::start(store.clone(), Source, metrics.clone(), &stop);
+        let dispatch = Dispatch::start(store.clone(), Source, metrics.clone(), Timing::default(), &stop);
         let jq = Pool::new(env!("CARGO_BIN_EXE_claiflow-server").into(), 1);
         let app = App::open(store.clone(), Source, dispatch, jq, metrics).await.unwrap();
         let router = rest::router(app.clone(), prefix, true);

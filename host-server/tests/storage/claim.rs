@@ -45,7 +45,9 @@ async fn only_what_the_agent_can_run_is_taken(world: World) {
     assert_eq!(leases.len(), 2);
     assert!(leases.iter().all(|lease| lease.task.snapshot.id == wanted.id));
     assert_eq!(world.number("SELECT COUNT(*) FROM ready").await, 3);
-    assert_eq!(world.store.needs(world.cluster).await.unwrap(), [other.id.to_vec()]);
+    for limit in [None, Some(1), Some(1_000)] {
+        assert_eq!(world.store.needs(world.cluster, limit).await.unwrap(), [other.id.to_vec()]);
+    }
 }
 
 async fn only_the_clusters_own_tasks_are_taken(world: World) {

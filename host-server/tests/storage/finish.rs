@@ -101,7 +101,8 @@ async fn a_task_in_doubt_keeps_its_lease_and_is_settled_under_it(world: World) {
     let found = world.store.lease_in_doubt(world.cluster, lease.id).await.unwrap().unwrap();
     assert_eq!((found.id, found.task.id), (lease.id, lease.task.id));
     assert!(world.store.lease_in_doubt(world.cluster + 1, lease.id).await.unwrap().is_none());
-    assert_eq!(world.store.leases(world.cluster).await.unwrap()[0].1, State::Unknown);
+    assert_eq!(world.store.leases_of(world.cluster, lease.journal).await.unwrap()[0].1, State::Unknown);
+    assert!(world.store.leases_of(world.cluster + 1, lease.journal).await.unwrap().is_empty());
     assert_eq!(world.store.finish(&[world.success(&found)]).await.unwrap(), [lease.id]);
     let view = world.store.task(world.cluster, &lease.task.id).await.unwrap().unwrap();
     assert_eq!((view.state, view.error), (4, None));

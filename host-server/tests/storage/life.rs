@@ -10,6 +10,7 @@ use claiflow_server::{
     metrics::Metrics,
     model::{
         ids::Id,
+        list::Listing,
         nouns::Session,
         state::State,
         task::{Finish, Lease, Snapshot},
@@ -324,7 +325,9 @@ async fn a_session_is_forgotten_a_day_after_its_stream(world: World) {
     }
     let agent = server.agent(&world, 1, vec![]).await;
     assert_eq!(server.dispatch.purge_sessions(now).await.unwrap(), 1);
-    let left: Vec<_> = world.store.sessions(10).await.unwrap().into_iter().map(|session| session.uuid).collect();
+    let newest_first = Listing { equal: vec![], after: None, descending: true, limit: None };
+    let left: Vec<_> =
+        world.store.sessions(&newest_first).await.unwrap().into_iter().map(|session| session.uuid).collect();
     assert_eq!(left, [format!("{:032}", 3), format!("{:032}", 1)]);
     agent.leave();
     assert_eq!(server.dispatch.purge_sessions(now + 25 * hour).await.unwrap(), 2);

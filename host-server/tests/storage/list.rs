@@ -2,10 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use claiflow_server::{
-    model::{state::State, task::Task},
-    storage::Filter,
-};
+use claiflow_server::model::{list::TaskListing, state::State, task::Task};
 
 use crate::world::{World, declare};
 
@@ -21,7 +18,7 @@ async fn live_and_final_tasks_are_one_list_the_newest_first(world: World) {
         }
         ids.insert(0, lease.task.id.to_vec());
     }
-    let listed = world.store.tasks(&Filter { limit: 4, ..Filter::default() }).await.unwrap();
+    let listed = world.store.tasks(&TaskListing { limit: 4, ..TaskListing::default() }).await.unwrap();
     assert_eq!(listed.iter().map(|view| view.id.clone()).collect::<Vec<_>>(), ids[..4]);
     let states: Vec<_> = listed.iter().map(|view| State::of(view.state)).collect();
     assert_eq!(states, [State::Running, State::Succeeded, State::Running, State::Succeeded]);
@@ -52,7 +49,7 @@ async fn a_task_that_ends_while_the_list_is_read_is_shown_once(world: World) {
     while !ended {
         // Asked before the read, so that the last list shows every end.
         ended = ending.is_finished();
-        let listed = world.store.tasks(&Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+        let listed = world.store.tasks(&TaskListing { limit: 1_000, ..TaskListing::default() }).await.unwrap();
         let shown: HashSet<_> = listed.iter().map(|view| (view.id.clone(), view.cluster)).collect();
         assert_eq!((listed.len(), shown.len()), (leases.len(), leases.len()));
         assert!(listed.is_sorted_by(|a, b| a.id >= b.id));

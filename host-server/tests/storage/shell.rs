@@ -5,8 +5,7 @@ use claiflow_server::{
     app::{App, Error, service::Create},
     dispatch::{Attach, Dispatch, Order, Timing},
     metrics::Metrics,
-    model::state::State,
-    storage::Filter,
+    model::{list::TaskListing, state::State},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -111,7 +110,7 @@ async fn a_typed_flow_that_is_wrong_is_refused_with_its_place(world: World) {
     }
     let unknown = app.create_tasks(request("nothing", "{}")).await.map(drop);
     assert!(matches!(unknown, Err(Error::NotFound(_))), "{unknown:?}");
-    assert!(world.store.tasks(&Filter { limit: 10, ..Filter::default() }).await.unwrap().is_empty());
+    assert!(world.store.tasks(&TaskListing { limit: 10, ..TaskListing::default() }).await.unwrap().is_empty());
     stop.cancel();
 }
 

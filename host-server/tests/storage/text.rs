@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use claiflow_server::{
-    model::{
-        nouns::Template,
-        task::{Finish, Task},
-    },
-    storage::Filter,
+use claiflow_server::model::{
+    list::TaskListing,
+    nouns::Template,
+    task::{Finish, Task},
 };
 
 use crate::world::{World, step};
@@ -44,7 +42,7 @@ async fn odd_texts_come_back_as_they_were(world: World) {
         assert_eq!((&*view.name, view.summary.as_deref(), &view.inputs), (*text, Some(*text), &inputs));
         assert_eq!((view.result.as_ref(), view.error.as_deref()), (Some(&inputs), Some(*text)));
     }
-    let listed = world.store.tasks(&Filter { limit: 100, ..Filter::default() }).await.unwrap();
+    let listed = world.store.tasks(&TaskListing { limit: 100, ..TaskListing::default() }).await.unwrap();
     assert_eq!(listed.len(), ODD.len());
 }
 
