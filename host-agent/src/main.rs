@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use claiflow_agent::{config::Arguments, lifecycle, plugin};
 
+/// Batches are built and dropped on other threads than those that read offers, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("jq-worker") => claiflow_flow_worker::serve(),

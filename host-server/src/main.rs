@@ -7,6 +7,10 @@ use claiflow_server::{
     lifecycle, rest,
 };
 
+/// Batches are built and dropped on other threads than those that read requests, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("jq-worker") {
         return claiflow_flow_worker::serve();

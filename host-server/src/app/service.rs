@@ -141,7 +141,9 @@ impl App {
         let mut again = Vec::new();
         for (task, _) in tasks {
             match self.store.alias(task.cluster, &task.uuid).await? {
-                Some((id, stored)) if stored == request => again.push(self.shown(task.cluster, &id).await?),
+                Some((id, stored)) if stored == request => {
+                    again.push(self.shown(self.store.task(task.cluster, &id).await?).await?)
+                }
                 Some(_) => {
                     return Err(Error::Conflict(format!(
                         "task `{}` exists with another request; choose another uuid",
@@ -214,20 +216,21 @@ impl App {
     /// [`Error::NotFound`].
     pub async fn task(&self, cluster_uuid: &str, uuid: &str) -> Result<Shown, Error> {
         let missing = || Error::NotFound(format!("there is no task `{uuid}` on cluster `{cluster_uuid}`"));
-        // A deleted cluster's history stays readable.
-        let cluster = self.store.cluster(&lookup(cluster_uuid)).await?.ok_or_else(missing)?;
+        let cluster_uuid = lookup(cluster_uuid);
         let uuid_digits = uuid_text("uuid", uuid).map_err(|_| missing())?;
         let id = unhex(&uuid_digits).ok_or_else(missing)?;
-        if let Some(shown) = self.shown(cluster.id, &id).await? {
+        // A deleted cluster's history stays readable.
+        if let Some(shown) = self.shown(self.store.task_of(&cluster_uuid, &id).await?).await? {
             return Ok(shown);
         }
+        let cluster = self.store.cluster(&cluster_uuid).await?.ok_or_else(missing)?;
         let (id, _) = self.store.alias(cluster.id, &uuid_digits).await?.ok_or_else(missing)?;
-        self.shown(cluster.id, &id).await?.ok_or_else(missing)
+        self.shown(self.store.task(cluster.id, &id).await?).await?.ok_or_else(missing)
     }
 
-    async fn shown(&self, cluster: i64, id: &[u8]) -> Result<Option<Shown>, Error> {
-        let Some(view) = self.store.task(cluster, id).await? else { return Ok(None) };
-        let steps = if view.ended.is_none() { self.store.steps(id, cluster).await? } else { vec![] };
+    async fn shown(&self, view: Option<View>) -> Result<Option<Shown>, Error> {
+        let Some(view) = view else { return Ok(None) };
+        let steps = if view.ended.is_none() { self.store.steps(&view.id, view.cluster).await? } else { vec![] };
         let Some(snapshot) = self.store.snapshot(&view.snapshot).await? else { return Ok(None) };
         Ok(Some(Shown { view, snapshot, steps }))
     }

@@ -9,9 +9,8 @@ use claiflow_proto::agent::v1::{
     AgentMessage, AuthenticateRequest, AuthenticateResponse, ServerMessage,
     agent_service_server::{AgentService, AgentServiceServer},
 };
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, transport::server::TcpIncoming};
 
 use crate::app::{self, App, access::SESSION_LIFE_MS};
 
@@ -34,11 +33,12 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     let service =
         AgentServiceServer::new(Agents { app }).max_decoding_message_size(message_bytes.unwrap_or(MESSAGE_BYTES));
+    // The builder's own option concerns listeners that it makes itself.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .add_service(service)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned())
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
 }
 

@@ -16,7 +16,7 @@ use std::{collections::HashMap, path::Path, str::FromStr as _, sync::Arc, time::
 
 use parking_lot::Mutex;
 use sqlx::{
-    MySqlPool, SqlitePool,
+    Connection as _, MySqlPool, SqlitePool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -112,6 +112,9 @@ pub(crate) use both;
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
+    /// The connections of the two writer lanes, which no other work takes: what a lane prepares stays prepared.
+    creates: Db,
+    finishes: Db,
     /// Snapshots never change, so what was read once is read from here.
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
 }
@@ -130,7 +133,7 @@ impl Store {
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
-        Ok(Self { db: Db::Sqlite(pool), snapshots: Arc::default() })
+        Ok(Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool)))
     }
 
     /// Connects to MariaDB and brings its schema up to date.
@@ -145,25 +148,18 @@ impl Store {
             .username(&maria.username)
             .password(&maria.password)
             .statement_cache_capacity(1_000);
-        let pool = MySqlPoolOptions::new()
-            .max_connections(maria.connections)
-            .acquire_timeout(Duration::from_secs(10))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    for statement in engine::SESSION {
-                        sqlx::query(*statement).execute(&mut *connection).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_with(options)
-            .await?;
+        let pool = pool_of(options.clone(), maria.connections).await?;
         engine::check(&pool).await?;
         // GET_LOCK, which the migrator would take, is refused by Galera.
         let mut migrator = sqlx::migrate!("../migrations/mariadb");
         migrator.set_locking(false);
         migrator.run(&pool).await.map_err(Error::Migrate)?;
-        Ok(Self { db: Db::Maria(pool), snapshots: Arc::default() })
+        let lane = || pool_of(options.clone(), 1);
+        Ok(Self::over(Db::Maria(pool), Db::Maria(lane().await?), Db::Maria(lane().await?)))
+    }
+
+    fn over(db: Db, creates: Db, finishes: Db) -> Self {
+        Self { db, creates, finishes, snapshots: Arc::default() }
     }
 
     /// Whether the engine answers.
@@ -177,8 +173,40 @@ impl Store {
 
     /// Ends all connections.
     pub async fn close(&self) {
-        both!(&self.db, pool => pool.close().await);
+        for db in [&self.creates, &self.finishes, &self.db] {
+            both!(db, pool => pool.close().await);
+        }
     }
+}
+
+/// A connection that rested for longer is asked whether it lives before it is used.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Connections to MariaDB that are set up alike.
+async fn pool_of(options: MySqlConnectOptions, connections: u32) -> Result<MySqlPool, sqlx::Error> {
+    MySqlPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        // To ask a busy connection whether it lives would cost each statement a second round trip.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                for statement in engine::SESSION {
+                    sqlx::query(*statement).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
 }
 
 /// Words for people, cut to what a TEXT column holds.

@@ -20,6 +20,15 @@ const STATEMENT_TIMEOUT: u16 = 1969;
 /// An id begins with the millisecond of its creation. It is made just before `created` is read, on the same machine.
 const ID_SLACK_MS: i64 = 1_000;
 
+/// One task, live or final: in one statement, so that one which ends meanwhile is found.
+macro_rules! one_task {
+    ($self:expr, $cluster:literal, $id:expr, $value:expr) => {{
+        let sql = format!("{LIVE} WHERE t.id = ? AND {0} UNION ALL {FINAL} WHERE t.id = ? AND {0}", $cluster);
+        both!(&$self.db, pool => Ok(sqlx::query_as::<_, View>(sqlx::AssertSqlSafe(sql))
+            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?))
+    }};
+}
+
 /// The conditions of a list, after either select.
 macro_rules! conditions {
     ($query:expr, $listing:expr, $is_live:expr) => {{
@@ -74,20 +83,20 @@ macro_rules! conditions {
 }
 
 impl Store {
-    /// One task by the server's id.
+    /// One task by the server's id and its cluster's row.
     ///
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn task(&self, cluster: i64, id: &[u8]) -> Result<Option<View>, Error> {
-        for select in [LIVE, FINAL] {
-            let sql = format!("{select} WHERE t.id = ? AND t.cluster = ?");
-            let found: Option<View> = both!(&self.db, pool => sqlx::query_as::<_, View>(sqlx::AssertSqlSafe(sql))
-                .bind(id.to_vec()).bind(cluster).fetch_optional(pool).await?);
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+        one_task!(self, "t.cluster = ?", id, cluster)
+    }
+
+    /// One task by the server's id and its cluster's uuid; a deleted cluster's too.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn task_of(&self, cluster_uuid: &str, id: &[u8]) -> Result<Option<View>, Error> {
+        one_task!(self, "c.uuid = ?", id, cluster_uuid)
     }
 
     /// A page of tasks, live and final together.
