@@ -119,7 +119,7 @@ async fn no_step_starts_while_the_lease_may_be_somebody_elses_and_the_run_goes_o
 }
 
 #[tokio::test]
-async fn a_result_larger_than_a_task_may_hold_fails_the_task_and_says_so() {
+async fn a_print_larger_than_a_step_may_give_fails_the_task_and_says_so() {
     let flow = json!([
         {"$id": "r", "$range": "$inputs.list", "$steps": [{"$id": "p", "$command": "c", "inputs": {"x": "$inputs.big"}}]},
         {"$id": "all", "$print": {"hide": []}}
@@ -132,9 +132,8 @@ async fn a_result_larger_than_a_task_may_hold_fails_the_task_and_says_so() {
     let end = executor(script, &flow).run(&task(&inputs, PATIENCE, &signals), &heard).await;
     let error = end.error.unwrap();
     assert_eq!((end.verdict, error.code.as_str()), (Verdict::Failed, "too-large"));
-    assert!(error.message.contains("16777216 bytes that a task may hold"), "{error:?}");
-    let last = end.last.unwrap();
-    assert_eq!((last.path.as_str(), last.output, last.error), ("1", None, Some(error)));
+    assert!(error.message.contains("a step may give 1048576"), "{error:?}");
+    assert_eq!(end.result, None);
 }
 
 #[tokio::test]

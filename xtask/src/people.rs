@@ -1,6 +1,6 @@
 //! What people do, on a fresh server: they follow README, click through Swagger UI, run the demo and end it with Ctrl-C.
 
-use std::{env, path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,12 +9,15 @@ use crate::{
     browser::Browser,
     cluster_of_two::{Built, Pair},
     process::{Process, until},
-    readme, root,
+    readme, root, target,
 };
+
+/// One promise, kept or broken, with a folder of its own.
+type Story = fn(&Built, &Path) -> Result<()>;
 
 /// Runs the stories; how many promises held.
 pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
-    let stories: [(&'static str, fn(&Built, &Path) -> Result<()>); 3] = [
+    let stories: [(&'static str, Story); 3] = [
         ("README's curl lines give what README shows", walk),
         ("Swagger UI can be tried out in a real browser", swagger),
         ("the demo shows its results, and Ctrl-C leaves nothing behind", demo),
@@ -52,7 +55,8 @@ fn swagger(built: &Built, home: &Path) -> Result<()> {
 }
 
 fn demo(_: &Built, home: &Path) -> Result<()> {
-    let program = env::current_exe()?;
+    // The tests have built this program anew since it was started.
+    let program = target().join("debug/xtask");
     let mut demo = Process::start("demo", Command::new(program).arg("demo").current_dir(root()), home)?;
     until("the demo shows its results", Duration::from_secs(300), || {
         let said = demo.said();

@@ -205,15 +205,16 @@ impl Run<'_> {
             Err(_) => {
                 stop.cancel();
                 let grace = self.executor.stop_grace;
-                tokio::time::timeout(grace, call).await.unwrap_or_else(|_| {
-                    Err(CallFailed {
+                match tokio::time::timeout(grace, call).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(CallFailed {
                         code: "stopped".into(),
                         message: format!("the call was asked to stop and was ended after a grace of {grace:?}"),
                         details: None,
                         applied: Applied::Maybe,
                         usage: Usage::default(),
-                    })
-                })
+                    }),
+                }
             }
         }
     }

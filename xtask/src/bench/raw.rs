@@ -29,11 +29,11 @@ pub(super) fn inserts(database: &MariaDb, tasks: usize) -> Result<f64> {
         );
         let snapshot = "x'00112233445566778899aabbccddeeff'";
         let inputs = r#"'{"name":"world"}'"#;
-        write!(
+        writeln!(
             sql,
             "BEGIN; INSERT INTO raw_task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) VALUES {}; \
              INSERT INTO raw_lease (lease_id, task, cluster, epoch, journal, created, seen) VALUES {}; \
-             INSERT INTO raw_history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) VALUES {}; COMMIT;\n",
+             INSERT INTO raw_history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) VALUES {}; COMMIT;",
             rows(&|n| format!("({},1,'{n:032x}',{snapshot},'example_simple','',{inputs},NULL,0,0,1,{n})", id(n))),
             rows(&|n| format!("({},{},1,1,{snapshot},{n},{n})", lease(n), id(n))),
             rows(&|n| format!(
