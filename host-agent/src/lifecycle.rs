@@ -55,7 +55,7 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let needed = |name: &str, variable: &str| format!("--{name} is missing; give it, or set {variable}");
     let cluster = agent.clusteruuid.ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
     let token = agent.token.ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
-    let journal = journal_id(&agent.state)
+    let (journal, _lock) = journal(&agent.state)
         .map_err(|error| format!("{}: the state directory cannot be used: {error}", agent.state.display()))?;
     let slots = usize::try_from(agent.slots).unwrap_or(16);
     let mut config = plugin::Config::new(agent.plugins, program.clone());
@@ -99,9 +99,18 @@ async fn signals(stop: CancellationToken, kill: CancellationToken) {
     }
 }
 
-/// The id of the journal in `state`, made once.
-fn journal_id(state: &Path) -> io::Result<[u8; 16]> {
+/// The id of the journal in `state`, made once, and the lock that keeps a second agent from passing for this one.
+fn journal(state: &Path) -> io::Result<([u8; 16], fs::File)> {
     fs::create_dir_all(state)?;
+    let lock = fs::File::create(state.join("lock"))?;
+    lock.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => io::Error::other("another agent uses it; give each its own --state"),
+        fs::TryLockError::Error(error) => error,
+    })?;
+    Ok((journal_id(state)?, lock))
+}
+
+fn journal_id(state: &Path) -> io::Result<[u8; 16]> {
     let file = state.join("journal-id");
     if let Ok(bytes) = fs::read(&file)
         && let Ok(id) = bytes.try_into()

@@ -25,6 +25,9 @@ pub const LANGUAGE_LEVEL: u32 = 1;
 /// word of what it did.
 const STOP_GRACE: Duration = Duration::from_secs(8);
 
+/// Flows of one stream.
+const FLOWS: usize = 4_096;
+
 /// Runs tasks.
 pub struct Executor {
     commands: Arc<dyn Commands>,
@@ -60,12 +63,19 @@ impl Executor {
         let flow = Flow::parse(text, Origin::Stored).map_err(|mistakes| {
             mistakes.first().map_or_else(String::new, |mistake| format!("{}: {}", mistake.pointer, mistake.message))
         })?;
-        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
-        if flows.len() >= 4_096 {
-            flows.clear();
-        }
-        flows.insert(snapshot.to_vec(), Arc::new(flow));
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner).insert(snapshot.to_vec(), Arc::new(flow));
         Ok(())
+    }
+
+    /// Forgets all flows: a server tells each stream the flow of a snapshot once.
+    pub fn forget(&self) {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Whether so many flows are kept that a new stream should begin, without them.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner).len() >= FLOWS
     }
 
     fn flow(&self, snapshot: &[u8]) -> Option<Arc<Flow>> {

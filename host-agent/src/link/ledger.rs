@@ -9,9 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use claiflow_proto::agent::v1::{
-    Ack, AgentEvent, Credit, Handback, Held, Outcome, StepEvent, StepState, agent_event::Event,
-};
+use claiflow_proto::agent::v1::{Ack, AgentEvent, Credit, Handback, Held, Outcome, StepEvent, StepState};
 use prometheus::IntGauge;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -187,10 +185,10 @@ impl Ledger {
     pub(super) fn take(&self, lease_id: &LeaseId, task: &[u8], epoch: u64, stamp: u64, now: Instant) -> Taken {
         let mut inner = self.lock();
         inner.received += 1;
-        let ack = Event::Ack(Ack { lease_id: lease_id.clone() });
+        let ack = Ack { lease_id: lease_id.clone() };
         let fresh = |(known, sent): &(u64, Instant)| *known == stamp && now.duration_since(*sent) <= CREDIT_AGE;
         let taken = if inner.leases.contains_key(lease_id) {
-            inner.outbox.urgent(ack);
+            inner.outbox.ack(ack);
             Taken::Known
         } else if inner.draining || !inner.stamps.iter().any(fresh) {
             let reason = if inner.draining { "draining" } else { "stale-credit" };
@@ -209,7 +207,7 @@ impl Ledger {
             };
             inner.leases.insert(lease_id.clone(), lease);
             inner.running += 1;
-            inner.outbox.urgent(ack);
+            inner.outbox.ack(ack);
             self.running.inc();
             self.busy.send_replace(inner.leases.len().max(inner.running));
             Taken::Run(run)
@@ -348,7 +346,7 @@ impl Inner {
         let full = self.draining || self.unsettled_bytes > UNSETTLED_BYTES;
         let free = if full { 0 } else { slots.saturating_sub(self.running) };
         let limit = self.received + free as u64;
-        self.outbox.urgent(Event::Credit(Credit { stamp: self.stamp, limit }));
+        self.outbox.credit(Credit { stamp: self.stamp, limit });
     }
 
     fn hand_back(&mut self, lease_id: LeaseId, reason: &str) {

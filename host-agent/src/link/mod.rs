@@ -92,13 +92,18 @@ impl Link {
     ) -> Result<(), Refused> {
         let (mut known, mut wait) = (false, BACKOFF_FIRST);
         loop {
+            let began = Instant::now();
             let attached = self.connect(endpoint, ledger, closing, &mut known).await;
             match attached {
-                Ok(()) => wait = BACKOFF_FIRST,
+                Ok(()) => {}
                 Err(Broken::Token(message)) if !known => return Err(Refused(message)),
                 Err(Broken::Token(message) | Broken::Other(message)) => {
                     tracing::warn!(server = self.server, retry_ms = wait.as_millis(), "not connected: {message}");
                 }
+            }
+            // What served for a while is not what the last failures were about.
+            if began.elapsed() > BACKOFF_LAST {
+                wait = BACKOFF_FIRST;
             }
             let jittered = wait.mul_f64(0.5 + rand::random::<f64>() / 2.0);
             tokio::select! { () = tokio::time::sleep(jittered) => {}, () = closing.cancelled() => return Ok(()) }

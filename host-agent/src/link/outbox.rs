@@ -3,7 +3,9 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use claiflow_proto::agent::v1::{AgentEvent, Handback, Inventory, Outcome, OutputChunk, StepEvent, agent_event::Event};
+use claiflow_proto::agent::v1::{
+    Ack, AgentEvent, Credit, Handback, Inventory, Outcome, OutputChunk, StepEvent, agent_event::Event,
+};
 use prost::Message as _;
 
 /// An output up to this size travels inside its event; a larger one in pieces of this size.
@@ -24,7 +26,8 @@ pub(super) enum Ordered {
 /// The queue of one stream.
 #[derive(Default)]
 pub(super) struct Outbox {
-    urgent: Vec<Event>,
+    acks: Vec<Ack>,
+    credit: Option<Credit>,
     ordered: VecDeque<Sending>,
 }
 
@@ -36,9 +39,14 @@ struct Sending {
 }
 
 impl Outbox {
-    /// A credit or an ack: it goes before everything that waits, since the server counts time until it comes.
-    pub(super) fn urgent(&mut self, event: Event) {
-        self.urgent.push(event);
+    /// Goes before everything that waits, since the server counts time until it comes.
+    pub(super) fn ack(&mut self, ack: Ack) {
+        self.acks.push(ack);
+    }
+
+    /// Goes before everything but acks. One that still waits is replaced: the later one says all that it said.
+    pub(super) fn credit(&mut self, credit: Credit) {
+        self.credit = Some(credit);
     }
 
     /// Anything else, in order.
@@ -47,13 +55,15 @@ impl Outbox {
     }
 
     pub(super) fn clear(&mut self) {
-        self.urgent.clear();
+        self.acks.clear();
+        self.credit = None;
         self.ordered.clear();
     }
 
     /// The next message; empty when nothing waits.
     pub(super) fn next_message(&mut self) -> Vec<AgentEvent> {
-        let mut events: Vec<_> = self.urgent.drain(..).map(|event| AgentEvent { event: Some(event) }).collect();
+        let urgent = self.acks.drain(..).map(Event::Ack).chain(self.credit.take().map(Event::Credit));
+        let mut events: Vec<_> = urgent.map(|event| AgentEvent { event: Some(event) }).collect();
         let mut bytes: usize = events.iter().map(AgentEvent::encoded_len).sum();
         while bytes < MESSAGE_BYTES
             && let Some(front) = self.ordered.front_mut()
@@ -112,7 +122,7 @@ fn inline(output: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use claiflow_proto::agent::v1::{AgentMessage, Credit};
+    use claiflow_proto::agent::v1::AgentMessage;
 
     fn outcome(result: usize) -> Ordered {
         let result = vec![b'x'; result];
@@ -155,7 +165,8 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(outcome(1 << 20));
         assert!(matches!(outbox.next_message().first().and_then(|e| e.event.clone()), Some(Event::Chunk(_))));
-        outbox.urgent(Event::Credit(Credit { stamp: 1, limit: 1 }));
+        outbox.credit(Credit { stamp: 0, limit: 9 });
+        outbox.credit(Credit { stamp: 1, limit: 1 });
         let after = messages(&mut outbox);
         assert!(matches!(after[0][0], Event::Credit(_)), "{:?}", after[0][0]);
         assert!(matches!(after[0][1], Event::Chunk(ref chunk) if chunk.index == 2));

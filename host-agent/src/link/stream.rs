@@ -77,6 +77,7 @@ pub(super) async fn attach(
     let Some(server_event::Event::Welcome(welcome)) = events.next().and_then(|event| event.event) else {
         return Err(Broken::Other("the server did not say welcome".into()));
     };
+    link.executor.forget();
     ledger.begin(&welcome.gone, Duration::from_millis(welcome.lease_ttl_ms), asked);
     tracing::info!(server = link.server, session.uuid = welcome.session_uuid, "connected");
     let _connected = Connected::new(&link.metrics.connected);
@@ -93,7 +94,12 @@ pub(super) async fn attach(
                 Ok(None) => return Err(closed()),
                 Err(_) => return Err(Broken::Other(format!("the server said nothing for {} s", SILENCE.as_secs()))),
             },
-            _ = heartbeat.tick() => ledger.credit(Instant::now()),
+            _ = heartbeat.tick() => {
+                if link.executor.is_full() {
+                    return Err(Broken::Other("many templates were run: connecting anew forgets their flows".into()));
+                }
+                ledger.credit(Instant::now());
+            }
             Ok(()) = inventory.changed() => {
                 ledger.send(Ordered::Inventory(convert::inventory(&inventory.borrow_and_update())));
             }

@@ -131,7 +131,13 @@ impl App {
         {
             return Ok(again);
         }
-        self.dispatch.create(tasks.iter().map(|(task, _)| Arc::clone(task)).collect()).await?;
+        match (self.dispatch.create(tasks.iter().map(|(task, _)| Arc::clone(task)).collect()).await, request) {
+            // The same request was in the lane at the same time.
+            (Err(storage::Error::Duplicate), Some(request)) => {
+                return self.repeated(&tasks, &request).await?.ok_or_else(|| storage::Error::Duplicate.into());
+            }
+            (stored, _) => stored?,
+        }
         self.metrics.tasks_created.inc_by(tasks.len() as u64);
         Ok(tasks.into_iter().map(|(task, cluster_uuid)| created_view(&task, cluster_uuid)).collect())
     }

@@ -127,14 +127,24 @@ impl App {
         self.keep_token(row).await
     }
 
-    /// Ends a token's life now.
+    /// Ends a token's life now, and what was opened with it.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn expire_token(&self, uuid: &str) -> Result<Token, Error> {
         let mut row = self.token(uuid).await?;
         row.expires_at = self.source.now_us();
-        self.keep_token(row).await
+        let row = self.keep_token(row).await?;
+        self.end_sessions(&row.uuid).await?;
+        Ok(row)
+    }
+
+    /// Ends the streams that were opened with a token: an open one would outlive it.
+    async fn end_sessions(&self, token_uuid: &str) -> Result<(), Error> {
+        for session in self.store.sessions_of_token(token_uuid).await? {
+            self.revoke_session(&session).await?;
+        }
+        Ok(())
     }
 
     async fn keep_token(&self, mut row: Token) -> Result<Token, Error> {
@@ -143,12 +153,13 @@ impl App {
         Ok(row)
     }
 
-    /// Removes a token. Unknown ones are no error.
+    /// Removes a token and ends what was opened with it. Unknown ones are no error.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn delete_token(&self, uuid: &str) -> Result<(), Error> {
-        self.store.delete_token(&lookup(uuid)).await?;
-        Ok(())
+        let uuid = lookup(uuid);
+        self.store.delete_token(&uuid).await?;
+        self.end_sessions(&uuid).await
     }
 }

@@ -176,10 +176,6 @@ impl Hub {
         true
     }
 
-    pub(super) fn disconnect_journal(&mut self, journal: Id) {
-        self.disconnect(|session| session.journal == journal);
-    }
-
     pub(super) fn disconnect(&mut self, which: impl Fn(&Session) -> bool) {
         for session in self.sessions.values_mut().filter(|session| which(session)) {
             session.limit = 0;

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Create, Dispatch, Ended};
+use super::{Create, Dispatch, Ended, GIVEN_UP};
 use crate::{
     model::{
         state::State,
@@ -17,6 +17,8 @@ use crate::{
 };
 
 const BATCH: usize = 256;
+/// Tasks of one create transaction; a request that holds more goes alone.
+const TASKS: usize = 4_096;
 /// Under load a batch waits this long for at least [`LINGER_ITEMS`].
 const LINGER: Duration = Duration::from_millis(3);
 const LINGER_ITEMS: usize = 48;
@@ -45,32 +47,40 @@ pub(super) async fn creates(dispatch: Dispatch, mut queue: mpsc::Receiver<Create
     let (mut batch, mut busy) = (Vec::new(), false);
     while gather(&mut queue, &mut batch, busy).await {
         busy = batch.len() > 8;
-        let requests: Vec<Create> = std::mem::take(&mut batch);
-        let all: Vec<Arc<Task>> = requests.iter().flat_map(|request| request.tasks.iter().cloned()).collect();
-        match write(&dispatch, &all).await {
-            Ok(()) => requests.into_iter().for_each(|request| answer(request, Ok(()))),
-            // One request of the batch is refused: each goes alone, so that it is the only one.
-            Err(storage::Error::Duplicate) if requests.len() > 1 => {
-                for request in requests {
-                    let outcome = write(&dispatch, &request.tasks).await;
-                    answer(request, outcome);
-                }
+        while !batch.is_empty() {
+            let mut tasks = 0;
+            let fits = |request: &&Create| {
+                tasks += request.tasks.len();
+                tasks <= TASKS
+            };
+            let count = batch.iter().take_while(fits).count().max(1);
+            store(&dispatch, batch.drain(..count).collect()).await;
+        }
+    }
+}
+
+/// Stores the tasks of several requests together, and answers each.
+async fn store(dispatch: &Dispatch, requests: Vec<Create>) {
+    let all: Vec<Arc<Task>> = requests.iter().flat_map(|request| request.tasks.iter().cloned()).collect();
+    match write(dispatch, &all).await {
+        Ok(()) => requests.into_iter().for_each(|request| answer(request, Ok(()))),
+        // One request of the batch is refused: each goes alone, so that it is the only one.
+        Err(storage::Error::Duplicate) if requests.len() > 1 => {
+            for request in requests {
+                let outcome = write(dispatch, &request.tasks).await;
+                answer(request, outcome);
             }
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    tasks = all.len(),
-                    "tasks could not be stored"
-                );
-                let duplicate = matches!(error, storage::Error::Duplicate);
-                for request in requests {
-                    let error = if duplicate {
-                        storage::Error::Duplicate
-                    } else {
-                        storage::Error::Engine(storage::Cause::WorkerCrashed)
-                    };
-                    answer(request, Err(error));
-                }
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, tasks = all.len(), "tasks could not be stored");
+            let duplicate = matches!(error, storage::Error::Duplicate);
+            for request in requests {
+                let error = if duplicate {
+                    storage::Error::Duplicate
+                } else {
+                    storage::Error::Engine(storage::Cause::WorkerCrashed)
+                };
+                answer(request, Err(error));
             }
         }
     }
@@ -98,7 +108,14 @@ async fn write(dispatch: &Dispatch, tasks: &[Arc<Task>]) -> Result<(), storage::
             (Arc::clone(task), lease)
         })
         .collect();
-    let outcome = retried(|| inner.store.create_tasks(&rows)).await;
+    let mut outcome = retried(|| inner.store.create_tasks(&rows)).await;
+    // A connection that was lost at its COMMIT tells nothing: a second try meets the first one's rows. The ids are made here,
+    // and all tasks were stored or none.
+    if let (Err(_), Some(task)) = (&outcome, tasks.first())
+        && matches!(inner.store.task(task.cluster, &task.id).await, Ok(Some(_)))
+    {
+        outcome = Ok(());
+    }
     inner.metrics.commits.inc();
     let instant = Instant::now();
     let mut waiting = Vec::new();
@@ -142,14 +159,21 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
                     hub.settle(*session, end.lease.id, accepted);
                 }
             }
-            // Not settled: the agents repeat these on their next stream.
+            // Not settled: the agents repeat these on their next stream, and the sweeper what it gave up.
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     outcomes = ends.len(),
                     "outcomes could not be stored"
                 );
-                dispatch.0.hub.lock().disconnect(|_| true);
+                let mut hub = dispatch.0.hub.lock();
+                for (session, end) in sessions.into_iter().zip(ends) {
+                    if session == GIVEN_UP {
+                        hub.orphan((end.lease, State::Running), Instant::now());
+                    } else {
+                        hub.close(session);
+                    }
+                }
             }
         }
     }

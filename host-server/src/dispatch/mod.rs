@@ -10,7 +10,7 @@ mod sweep;
 use std::{sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +26,8 @@ use hub::Hub;
 pub use hub::{Attach, Order};
 pub use sweep::Timing;
 
+/// Stands for a session where the sweeper ends a task: no session has this number.
+const GIVEN_UP: u64 = 0;
 /// How many requests may wait for a write lane.
 const QUEUE: usize = 4_096;
 
@@ -43,7 +45,8 @@ struct Inner {
     pokes: mpsc::UnboundedSender<i64>,
     timing: Timing,
     /// The leases of the process's predecessor were read.
-    recalled: OnceCell<()>,
+    /// When the leases that nobody looks after were last read.
+    recalled: Mutex<Option<Instant>>,
 }
 
 struct Create {
@@ -63,7 +66,7 @@ impl Dispatch {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
-        let (hub, recalled) = (Mutex::default(), OnceCell::new());
+        let (hub, recalled) = (Mutex::default(), Mutex::default());
         let dispatch =
             Self(Arc::new(Inner { hub, store, source, metrics, creates, finishes, pokes, timing, recalled }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
@@ -99,7 +102,7 @@ impl Dispatch {
         let gone = held.into_iter().filter(|id| !kept.iter().any(|(lease, _)| lease.id == *id)).collect();
         let session = {
             let mut hub = self.0.hub.lock();
-            hub.disconnect_journal(journal);
+            hub.disconnect(|session| session.cluster == cluster && session.journal == journal);
             hub.attach(attach, orders, kept, Instant::now())
         };
         self.0.metrics.agents_connected.inc();
@@ -144,7 +147,13 @@ impl Dispatch {
     pub async fn handback(&self, session: u64, lease: Id) {
         let held = self.0.hub.lock().take(session, lease);
         if let Some(held) = held {
-            self.take_back(&held.lease, held.state, Event::Returned).await;
+            // The stream may end meanwhile, which must not leave the task with nobody.
+            let dispatch = self.clone();
+            let taking =
+                tokio::spawn(async move { dispatch.take_back(&held.lease, held.state, Event::Returned).await });
+            if let Err(error) = taking.await {
+                tracing::error!(%error, "a task that was handed back could not be taken; the sweeper will find it");
+            }
         }
     }
 

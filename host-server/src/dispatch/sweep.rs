@@ -9,6 +9,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
+use super::GIVEN_UP;
 use crate::{
     model::{
         lifecycle::{ATTEMPTS, Event, Write, next},
@@ -81,7 +82,7 @@ impl Dispatch {
     /// [`storage::Error`] of the engine: nobody is condemned in such a round.
     pub async fn sweep(&self, now: Instant, now_us: i64) -> Result<(), storage::Error> {
         let (store, timing) = (&self.0.store, &self.0.timing);
-        self.0.recalled.get_or_try_init(|| self.recall(now)).await?;
+        self.recall(now, now_us).await?;
         let unacked = self.0.hub.lock().unacked(timing.offer, now);
         for held in unacked {
             self.take_back(&held.lease, held.state, Event::Lapsed).await;
@@ -90,7 +91,8 @@ impl Dispatch {
         store.extend_leases(&connected, now_us).await?;
         let orphans = self.0.hub.lock().orphans(timing.lost(), now);
         let lost_us = i64::try_from(timing.lost().as_micros()).unwrap_or(i64::MAX);
-        for orphan in orphans {
+        let mut orphans = orphans.into_iter();
+        while let Some(orphan) = orphans.next() {
             let seen = store.lease_seen(orphan.lease.id).await;
             if self.0.hub.lock().is_attached(orphan.lease.id) {
                 continue;
@@ -101,8 +103,12 @@ impl Dispatch {
                 Ok(Some(_)) => self.0.hub.lock().orphan((orphan.lease, orphan.state), now),
                 // It has ended.
                 Ok(None) => {}
+                // Nothing is known of the others either: each is looked at again after the same time.
                 Err(error) => {
-                    self.0.hub.lock().orphan((orphan.lease, orphan.state), now);
+                    let mut hub = self.0.hub.lock();
+                    for orphan in std::iter::once(orphan).chain(orphans) {
+                        hub.orphan((orphan.lease, orphan.state), now);
+                    }
                     return Err(error);
                 }
             }
@@ -110,9 +116,17 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Takes the predecessor's leases over: their agents have the whole silence and grace to come back.
-    async fn recall(&self, now: Instant) -> Result<(), storage::Error> {
-        let leases = self.0.store.all_leases().await?;
+    /// Takes over the leases that nobody looks after: all of the predecessor's at the start, and later those of replicas that
+    /// have gone. Their agents have the whole silence and grace to come back.
+    async fn recall(&self, now: Instant, now_us: i64) -> Result<(), storage::Error> {
+        let timing = &self.0.timing;
+        let before_us = match *self.0.recalled.lock() {
+            None => i64::MAX,
+            Some(last) if now.duration_since(last) < timing.silence => return Ok(()),
+            Some(_) => now_us - i64::try_from(timing.silence.as_micros()).unwrap_or(i64::MAX),
+        };
+        let leases = self.0.store.leases_unseen_since(before_us).await?;
+        *self.0.recalled.lock() = Some(now);
         let mut hub = self.0.hub.lock();
         for (lease, state) in leases {
             if state != State::Unknown && !hub.is_attached(lease.id) {
@@ -184,7 +198,7 @@ impl Dispatch {
             ended: self.0.source.now_us().max(lease.task.created + 1),
             stepped: true,
         };
-        self.archive(0, finish).await;
+        self.archive(GIVEN_UP, finish).await;
         Ok(())
     }
 

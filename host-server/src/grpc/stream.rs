@@ -6,6 +6,7 @@ use claiflow_proto::agent::v1::{
     AgentEvent, AgentMessage, Hello, Offer, Outcome, OutputChunk, Seen, ServerEvent, ServerMessage, Settled, Snapshot,
     StepEvent, StepState, Verdict, Welcome, agent_event::Event, server_event,
 };
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Status, Streaming};
@@ -24,9 +25,12 @@ use crate::{
 
 const LEASE_TTL_MS: u64 = 30_000;
 const HEARTBEAT_MS: u64 = 1_000;
+/// A message that holds more than this is sent as it is.
+const MESSAGE_BYTES: usize = 4 << 20;
 /// Orders in one message at most.
 const BATCH: usize = 256;
 /// Output of one step that arrives in chunks, bytes.
+const CHUNKS_BYTES: usize = 128 << 20;
 const OUTPUT_BYTES: usize = 20 << 20;
 /// The first event must come within this time.
 const HELLO: Duration = Duration::from_secs(10);
@@ -114,7 +118,7 @@ async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::Unbound
     let mut batch = Vec::new();
     while ordered.recv_many(&mut batch, BATCH).await > 0 {
         let mut events = Vec::with_capacity(batch.len());
-        let mut close = false;
+        let (mut close, mut bytes) = (false, 0);
         for order in batch.drain(..) {
             let event = match order {
                 Order::Offer { number, stamp, lease, first } => {
@@ -145,7 +149,16 @@ async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::Unbound
                     continue;
                 }
             };
-            events.push(ServerEvent { event: Some(event) });
+            let event = ServerEvent { event: Some(event) };
+            bytes += event.encoded_len();
+            events.push(event);
+            // Offers may be large, and an agent takes no message without a limit.
+            if bytes > MESSAGE_BYTES {
+                bytes = 0;
+                if answers.send(Ok(ServerMessage { events: std::mem::take(&mut events) })).await.is_err() {
+                    return;
+                }
+            }
         }
         if answers.send(Ok(ServerMessage { events })).await.is_err() || close {
             return;
@@ -228,7 +241,7 @@ impl Connection<'_> {
                 self.dispatch
                     .inventory(self.session, inventory.commands.into_iter().map(|command| command.name).collect());
             }
-            Some(Event::Chunk(chunk)) => self.chunk(chunk)?,
+            Some(Event::Chunk(chunk)) => self.chunk(chunk).await?,
             Some(Event::Step(step)) => self.step(step).await?,
             Some(Event::Outcome(outcome)) => self.outcome(outcome).await?,
             Some(Event::Log(line)) => {
@@ -238,8 +251,21 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn chunk(&mut self, chunk: OutputChunk) -> Result<(), Status> {
-        let whole = self.chunks.entry((chunk.lease_id, chunk.path)).or_default();
+    async fn chunk(&mut self, chunk: OutputChunk) -> Result<(), Status> {
+        let key = (chunk.lease_id, chunk.path);
+        // The first piece shows whether the lease is the agent's; without one the event that follows is refused anyway.
+        if !self.chunks.contains_key(&key)
+            && self.dispatch.lease(self.session, id(key.0.clone())?).await.map_err(unavailable)?.is_none()
+        {
+            return Ok(());
+        }
+        let held: usize = self.chunks.values().map(Vec::len).sum();
+        if held + chunk.data.len() > CHUNKS_BYTES {
+            return Err(Status::resource_exhausted(format!(
+                "the pieces of unfinished outputs hold at most {CHUNKS_BYTES} bytes"
+            )));
+        }
+        let whole = self.chunks.entry(key).or_default();
         if whole.len() + chunk.data.len() > OUTPUT_BYTES {
             return Err(Status::resource_exhausted(format!("an output has at most {OUTPUT_BYTES} bytes")));
         }
@@ -289,6 +315,7 @@ impl Connection<'_> {
     async fn outcome(&mut self, outcome: Outcome) -> Result<(), Status> {
         let lease_id = id(outcome.lease_id)?;
         let result = self.output(lease_id, "", outcome.result)?;
+        self.chunks.retain(|(lease, _), _| *lease != lease_id);
         let Some(lease) = self.dispatch.lease(self.session, lease_id).await.map_err(unavailable)? else {
             self.dispatch.stale();
             let _ = self.orders.send(Order::Settled { lease: lease_id, accepted: false });

@@ -49,12 +49,13 @@ impl Store {
         leases!(self, "WHERE l.journal = ? AND l.cluster = ?", journal.to_vec(), cluster)
     }
 
-    /// The leases of every cluster, as [`Store::leases_of`].
+    /// The leases of every cluster whose holder was last known to be connected before a time, microseconds since 1970; as
+    /// [`Store::leases_of`].
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn all_leases(&self) -> Result<Vec<(Arc<Lease>, State)>, Error> {
-        leases!(self, "",)
+    pub async fn leases_unseen_since(&self, before_us: i64) -> Result<Vec<(Arc<Lease>, State)>, Error> {
+        leases!(self, "WHERE l.seen < ?", before_us)
     }
 
     /// The lease of a task in doubt, under which its agent may still settle it.

@@ -72,13 +72,14 @@ pub struct Maria {
 }
 
 impl Error {
-    /// Whether the whole transaction may be tried again: deadlock, lock wait, snapshot conflict, busy, lost connection.
+    /// Whether the whole transaction may be tried again: deadlock, lock wait, snapshot conflict, busy, lost connection, an
+    /// engine that stops or (Galera) is not ready.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Engine(sqlx::Error::Database(error)) => {
                 match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-                    Some(error) => matches!(error.number(), 1213 | 1205 | 1020),
+                    Some(error) => matches!(error.number(), 1213 | 1205 | 1020 | 1053 | 1927 | 1047),
                     None => matches!(error.code().as_deref(), Some("5" | "6" | "517")),
                 }
             }

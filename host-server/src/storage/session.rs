@@ -6,6 +6,15 @@ use super::{Error, Store, both};
 const PURGE: i64 = 10_000;
 
 impl Store {
+    /// The sessions that were opened with a token, by their uuids.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn sessions_of_token(&self, token_uuid: &str) -> Result<Vec<String>, Error> {
+        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT uuid FROM session WHERE token_uuid = ? AND deleted IS NULL")
+            .bind(token_uuid).fetch_all(pool).await?))
+    }
+
     /// Notes that these sessions have an open stream.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
 use super::*;
+use claiflow_proto::agent::v1::agent_event::Event;
 
 const TTL: Duration = Duration::from_secs(30);
 const LEASE: &[u8] = b"lease-1";
