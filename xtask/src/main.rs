@@ -15,7 +15,11 @@ mod readme;
 mod stories;
 mod test;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use clap::{Parser, Subcommand};
 
@@ -50,6 +54,8 @@ enum Task {
         #[arg(long)]
         strict: bool,
     },
+    /// Install what a Debian machine lacks, then run every test, as the gate before a merge does.
+    Ci,
     /// Measure release builds with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -65,6 +71,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict } => test::run(strict),
+        Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
         Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
