@@ -8,6 +8,7 @@ use crate::model::{
     ids::{hex, lookup, uuid_text},
     list::Listing,
     nouns::Cluster,
+    state::State,
 };
 
 /// What a caller says about a cluster.
@@ -84,7 +85,8 @@ impl App {
         Ok(row)
     }
 
-    /// Removes a cluster with its tokens and sessions. Its tasks stay readable. Unknown ones are no error.
+    /// Removes a cluster with its tokens and sessions, and cancels its waiting tasks. All of its tasks stay readable. Unknown
+    /// ones are no error.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -99,6 +101,8 @@ impl App {
         self.store.forget_cluster_access(&row.uuid).await?;
         self.cluster_ids.lock().remove(&row.uuid);
         self.dispatch.disconnect_cluster(row.id);
+        let cancelled = self.store.cancel_waiting(row.id, "the cluster was deleted", self.source.now_us()).await?;
+        self.metrics.tasks_ended.with_label_values(&[State::Cancelled.word()]).inc_by(cancelled);
         Ok(())
     }
 

@@ -151,7 +151,7 @@ async fn change_cluster(
 
 /// Delete a cluster
 ///
-/// Its tokens and sessions go with it; the history of its tasks stays readable.
+/// Its tokens and sessions go with it, and its waiting tasks are cancelled; all of its tasks stay readable.
 #[utoipa::path(delete, path = "/api/v1/cluster/{uuid}", tag = "cluster", params(("uuid" = String, Path)), responses((status = OK, body = String)))]
 async fn delete_cluster(State(app): State<App>, Path(uuid): Path<String>) -> Result<Json<&'static str>, Problem> {
     app.delete_cluster(&uuid).await?;

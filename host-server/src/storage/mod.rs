@@ -1,5 +1,6 @@
 //! The one `Store`, on MariaDB and on SQLite. SQL is shared wherever both accept it; what differs stands side by side.
 
+mod cancel;
 mod engine;
 mod lease;
 mod nouns;

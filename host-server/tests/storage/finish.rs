@@ -5,10 +5,10 @@ use std::sync::Arc;
 use claiflow_server::model::{
     ids::Source,
     state::State,
-    task::{Finish, Lease},
+    task::{Finish, Lease, Task},
 };
 
-use crate::world::{World, step};
+use crate::world::{World, claim, declare, step};
 
 promises![
     an_end_moves_a_task_to_the_history,
@@ -21,7 +21,31 @@ promises![
     an_ended_task_cannot_be_put_in_doubt,
     an_error_of_any_length_is_stored,
     a_lease_says_when_its_holder_was_last_seen,
+    what_waits_is_cancelled_and_what_is_held_goes_on,
 ];
+
+async fn what_waits_is_cancelled_and_what_is_held_goes_on(world: World) {
+    let snapshot = world.snapshot(1).await;
+    let held = world.running(&snapshot).await;
+    let doubtful = world.running(&snapshot).await;
+    assert!(world.store.mark_unknown(&doubtful, "nobody knows").await.unwrap());
+    let waiting = world.task(&snapshot);
+    let elsewhere = Task { cluster: declare(&world.store, &"1".repeat(32)).await, ..world.task(&snapshot) };
+    let tasks = [waiting.clone(), elsewhere.clone()].map(|task| (Arc::new(task), None));
+    world.store.create_tasks(&tasks).await.unwrap();
+
+    let now = world.source.now_us();
+    assert_eq!(world.store.cancel_waiting(world.cluster, "its cluster was deleted", now).await.unwrap(), 1);
+    let view = world.store.task(world.cluster, &waiting.id).await.unwrap().unwrap();
+    assert_eq!((State::of(view.state), view.ended), (State::Cancelled, Some(now)));
+    assert_eq!(view.error.as_deref(), Some("its cluster was deleted"));
+    assert_eq!(world.state(held.task.id).await, State::Running);
+    assert_eq!(world.state(doubtful.task.id).await, State::Unknown);
+    assert_eq!(claim(&world.store, elsewhere.cluster, &snapshot, 10).await.len(), 1);
+    assert!(world.claim(&snapshot, 10).await.is_empty());
+    assert_eq!(world.store.finish(&[world.success(&held)]).await.unwrap(), [held.id]);
+    assert_eq!(world.store.cancel_waiting(world.cluster, "again", now).await.unwrap(), 0);
+}
 
 async fn an_end_moves_a_task_to_the_history(world: World) {
     let lease = world.running(&world.snapshot(1).await).await;
