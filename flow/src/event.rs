@@ -68,15 +68,13 @@ pub struct Expression {
     pub variables: Vec<(String, String)>,
 }
 
-/// A top-level step that ended without being a call: a print or a range.
+/// A top-level step that ended without being a call: a print or a range. What it gives is made of outputs that calls gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepEnd {
     /// As [`Call::path`].
     pub path: String,
     /// Index of the top-level step.
     pub top: usize,
-    /// What it gives.
-    pub output: Value,
 }
 
 /// Why the flow failed.

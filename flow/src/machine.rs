@@ -197,8 +197,7 @@ impl Machine {
             self.keep(bytes)?;
         }
         if self.frames.len() == 1 {
-            let output = self.shown.last().map(Shown::outputs).unwrap_or_default();
-            progress.ended.push(StepEnd { path: self.path_of(step), top: self.top(), output });
+            progress.ended.push(StepEnd { path: self.path_of(step), top: self.top() });
         }
         if let Some(frame) = self.frames.last_mut() {
             frame.index += 1;
@@ -299,7 +298,7 @@ impl Machine {
         let hidden = ids.collect::<Result<Vec<_>, _>>()?;
         let flow = Arc::clone(&self.flow);
         let output = Value::Array(printed(&flow.steps, &self.shown, "", &hidden));
-        let end = StepEnd { path: self.path_of(step), top: self.top(), output: output.clone() };
+        let end = StepEnd { path: self.path_of(step), top: self.top() };
         let bytes = text_bytes(&output);
         self.complete(None, output, bytes)?;
         progress.ended.push(end);

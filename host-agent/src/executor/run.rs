@@ -74,9 +74,7 @@ impl Run<'_> {
     async fn drive(mut self) -> End {
         let mut progress = self.machine.step(Event::Start);
         loop {
-            if let Err(fault) = self.note_ends(&mut progress) {
-                return End::failed(Verdict::Failed, fault, self.last);
-            }
+            self.note_ends(&mut progress);
             if let Some(done) = progress.done {
                 return self.finish(done);
             }
@@ -109,12 +107,11 @@ impl Run<'_> {
         }
     }
 
-    /// Print and range steps that ended.
-    fn note_ends(&mut self, progress: &mut Progress) -> Result<(), Fault> {
+    /// Print and range steps that ended. What they give is made of outputs that are reported already, and whoever takes the
+    /// run over makes it again.
+    fn note_ends(&mut self, progress: &mut Progress) {
         for ended in std::mem::take(&mut progress.ended) {
             self.flush();
-            let output = json_text(&ended.output, self.most);
-            let error = output.is_none().then(|| self.too_large());
             self.last = Some(Step {
                 path: ended.path,
                 top: ended.top,
@@ -122,13 +119,11 @@ impl Run<'_> {
                 digest: None,
                 effect: Effect::Read,
                 elapsed: self.begun.elapsed(),
-                output,
-                error: error.clone(),
+                output: None,
+                error: None,
                 usage: None,
             });
-            error.map_or(Ok(()), Err)?;
         }
-        Ok(())
     }
 
     async fn evaluate(&mut self, mut progress: Progress) -> Result<Progress, (Verdict, Fault)> {
