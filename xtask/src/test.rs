@@ -89,16 +89,8 @@ fn house(count: &mut Count, strict: bool) {
     let checks: [(&'static str, &str, &[&str]); 4] = [
         ("the hosts are formatted", ".", &["fmt", "--all", "--check"]),
         ("the guests are formatted", "plugins", &["fmt", "--all", "--check"]),
-        (
-            "the hosts have no lint",
-            ".",
-            &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"],
-        ),
-        (
-            "the guests have no lint",
-            "plugins",
-            &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"],
-        ),
+        ("the hosts have no lint", ".", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+        ("the guests have no lint", "plugins", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
     ];
     for (name, folder, arguments) in checks {
         let program = format!("cargo-{}", arguments.first().copied().unwrap_or_default());
