@@ -67,7 +67,13 @@ fn run(flow: &Arc<Flow>, inputs: &Value, replayed: &[(String, Value)]) -> Run {
                 1 => Ok(Value::Null),
                 _ => Ok(answer(&question)),
             };
-            next = Some(machine.step(Event::Evaluated { id: expression.id, outcome }));
+            let answered = machine.step(Event::Evaluated { id: expression.id, outcome });
+            let is_over = answered.done.is_some();
+            next = Some(answered);
+            // The first one that is refused ends the run; what it ends with is told once.
+            if is_over {
+                break;
+            }
         }
         for call in progress.calls {
             let output = answer(&format!("{}{}", call.path, Value::Object(call.inputs)));
