@@ -29,8 +29,9 @@ const HEARTBEAT_MS: u64 = 1_000;
 const MESSAGE_BYTES: usize = 4 << 20;
 /// Orders in one message at most.
 const BATCH: usize = 256;
-/// Output of one step that arrives in chunks, bytes.
+/// All outputs of one stream that have arrived in part, bytes.
 const CHUNKS_BYTES: usize = 128 << 20;
+/// Output of one step that arrives in chunks, bytes.
 const OUTPUT_BYTES: usize = 20 << 20;
 /// The first event must come within this time.
 const HELLO: Duration = Duration::from_secs(10);
