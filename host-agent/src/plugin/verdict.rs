@@ -1,6 +1,6 @@
 //! What `verify` answered, in the words of the contract, as the executor's.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::executor::commands::{CallDone, Usage, Verified};
@@ -13,10 +13,15 @@ const WHY_MAX_BYTES: usize = 1 << 10;
 #[derive(Deserialize)]
 struct Answer<'a> {
     verdict: String,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     output: Option<&'a RawValue>,
     #[serde(default)]
     why: String,
+}
+
+/// A value that is there, `null` too: an output may be nothing.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Whoever does not answer as the contract says cannot tell.
