@@ -82,8 +82,8 @@ mod tests {
     }
 
     /// Lease, level and the first word of each line that comes out.
-    fn out(mut next: impl FnMut() -> Option<LogLine>) -> Vec<String> {
-        std::iter::from_fn(|| next())
+    fn out(next: impl FnMut() -> Option<LogLine>) -> Vec<String> {
+        std::iter::from_fn(next)
             .map(|line| {
                 let lease = String::from_utf8(line.lease_id).unwrap();
                 format!("{lease} {} {}", line.level, line.message.split(' ').next().unwrap())
