@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod cluster;
+pub mod former;
 mod schema;
 pub mod service;
 pub mod template;

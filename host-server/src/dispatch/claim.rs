@@ -35,6 +35,7 @@ pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i
             },
         }
         for cluster in pokes.iter().copied().collect::<BTreeSet<_>>() {
+            dispatch.0.polls.lock().wake(cluster);
             if let Err(error) = serve(&dispatch, cluster).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

@@ -2,6 +2,7 @@
 //! connected here; nothing in it knows gRPC.
 
 mod claim;
+mod former;
 mod hub;
 mod lanes;
 mod report;
@@ -22,6 +23,8 @@ use crate::{
     },
     storage::{self, Store},
 };
+use former::Polls;
+pub use former::{End, Poll, Taken};
 use hub::Hub;
 pub use hub::{Attach, Order};
 pub use sweep::Timing;
@@ -37,6 +40,7 @@ pub struct Dispatch(Arc<Inner>);
 
 struct Inner {
     hub: Mutex<Hub>,
+    polls: Mutex<Polls>,
     store: Store,
     source: Source,
     metrics: Metrics,
@@ -66,9 +70,9 @@ impl Dispatch {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
-        let (hub, recalled) = (Mutex::default(), Mutex::default());
+        let (hub, polls, recalled) = (Mutex::default(), Mutex::default(), Mutex::default());
         let dispatch =
-            Self(Arc::new(Inner { hub, store, source, metrics, creates, finishes, pokes, timing, recalled }));
+            Self(Arc::new(Inner { hub, polls, store, source, metrics, creates, finishes, pokes, timing, recalled }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
@@ -177,16 +181,19 @@ impl Dispatch {
     /// Ends the streams of a cluster's agents.
     pub fn disconnect_cluster(&self, cluster: i64) {
         self.0.hub.lock().disconnect(|session| session.cluster == cluster);
+        self.0.polls.lock().end_cluster(cluster);
     }
 
     /// Ends a session's stream.
     pub fn disconnect_session(&self, uuid: &str) {
         self.0.hub.lock().disconnect(|session| session.uuid == uuid);
+        self.0.polls.lock().end_session(uuid);
     }
 
     /// Ends all streams: the server stops.
     pub fn disconnect_all(&self) {
         self.0.hub.lock().disconnect(|_| true);
+        self.0.polls.lock().end_all();
     }
 
     fn poke(&self, cluster: i64) {

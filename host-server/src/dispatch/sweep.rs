@@ -83,6 +83,7 @@ impl Dispatch {
     pub async fn sweep(&self, now: Instant, now_us: i64) -> Result<(), storage::Error> {
         let (store, timing) = (&self.0.store, &self.0.timing);
         self.recall(now, now_us).await?;
+        self.look_after_former(now, now_us).await?;
         let unacked = self.0.hub.lock().unacked(timing.offer, now);
         for held in unacked {
             self.take_back(&held.lease, held.state, Event::Lapsed).await;

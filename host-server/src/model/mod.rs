@@ -1,5 +1,6 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
+pub mod former;
 pub mod ids;
 pub mod lifecycle;
 pub mod list;

@@ -18,6 +18,10 @@ pub struct StepRow {
 pub const STARTED: i16 = 1;
 /// The state of a step that went well.
 pub const SUCCEEDED: i16 = 2;
+/// The state of a step that failed.
+pub const FAILED: i16 = 3;
+/// The effect of a step that must not happen twice.
+pub const NEVER: i16 = 4;
 /// Effects that may happen twice: `read` and `idempotent`. One that was not named counts as the strictest.
 const REPEATABLE: std::ops::RangeInclusive<i16> = 1..=2;
 
@@ -66,9 +70,7 @@ impl StepRow {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, STARTED, SUCCEEDED, StepRow};
-
-    const FAILED: i16 = 3;
+    use super::{Change, FAILED, STARTED, SUCCEEDED, StepRow};
 
     fn row(state: i16, output: &str) -> StepRow {
         StepRow {

@@ -11,7 +11,7 @@ use crate::model::{
     task::{Lease, Task},
 };
 
-const LEASES: &str = "SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, t.inputs, \
+pub(super) const LEASES: &str = "SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, t.inputs, \
      t.channel, t.priority, t.attempt, t.state, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster";
 
 /// Leases that a condition over one or two values meets, each with where its task stands.
@@ -38,6 +38,7 @@ macro_rules! leases {
         Ok(leases)
     }};
 }
+pub(super) use leases;
 
 impl Store {
     /// The leases of an agent in a cluster, and whether their tasks run or are in doubt. Another cluster's are never given,
@@ -50,12 +51,12 @@ impl Store {
     }
 
     /// The leases of every cluster whose holder was last known to be connected before a time, microseconds since 1970; as
-    /// [`Store::leases_of`].
+    /// [`Store::leases_of`]. Agents of the first version are never connected, so theirs are left out.
     ///
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn leases_unseen_since(&self, before_us: i64) -> Result<Vec<(Arc<Lease>, State)>, Error> {
-        leases!(self, "WHERE l.seen < ?", before_us)
+        leases!(self, "WHERE l.seen < ? AND l.kind = 0", before_us)
     }
 
     /// The lease of a task in doubt, under which its agent may still settle it.

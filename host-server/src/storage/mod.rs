@@ -2,6 +2,7 @@
 
 mod cancel;
 mod engine;
+mod former;
 mod lease;
 mod nouns;
 mod pieces;

@@ -9,11 +9,12 @@ use sqlx::Row as _;
 
 use super::{
     Db, Error, Store, both, cut,
+    former::{mark_former, push_former},
     pieces::{padded, pieces},
 };
 use crate::model::{
     ids::Id,
-    task::{Finish, Lease, Snapshot, Task},
+    task::{Finish, Holder, Lease, Snapshot, Task},
 };
 
 /// Snapshots kept in memory at most.
@@ -250,7 +251,7 @@ impl Store {
         both!(&self.db, pool => Ok(sqlx::query_scalar(sql).bind(cluster).bind(limit).fetch_all(pool).await?))
     }
 
-    /// Takes up to `limit` waiting tasks of a cluster that run one of `snapshots`, and leases them to `journal`.
+    /// Takes up to `limit` waiting tasks of a cluster that run one of `snapshots`, and leases them to `holder`.
     ///
     /// # Errors
     /// [`Error`] of the engine; nothing is taken then.
@@ -259,10 +260,12 @@ impl Store {
         cluster: i64,
         snapshots: &HashMap<Id, Arc<Snapshot>>,
         limit: usize,
-        journal: Id,
+        holder: impl Into<Holder>,
         now_us: i64,
         mut lease_id: impl FnMut() -> Id,
     ) -> Result<Vec<Arc<Lease>>, Error> {
+        let holder = holder.into();
+        let journal = holder.journal();
         // SQLite has one writer: the second claimer waits for the first one's commit and reads what is left.
         let (begin, lock) = match &self.db {
             Db::Maria(_) => ("BEGIN", " FOR UPDATE SKIP LOCKED"),
@@ -273,6 +276,9 @@ impl Store {
             let mut query = sqlx::QueryBuilder::new("SELECT id, `rank` FROM ready WHERE cluster = ");
             query.push_bind(cluster).push(" AND need IN (");
             push_list!(query, snapshots.keys());
+            if let Holder::Former { except, .. } = &holder {
+                push_former!(query, except);
+            }
             query.push(" ORDER BY `rank`, id LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(lock);
             let found = query.build().fetch_all(&mut *tx).await?;
             if found.is_empty() {
@@ -308,6 +314,9 @@ impl Store {
             }
             leases.sort_by_key(|lease| (lease.task.rank(), lease.task.id));
             insert_leases!(tx, leases);
+            if let Holder::Former { .. } = holder {
+                mark_former!(tx, leases);
+            }
             tx.commit().await?;
             Ok(leases)
         })
