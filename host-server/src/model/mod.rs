@@ -1,5 +1,6 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
+pub mod duration;
 pub mod former;
 pub mod ids;
 pub mod lifecycle;
@@ -9,3 +10,4 @@ pub mod state;
 pub mod statuses;
 pub mod step;
 pub mod task;
+pub mod timing;
