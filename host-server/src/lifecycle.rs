@@ -76,8 +76,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|error| format!("ops.port: cannot listen on {address}: {error}"))?;
-            tracing::info!(ops.address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
-            Some(tokio::spawn(rest::serve(listener, rest::operations(app.clone()), stop.clone())))
+            tracing::info!(ops.address = %listener.local_addr()?, "serving /healthz, /readyz, /metrics and agents of the first version");
+            Some(tokio::spawn(rest::serve(listener, rest::operations(app.clone(), prefix), stop.clone())))
         }
         None => None,
     };

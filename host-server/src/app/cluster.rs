@@ -158,9 +158,15 @@ impl App {
         Ok(())
     }
 
-    /// The version of a connected agent, or none.
-    #[must_use]
-    pub fn alive(&self, cluster: Option<&Cluster>) -> Option<String> {
-        self.dispatch.agent_version(cluster?.id)
+    /// The versions of a connected agent and of its library, or none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn alive(&self, cluster: Option<&Cluster>) -> Result<Option<(String, String)>, Error> {
+        let Some(cluster) = cluster else { return Ok(None) };
+        match self.dispatch.agent_version(cluster.id) {
+            Some(version) => Ok(Some((version.clone(), version))),
+            None => Ok(self.store.former_versions(&cluster.uuid, self.source.now_us()).await?),
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod cluster;
 pub mod control;
+pub mod former;
 mod request;
 mod schema;
 pub mod service;

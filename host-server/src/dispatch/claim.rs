@@ -16,7 +16,7 @@ use crate::{
         ids::Id,
         lifecycle::Event,
         state::State,
-        task::{Kind, Snapshot},
+        task::{Holder, Snapshot},
     },
     storage::{self, Claim},
 };
@@ -46,6 +46,7 @@ pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i
             count = poked.recv_many(&mut pokes, 1_024) => if count == 0 { return },
         }
         for cluster in pokes.iter().copied().collect::<BTreeSet<_>>() {
+            dispatch.0.polls.lock().wake(cluster);
             if let Err(error) = serve(&dispatch, cluster, is_scan).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -91,8 +92,7 @@ async fn serve(dispatch: &Dispatch, cluster: i64, is_scan: bool) -> Result<(), s
             cluster,
             snapshots: &by_id,
             limit: usize::try_from(slots).unwrap_or(1),
-            journal,
-            kind: Kind::Stream,
+            holder: &Holder::Streaming(journal),
             now_us: inner.source.now_us(),
             cluster_limit: rules.concurrency,
         };

@@ -4,6 +4,7 @@
 mod back;
 mod cancel;
 mod claim;
+mod former;
 mod hub;
 mod lanes;
 mod report;
@@ -30,6 +31,8 @@ use crate::{
     },
     storage::{self, Leased},
 };
+use former::Polls;
+pub use former::{End, Poll, Taken};
 use hub::Hub;
 pub use hub::{Attach, Order};
 pub use sweep::Round;
@@ -48,6 +51,7 @@ struct Inner {
     /// This process, among those that serve the same database.
     replica: Id,
     hub: Mutex<Hub>,
+    polls: Mutex<Polls>,
     store: Arc<dyn Tasks>,
     source: Arc<dyn Ids>,
     metrics: Metrics,
@@ -102,9 +106,9 @@ impl Dispatch {
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
         let replica = source.random();
-        let (hub, departed) = (Mutex::default(), Mutex::default());
+        let (hub, polls, departed) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (store, source) = (Arc::new(store), Arc::new(source));
-        let inner = Inner { replica, hub, store, source, metrics, creates, finishes, pokes, timing, departed };
+        let inner = Inner { replica, hub, polls, store, source, metrics, creates, finishes, pokes, timing, departed };
         let dispatch = Self(Arc::new(inner));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
@@ -276,16 +280,19 @@ impl Dispatch {
     /// Ends the streams of a cluster's agents.
     pub fn disconnect_cluster(&self, cluster: i64) {
         self.0.hub.lock().disconnect(|session| session.cluster == cluster);
+        self.0.polls.lock().end_cluster(cluster);
     }
 
     /// Ends a session's stream.
     pub fn disconnect_session(&self, uuid: &str) {
         self.0.hub.lock().disconnect(|session| session.uuid == uuid);
+        self.0.polls.lock().end_session(uuid);
     }
 
     /// Ends all streams: the server stops.
     pub fn disconnect_all(&self) {
         self.0.hub.lock().disconnect(|_| true);
+        self.0.polls.lock().end_all();
     }
 
     /// Why a task of the cluster that is ready waits, as far as this replica knows.

@@ -115,7 +115,7 @@ impl Dispatch {
 }
 
 /// A result that no row holds would keep the outcomes beside it from being stored: it fails its own task instead.
-fn refuse_large(finish: &mut Finish) {
+pub(super) fn refuse_large(finish: &mut Finish) {
     let bytes = finish.lease.task.inputs.len() + finish.result.as_ref().map_or(0, String::len);
     if bytes > storage::TASK_BYTES {
         finish.state = State::Failed as i16;

@@ -39,6 +39,7 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
             _ = every.tick() => {
                 dispatch.lapse(Instant::now()).await;
                 dispatch.note_departures().await;
+                dispatch.prolong_former(Instant::now()).await;
             }
         }
     }
@@ -73,10 +74,7 @@ impl Dispatch {
         for agent in store.agents_suspect(micros(timing.silence)).await? {
             self.judge(&agent).await?;
         }
-        for leased in store.leases_past(now_us).await? {
-            let reason = "timeout: the agent has not said how the run ended, and may still be at it";
-            store.mark_unknown(&leased.lease, reason).await?;
-        }
+        self.end_former(now_us).await?;
         for cluster in store.due(now_us).await? {
             self.look_at(cluster);
         }

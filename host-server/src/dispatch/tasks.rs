@@ -61,6 +61,14 @@ pub trait Tasks: Send + Sync + 'static {
     async fn touch_sessions(&self, uuids: &[String], now_us: i64) -> Result<(), Error>;
     async fn purge_sessions(&self, before_us: i64) -> Result<u64, Error>;
     async fn purge_requests(&self, before_us: i64) -> Result<u64, Error>;
+    async fn next_for_former(
+        &self,
+        cluster: i64,
+        snapshots: &[Id],
+        except: &[Id],
+        limit: usize,
+    ) -> Result<Vec<Id>, Error>;
+    async fn prolong_sessions(&self, uuids: &[String], until_us: i64, now_us: i64) -> Result<(), Error>;
 }
 
 #[tonic::async_trait]
@@ -194,5 +202,19 @@ impl Tasks for Store {
 
     async fn purge_requests(&self, before_us: i64) -> Result<u64, Error> {
         self.purge_requests(before_us).await
+    }
+
+    async fn next_for_former(
+        &self,
+        cluster: i64,
+        snapshots: &[Id],
+        except: &[Id],
+        limit: usize,
+    ) -> Result<Vec<Id>, Error> {
+        self.next_for_former(cluster, snapshots, except, limit).await
+    }
+
+    async fn prolong_sessions(&self, uuids: &[String], until_us: i64, now_us: i64) -> Result<(), Error> {
+        self.prolong_sessions(uuids, until_us, now_us).await
     }
 }

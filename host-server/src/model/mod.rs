@@ -1,6 +1,7 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
 pub mod duration;
+pub mod former;
 pub mod ids;
 pub mod lifecycle;
 pub mod list;

@@ -20,6 +20,10 @@ pub struct StepRow {
 pub const STARTED: i16 = 1;
 /// The state of a step that went well.
 pub const SUCCEEDED: i16 = 2;
+/// The state of a step that failed.
+pub const FAILED: i16 = 3;
+/// The effect of a step that must not happen twice.
+pub const NEVER: i16 = 4;
 /// The state of what was written down when it was first evaluated, and of notes.
 pub const RECORDED: i16 = 5;
 /// Effects that may happen twice: `read` and `idempotent`. One that was not named counts as the strictest.
@@ -90,9 +94,7 @@ impl StepRow {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Doubt, STARTED, SUCCEEDED, StepRow, doubt, touched};
-
-    const FAILED: i16 = 3;
+    use super::{Change, Doubt, FAILED, STARTED, SUCCEEDED, StepRow, doubt, touched};
 
     fn row(state: i16, output: &str) -> StepRow {
         StepRow {

@@ -175,6 +175,39 @@ impl Wish {
     }
 }
 
+/// Who takes waiting tasks.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    /// An agent with a stream, by its journal: its leases end by silence.
+    Streaming(Id),
+    /// An agent of the first version, which is silent while a task runs: its leases end with the run's time.
+    Former {
+        /// Of its session.
+        journal: Id,
+        /// Tasks that it still holds, as far as anybody knows: it takes none of them again.
+        except: Vec<Id>,
+    },
+}
+
+impl Holder {
+    /// Whose leases they become.
+    #[must_use]
+    pub fn journal(&self) -> Id {
+        match self {
+            Self::Streaming(journal) | Self::Former { journal, .. } => *journal,
+        }
+    }
+
+    /// What kind of lease they get.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Streaming(_) => Kind::Stream,
+            Self::Former { .. } => Kind::Former,
+        }
+    }
+}
+
 /// An agent's right to run a task.
 #[derive(Clone, Debug)]
 pub struct Lease {

@@ -116,7 +116,7 @@ pub(super) struct Alive {
     #[schema(example = "0.1.0")]
     #[serde(rename = "clientVersion", skip_serializing_if = "Option::is_none")]
     client_version: Option<String>,
-    /// The same, for scripts of the first version.
+    /// The same, unless it is an agent of the first version.
     #[schema(example = "0.1.0")]
     #[serde(rename = "clientLibVersion", skip_serializing_if = "Option::is_none")]
     client_lib_version: Option<String>,
@@ -191,6 +191,6 @@ pub(super) async fn alive(State(app): State<App>, Path(uuid): Path<String>) -> R
         Err(crate::app::Error::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    let version = app.alive(cluster.as_ref());
-    Ok(Json(Alive { alive: version.is_some(), client_lib_version: version.clone(), client_version: version }))
+    let (client_version, client_lib_version) = app.alive(cluster.as_ref()).await?.unzip();
+    Ok(Json(Alive { alive: client_version.is_some(), client_version, client_lib_version }))
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod engine;
+mod former;
 mod lease;
 mod limits;
 mod nouns;
@@ -20,7 +21,7 @@ pub use request::AuditRow;
 pub use resolve::Settlement;
 pub use step::Kept;
 pub use task::Claim;
-pub(crate) use task::task_of;
+pub(crate) use task::{push_list, task_of};
 pub use waiting::{Ending, Wished};
 
 use std::{collections::HashMap, path::Path, str::FromStr as _, sync::Arc, time::Duration};

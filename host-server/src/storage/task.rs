@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use super::limits::{Limits, cluster_gate};
 use super::{
     Db, Error, Store, both, cut,
+    former::push_former,
     pieces::{padded, pieces},
 };
 use crate::model::{
@@ -14,7 +15,7 @@ use crate::model::{
     lifecycle::settled,
     options::Options,
     state::State,
-    task::{Finish, Kind, Lease, Place, RequestKey, Snapshot, Task, Wish},
+    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Wish},
 };
 
 /// Snapshots kept in memory at most.
@@ -33,10 +34,8 @@ pub struct Claim<'a> {
     pub snapshots: &'a HashMap<Id, Arc<Snapshot>>,
     /// Tasks at most.
     pub limit: usize,
-    /// Of the agent.
-    pub journal: Id,
-    /// Of the agent too.
-    pub kind: Kind,
+    /// The agent.
+    pub holder: &'a Holder,
     /// Microseconds since 1970.
     pub now_us: i64,
     /// Tasks that may run at once on the cluster.
@@ -180,7 +179,7 @@ macro_rules! push_list {
         $query.push(")");
     }};
 }
-pub(crate) use task_of;
+pub(crate) use {push_list, task_of};
 
 impl Store {
     /// Keeps what tasks run. A repeated one is a no-op.
@@ -316,7 +315,8 @@ impl Store {
         claim: &Claim<'_>,
         lease_id: &(dyn Fn() -> Id + Send + Sync),
     ) -> Result<Vec<Arc<Lease>>, Error> {
-        let Claim { cluster, snapshots, limit, journal, kind, now_us, cluster_limit } = *claim;
+        let Claim { cluster, snapshots, limit, holder, now_us, cluster_limit } = *claim;
+        let (journal, kind) = (holder.journal(), holder.kind());
         // SQLite has one writer: the second claimer waits for the first one's commit and reads what is left.
         let (begin, lock, lock_row, ignore) = match &self.db {
             Db::Maria(_) => ("BEGIN", " FOR UPDATE SKIP LOCKED", " FOR UPDATE", "INSERT IGNORE INTO gate (name) "),
@@ -354,6 +354,9 @@ impl Store {
             let mut query = sqlx::QueryBuilder::new("SELECT id, `rank`, need FROM ready WHERE cluster = ");
             query.push_bind(cluster).push(" AND need IN (");
             push_list!(query, open.iter());
+            if let Holder::Former { except, .. } = holder {
+                push_former!(query, except);
+            }
             query.push(" AND (valid_until IS NULL OR valid_until > ").push_bind(now_us);
             query.push(") ORDER BY `rank`, id LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(lock);
             let found = query.build().fetch_all(&mut *tx).await?;
