@@ -14,6 +14,7 @@ mod process;
 mod readme;
 mod stories;
 mod test;
+mod wishes;
 
 use std::{
     env,
