@@ -21,10 +21,11 @@ mod watch;
 use std::{
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use cases::{Case, Kind, Skipped};
 use run::{Ground, Outcome};
@@ -162,27 +163,37 @@ fn played(ground: &mut Ground<'_>, case: &'static Case, kind: Kind, seed: u64) -
     Ok(Some(outcome))
 }
 
-/// The short run of `cargo xtask test`: the cases that matter most, and the planted bugs.
+/// The short run of `cargo xtask test`: the cases that matter most, and the planted bugs. Each engine has a thread, since most of
+/// a case is waiting.
 pub(crate) fn short(maria: Option<MariaDb>) -> Result<Vec<(&'static str, Result<()>)>> {
     let built = Built::for_faults()?;
     let home = target().join("faults");
-    let mut ground = Ground { built: &built, home: &home, maria };
-    let mut outcomes = Vec::new();
-    for case in cases::all() {
-        let kind = match (case.short, case.planted) {
-            (Some(kind), _) => kind,
-            (None, Some(_)) => Kind::Maria,
-            (None, None) => continue,
-        };
-        if kind == Kind::Maria && ground.maria.is_none() {
-            continue;
+    let sqlite = Ground { built: &built, home: &home, maria: None };
+    let maria = maria.map(|maria| Ground { built: &built, home: &home, maria: Some(maria) });
+    thread::scope(|scope| {
+        let grounds = [(Kind::Sqlite, Some(sqlite)), (Kind::Maria, maria)];
+        let threads: Vec<_> = grounds
+            .into_iter()
+            .filter_map(|(kind, ground)| ground.map(|ground| scope.spawn(move || short_on(kind, ground))))
+            .collect();
+        let mut outcomes = Vec::new();
+        for thread in threads {
+            outcomes.extend(thread.join().map_err(|_| anyhow!("a case panicked"))?);
         }
-        let outcome = played(&mut ground, case, kind, SEED).and_then(|outcome| {
+        Ok(outcomes)
+    })
+}
+
+fn short_on(engine: Kind, mut ground: Ground<'_>) -> Vec<(&'static str, Result<()>)> {
+    let is_short = |case: &&Case| case.short == Some(engine) || (case.planted.is_some() && engine == Kind::Maria);
+    let mut outcomes = Vec::new();
+    for case in cases::all().filter(is_short) {
+        let outcome = played(&mut ground, case, engine, SEED).and_then(|outcome| {
             let Some(outcome) = outcome else { return Ok(()) };
             ensure!(outcome.is_good(), "{:?}", outcome.findings);
             Ok(())
         });
         outcomes.push((case.name, outcome));
     }
-    Ok(outcomes)
+    outcomes
 }
