@@ -88,6 +88,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     tracing::info!(drain_s = DRAIN.as_secs(), "stopping; a second signal ends at once");
+    // Agents finish what runs and find another replica, or this one's successor.
+    dispatch.drain(0);
     stop.cancel();
     dispatch.disconnect_all();
     let drained = async {

@@ -5,6 +5,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod list;
 pub mod nouns;
+pub mod options;
 pub mod state;
 pub mod statuses;
 pub mod step;

@@ -2,6 +2,7 @@
 
 mod body;
 mod cluster;
+mod control;
 mod fields;
 mod list;
 mod local;
@@ -41,6 +42,7 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(session::routes())
         .merge(template::routes())
         .merge(service::routes())
+        .merge(control::routes())
         .merge(meta::routes())
         .split_for_parts();
     (router, openapi::complete(document, prefix))

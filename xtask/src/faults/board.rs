@@ -65,14 +65,19 @@ impl Board {
 
     /// A request was answered with what no promise allows, and is given up.
     pub(super) fn refused(&self, answer: String) {
-        self.history().refusals.push(answer);
+        self.unpromised(answer);
         self.posting.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// An answer that no promise allows.
+    pub(super) fn unpromised(&self, answer: String) {
+        self.history().refusals.push(answer);
+    }
+
     /// What a cancel is known to have done.
-    pub(super) fn cancelled(&self, uuid: &str, answer: Cancel) {
+    pub(super) fn cancelled(&self, uuid: &str, answer: Option<Cancel>) {
         if let Some(task) = self.history().tasks.iter_mut().find(|task| task.uuid == uuid) {
-            task.cancel = Some(answer);
+            task.cancel = answer;
         }
     }
 

@@ -131,6 +131,9 @@ fn right_end(task: &Task, end: &Sight, findings: &mut Findings) {
         (Some(Cancel::Late(told)), state) if told != state => {
             findings.stale(task, &format!("was told to be {told} when it was cancelled, and ended {state}"));
         }
+        (Some(Cancel::Accepted), state) if state != "cancelled" => {
+            findings.stale(task, &format!("was told to be cancelled, and ended {state}"));
+        }
         (_, "succeeded") => own_result(task, end, findings),
         (Some(_), "cancelled") => {}
         (_, state) => {

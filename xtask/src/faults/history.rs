@@ -66,6 +66,11 @@ pub(super) struct Sight {
 /// The state of a task that a server does not know.
 pub(super) const MISSING: &str = "missing";
 
+/// Whether the API's word means that a task has ended.
+pub(super) fn is_final(state: &str) -> bool {
+    matches!(state, "succeeded" | "failed" | "cancelled" | "expired" | "timed_out")
+}
+
 impl Task {
     pub(super) fn key(&self, step: usize) -> String {
         format!("{}/{step}", self.uuid)
@@ -74,7 +79,7 @@ impl Task {
 
 impl Sight {
     pub(super) fn is_final(&self) -> bool {
-        matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled" | "expired" | "timed_out")
+        is_final(&self.state)
     }
 
     pub(super) fn is_unknown(&self) -> bool {

@@ -8,7 +8,7 @@ use super::{
     board::Board,
     dice::Dice,
     effects::Class,
-    history::{Cancel, Task},
+    history::{Cancel, Task, is_final},
     rest::Caller,
 };
 
@@ -122,13 +122,16 @@ fn create(request: Request, first: usize, servers: &[Caller], board: &Board) {
     let Some(server) = servers.iter().cycle().nth(first) else { return };
     if let Some(wait) = cancel_ms {
         thread::sleep(Duration::from_millis(wait));
-        board.cancelled(&uuid, Cancel::Unanswered);
+        // Until it is answered nobody knows what it did.
+        board.cancelled(&uuid, Some(Cancel::Unanswered));
         if let Ok((status, answer)) = server.post(&path, &json!({})) {
-            let state = answer.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let state = answer.get("state").and_then(Value::as_str).unwrap_or_default();
             match status {
-                200 => board.cancelled(&uuid, Cancel::Accepted),
-                409 => board.cancelled(&uuid, Cancel::Late(state)),
-                _ => {}
+                200 => board.cancelled(&uuid, Some(Cancel::Accepted)),
+                409 if is_final(state) => board.cancelled(&uuid, Some(Cancel::Late(state.to_owned()))),
+                409 => board.cancelled(&uuid, None),
+                503 => {}
+                _ => board.unpromised(format!("cancel of task {uuid}: {status} {answer}")),
             }
         }
     }

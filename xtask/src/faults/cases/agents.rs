@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = &[
     case("clock-skew", "two agents whose clocks are off by an hour, each its way; one dies", BOTH, clock_skew)
         .unknown_allowed(),
     case("half-dead", "half of twelve clusters have no agent for a while", BOTH, half_dead),
-    case("cancel-race", "cancels race with successes", BOTH, cancel_race).short_on(Kind::Sqlite),
+    case("cancel-race", "cancels race with successes", BOTH, cancel_race).unknown_allowed().short_on(Kind::Sqlite),
 ];
 
 fn before_start(stage: &mut Stage<'_>) -> Result<()> {
