@@ -11,6 +11,8 @@ use rustix::process::Signal;
 use super::line::Line;
 use crate::{cluster_of_two::Built, process::Process};
 
+/// Lines of an agent's log that are shown when it does not connect.
+const LAST_LINES: usize = 3;
 /// Tasks at once.
 const SLOTS: &str = "8";
 
@@ -69,6 +71,13 @@ impl Agent {
     /// Everything that it said, in all its lives.
     pub(super) fn said(&self) -> String {
         self.process.said()
+    }
+
+    /// The end of what it said.
+    pub(super) fn last_words(&self) -> String {
+        let said = self.said();
+        let lines: Vec<&str> = said.lines().collect();
+        lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("\n")
     }
 
     /// How often it was connected.

@@ -5,6 +5,7 @@ mod agent;
 mod board;
 mod cases;
 mod checker;
+mod clock;
 mod dice;
 mod disk;
 mod effects;

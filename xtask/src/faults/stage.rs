@@ -1,7 +1,7 @@
 //! Where a case plays: servers, agents and a database on loopback, with a line between any two of them.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -142,7 +142,7 @@ impl<'a> Stage<'a> {
     /// Waits until an agent has been connected so many times.
     pub(super) fn connected(&self, agent: usize, times: usize) -> Result<()> {
         let agent = self.agents.get(agent).context("no such agent")?;
-        self.wait("the agent is connected", || Ok(agent.connections() >= times)).with_context(|| agent.said())
+        self.wait("the agent is connected", || Ok(agent.connections() >= times)).with_context(|| agent.last_words())
     }
 
     pub(super) fn agent_mut(&mut self, number: usize) -> Result<&mut Agent> {
@@ -243,18 +243,4 @@ impl Drop for Stage<'_> {
     fn drop(&mut self) {
         self.end_threads();
     }
-}
-
-/// A program under a clock that is off by so much; none where Debian's libfaketime is missing.
-pub(super) fn skewed(hours: i64) -> Option<Vec<(&'static str, String)>> {
-    let library = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
-        .map(|folder| Path::new(folder).join("faketime/libfaketimeMT.so.1"))
-        .into_iter()
-        .find(|library| library.exists())?;
-    Some(vec![
-        ("LD_PRELOAD", library.display().to_string()),
-        ("FAKETIME", format!("{hours:+}h")),
-        ("DONT_FAKE_MONOTONIC", "1".into()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
-    ])
 }

@@ -7,11 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{BOTH, Case, Kind, Skipped, case, in_flight, load};
 use crate::{
     cluster_of_two::{CLUSTER, TOKEN},
-    faults::{
-        line::Mode,
-        load::Load,
-        stage::{Stage, skewed},
-    },
+    faults::{clock::skewed, line::Mode, load::Load, stage::Stage},
 };
 
 pub(super) const CASES: &[Case] = &[

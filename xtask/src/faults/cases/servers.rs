@@ -7,10 +7,7 @@ use anyhow::Result;
 use super::{BOTH, Case, Kind, MARIA, Skipped, case, in_flight, load};
 use crate::{
     cluster_of_two::{CLUSTER, TOKEN},
-    faults::{
-        load::Load,
-        stage::{Stage, skewed},
-    },
+    faults::{clock::skewed, load::Load, stage::Stage},
 };
 
 pub(super) const CASES: &[Case] = &[
