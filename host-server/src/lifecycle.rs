@@ -50,8 +50,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         }
         Database::Maria(maria) => {
             tracing::info!(
-                database.host = maria.host,
-                database.port = maria.port,
+                database.hosts = ?maria.hosts,
                 database.name = maria.dbname,
                 "tasks are kept in MariaDB"
             );

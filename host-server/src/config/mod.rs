@@ -3,6 +3,7 @@
 //! A key whose capability this server lacks is refused with a sentence: nobody should believe in a lock that is not there.
 
 mod arguments;
+mod hosts;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -182,8 +183,10 @@ fn database(settings: &Settings, arguments: &Arguments) -> Result<Database, Erro
                 .unwrap_or_else(arguments::default_data_dir),
         )),
         "mysql" | "mariadb" => Ok(Database::Maria(Maria {
-            host: settings.text("database.host", "127.0.0.1"),
-            port: settings.port("database.port")?.unwrap_or(3306),
+            hosts: hosts::read(
+                &settings.text("database.host", "127.0.0.1"),
+                settings.port("database.port")?.unwrap_or(3306),
+            )?,
             dbname: settings.text("database.dbname", "claiflow"),
             username: settings.text("database.username", "claiflow"),
             password: settings.text("database.password", ""),

@@ -40,7 +40,7 @@ fn the_files_of_the_first_version_are_read() {
     let enigma = "enigma:\n  claiflow.v1:\n    blockmethod: none\n    BLOCKSIZE: 0\n    blockKey: null\n    cipherMode: NONE\n    cipherSalt: null\n    padding: none\n    strconv: plain\n";
     let config = read_files(&[application, enigma, database], &[], None).unwrap();
     let Database::Maria(maria) = config.database else { panic!("not MariaDB") };
-    assert_eq!((maria.host.as_str(), maria.port, maria.connections), ("db", 3307, 15));
+    assert_eq!((maria.hosts, maria.connections), (vec![("db".to_owned(), 3307)], 15));
     assert_eq!(config.grpc_message_bytes, Some(1 << 30));
     assert_eq!(config.log, "info");
     assert!(config.notes.iter().any(|note| note.contains("migrate.source")), "{:?}", config.notes);

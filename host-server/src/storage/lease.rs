@@ -17,8 +17,8 @@ const LEASES: &str = "SELECT l.lease_id, l.journal, l.created AS leased, l.epoch
 /// Leases that a condition over one or two values meets, each with where its task stands.
 macro_rules! leases {
     ($self:expr, $condition:literal, $($value:expr),*) => {{
-        let mut leases = Vec::new();
         both!(&$self.db, pool => {
+            let mut leases = Vec::new();
             let sql = format!("{LEASES} {}", $condition);
             let rows = sqlx::query(sqlx::AssertSqlSafe(sql)) $(.bind($value))* .fetch_all(pool).await?;
             for row in &rows {
@@ -34,8 +34,8 @@ macro_rules! leases {
                 let in_doubt = row.try_get::<i16, _>("state")? == State::Unknown as i16;
                 leases.push((Arc::new(lease), if in_doubt { State::Unknown } else { State::Running }));
             }
-        });
-        Ok(leases)
+            Ok(leases)
+        })
     }};
 }
 
@@ -79,7 +79,8 @@ impl Store {
                 query.push_bind(now_us).push(" WHERE lease_id IN (");
                 push_list!(query, chunk.iter());
                 query.build().execute(pool).await?;
-            });
+                Ok(())
+            })?;
         }
         Ok(())
     }

@@ -121,20 +121,15 @@ impl Store {
             return Ok(vec![]);
         }
         match &self.db {
-            Db::Maria(pool) => {
+            Db::Maria(link) => {
                 let mut query = sqlx::QueryBuilder::new(LIST_TIME_SQL);
                 query.push(select);
                 conditions!(query, listing, is_live);
-                query.build_query_as().fetch_all(pool).await.map_err(|error| match &error {
-                    sqlx::Error::Database(inner)
-                        if inner
-                            .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-                            .is_some_and(|inner| inner.number() == STATEMENT_TIMEOUT) =>
-                    {
-                        Error::TooSlow
-                    }
-                    _ => error.into(),
-                })
+                let pool = &link.pool();
+                let read = async { Ok(query.build_query_as().fetch_all(pool).await?) };
+                link.held(pool, read)
+                    .await
+                    .map_err(|error| if error.number() == Some(STATEMENT_TIMEOUT) { Error::TooSlow } else { error })
             }
             Db::Sqlite(pool) => {
                 let mut query = sqlx::QueryBuilder::new(select);

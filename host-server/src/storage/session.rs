@@ -30,7 +30,8 @@ impl Store {
                 }
                 query.push(")");
                 query.build().execute(pool).await?;
-            });
+                Ok(())
+            })?;
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ mod engine;
 mod finish;
 mod life;
 mod list;
+mod nodes;
+mod proxy;
 mod shell;
 mod step;
 mod text;
