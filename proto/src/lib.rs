@@ -9,3 +9,13 @@ pub mod agent {
         include!("generated/claiflow.agent.v1.rs");
     }
 }
+
+/// `claiflow.peer`
+pub mod peer {
+    /// The protocol between replicas of the server; its rules stand in `claiflow/peer/v1/peer.proto`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
+    #[rustfmt::skip]
+    pub mod v1 {
+        include!("generated/claiflow.peer.v1.rs");
+    }
+}

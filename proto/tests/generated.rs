@@ -6,7 +6,8 @@ use std::{env, fs, path::Path};
 fn the_committed_code_is_what_the_proto_files_give() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = root.join("src/generated");
-    let files = protox::compile([root.join("claiflow/agent/v1/agent.proto")], [root]).unwrap();
+    let protos = ["claiflow/agent/v1/agent.proto", "claiflow/peer/v1/peer.proto"];
+    let files = protox::compile(protos.map(|proto| root.join(proto)), [root]).unwrap();
     let out = tempfile::tempdir().unwrap();
     tonic_prost_build::configure().out_dir(out.path()).compile_fds(files).unwrap();
     let mut count = 0;
@@ -22,5 +23,5 @@ fn the_committed_code_is_what_the_proto_files_give() {
         assert!(found == text, "{} is stale: run CLAIFLOW_GENERATE=1 cargo test -p claiflow-proto", target.display());
         count += 1;
     }
-    assert_eq!(count, 1);
+    assert_eq!(count, protos.len());
 }

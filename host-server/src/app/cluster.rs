@@ -8,6 +8,7 @@ use crate::model::{
     ids::{hex, lookup, uuid_text},
     list::Listing,
     nouns::Cluster,
+    replica::PeerEvent,
     state::State,
 };
 
@@ -101,6 +102,7 @@ impl App {
         self.store.forget_cluster_access(&row.uuid).await?;
         self.cluster_ids.lock().remove(&row.uuid);
         self.dispatch.disconnect_cluster(row.id);
+        self.dispatch.peers().tell(&PeerEvent::ClusterDeleted(row.id, row.uuid));
         let cancelled = self.store.cancel_waiting(row.id, "the cluster was deleted", self.source.now_us()).await?;
         self.metrics.tasks_ended.with_label_values(&[State::Cancelled.word()]).inc_by(cancelled);
         Ok(())

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod cluster;
+pub mod replica;
 mod schema;
 pub mod service;
 pub mod template;
@@ -44,6 +45,9 @@ pub enum Error {
     /// The caller is not who they say.
     #[error("{0}")]
     Refused(String),
+    /// Nothing is wrong with the request; the server should get none.
+    #[error("{0}")]
+    Unready(String),
     /// The database is away.
     #[error("the server cannot reach its database at the moment; try again")]
     Unavailable(#[source] storage::Error),
@@ -81,6 +85,7 @@ pub struct Inner {
     pub(crate) secret: Vec<u8>,
     pub(crate) prepared: Mutex<HashMap<String, Arc<service::Prepared>>>,
     pub(crate) cluster_ids: Mutex<HashMap<String, i64>>,
+    replicas: replica::Replicas,
 }
 
 impl std::ops::Deref for App {
@@ -103,6 +108,7 @@ impl App {
         metrics: Metrics,
     ) -> Result<Self, storage::Error> {
         let secret = access::session_secret(&store, &source).await?;
+        let replicas = replica::Replicas::new(source.random());
         Ok(Self(Arc::new(Inner {
             store,
             source,
@@ -112,6 +118,7 @@ impl App {
             secret,
             prepared: Mutex::default(),
             cluster_ids: Mutex::default(),
+            replicas,
         })))
     }
 
@@ -133,11 +140,12 @@ impl App {
         &self.dispatch
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and our clock agrees with its.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`], [`Error::Unready`].
     pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.store.ping().await?)
+        self.store.ping().await?;
+        self.clock_is_right()
     }
 }

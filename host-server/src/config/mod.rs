@@ -9,12 +9,12 @@ mod keys;
 mod tests;
 mod variables;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 pub use arguments::{Arguments, Command};
 use keys::Settings;
 
-use crate::storage::Maria;
+use crate::{jobs::Retention, storage::Maria};
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,10 @@ pub struct Config {
     pub ops: Option<String>,
     /// Where tasks are kept.
     pub database: Database,
+    /// Where other replicas reach the agents' port; none is [`Config::grpc`], if that is one address.
+    pub replica_address: Option<String>,
+    /// How long final tasks are kept.
+    pub retention: Retention,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -90,6 +94,8 @@ impl Config {
                 .and_then(|bytes| usize::try_from(bytes).ok()),
             ops: ops(&settings)?,
             database: database(&settings, arguments)?,
+            replica_address: replica_address(&settings)?,
+            retention: retention(&settings)?,
             log: log(&settings)?,
             notes,
         })
@@ -196,6 +202,35 @@ fn database(settings: &Settings, arguments: &Arguments) -> Result<Database, Erro
                 .unwrap_or(15),
         })),
         other => Err(Error::value("database.type", format!("`{other}` is not one of sqlite, mariadb, mysql"))),
+    }
+}
+
+fn replica_address(settings: &Settings) -> Result<Option<String>, Error> {
+    let Some(text) = settings.get("replica.address") else { return Ok(None) };
+    match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some((host, Ok(1..)))
+            if !host.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') =>
+        {
+            Ok(Some(text.to_owned()))
+        }
+        _ => Err(Error::value(
+            "replica.address",
+            format!("`{text}` is not `host:port`, where other replicas reach this one"),
+        )),
+    }
+}
+
+/// Whole days, as `90d`: the history is removed by days.
+fn retention(settings: &Settings) -> Result<Retention, Error> {
+    let Some(text) = settings.get("history.retention").filter(|text| *text != "unlimited") else {
+        return Ok(Retention::Unlimited);
+    };
+    match text.strip_suffix('d').map(str::parse::<u32>) {
+        Some(Ok(days @ 1..=36_500)) => Ok(Retention::For(Duration::from_secs(u64::from(days) * 86_400))),
+        _ => Err(Error::value(
+            "history.retention",
+            format!("`{text}` is not a number of days such as 90d, or `unlimited`"),
+        )),
     }
 }
 

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::{Arguments, Config, Database};
+use crate::jobs::Retention;
 
 fn read_files(files: &[&str], variables: &[(&str, &str)], http_port: Option<u16>) -> Result<Config, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -56,6 +59,9 @@ fn what_cannot_be_read_is_refused_with_the_right_key() {
         ("http: {port: many}", &["`http.port`", "many"]),
         ("http: {port: 70000}", &["`http.port`", "65535"]),
         ("http: {urlPrefix: 'a b'}", &["`http.urlPrefix`"]),
+        ("replica: {address: 10.0.0.1}", &["`replica.address`", "host:port"]),
+        ("history: {retention: 90}", &["`history.retention`", "90d"]),
+        ("history: {retention: 0d}", &["`history.retention`"]),
         ("database: {type: oracle}", &["sqlite, mariadb"]),
         ("database: {type: mariadb, maxOpenConns: lots}", &["`database.maxOpenConns`", "4 to 500"]),
         ("database: {protocol: unix}", &["`database.protocol`"]),
@@ -126,4 +132,25 @@ fn verbose_is_the_former_way_to_ask_for_more() {
     ] {
         assert_eq!(read(yaml).unwrap().log, level, "{yaml}");
     }
+}
+
+#[test]
+fn several_database_hosts_are_a_list_or_a_text() {
+    let hosts = vec![("a".to_owned(), 3306), ("b".to_owned(), 3307)];
+    for yaml in ["database: {type: mariadb, host: [a, 'b:3307']}", "database: {type: mariadb, host: 'a, b:3307'}"] {
+        let Database::Maria(maria) = read(yaml).unwrap().database else { panic!("{yaml}") };
+        assert_eq!(maria.hosts, hosts, "{yaml}");
+    }
+}
+
+#[test]
+fn final_tasks_are_kept_for_ever_unless_it_is_said() {
+    for (yaml, retention) in [
+        ("", Retention::Unlimited),
+        ("history: {retention: unlimited}", Retention::Unlimited),
+        ("history: {retention: 90d}", Retention::For(Duration::from_secs(90 * 86_400))),
+    ] {
+        assert_eq!(read(yaml).unwrap().retention, retention, "{yaml}");
+    }
+    assert_eq!(read("replica: {address: 'pod-1:18099'}").unwrap().replica_address.as_deref(), Some("pod-1:18099"));
 }

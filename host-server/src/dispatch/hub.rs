@@ -167,13 +167,13 @@ impl Hub {
         self.next
     }
 
-    /// True when the session was still here.
-    pub(super) fn detach(&mut self, session: u64, now: Instant) -> bool {
-        let Some(session) = self.sessions.remove(&session) else { return false };
+    /// The session's cluster; none when it was not here any more.
+    pub(super) fn detach(&mut self, session: u64, now: Instant) -> Option<i64> {
+        let session = self.sessions.remove(&session)?;
         for (id, held) in session.leases {
             self.orphans.insert(id, Held { since: now, ..held });
         }
-        true
+        Some(session.cluster)
     }
 
     pub(super) fn disconnect(&mut self, which: impl Fn(&Session) -> bool) {

@@ -134,7 +134,7 @@ async fn write(dispatch: &Dispatch, tasks: &[Arc<Task>]) -> Result<(), storage::
         }
     }
     waiting.dedup();
-    waiting.into_iter().for_each(|cluster| dispatch.poke(cluster));
+    waiting.into_iter().for_each(|cluster| dispatch.waits(cluster));
     outcome
 }
 

@@ -4,6 +4,7 @@
 mod claim;
 mod hub;
 mod lanes;
+mod peers;
 mod report;
 mod sweep;
 
@@ -18,12 +19,14 @@ use crate::{
     model::{
         ids::{Id, Source},
         lifecycle::Event,
+        replica::PeerEvent,
         task::{Finish, Task},
     },
     storage::{self, Store},
 };
 use hub::Hub;
 pub use hub::{Attach, Order};
+pub use peers::{Peers, Served};
 pub use sweep::Timing;
 
 /// Stands for a session where the sweeper ends a task: no session has this number.
@@ -44,6 +47,7 @@ struct Inner {
     finishes: mpsc::Sender<Ended>,
     pokes: mpsc::UnboundedSender<i64>,
     timing: Timing,
+    peers: Peers,
     /// The leases of the process's predecessor were read.
     /// When the leases that nobody looks after were last read.
     recalled: Mutex<Option<Instant>>,
@@ -66,9 +70,9 @@ impl Dispatch {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
-        let (hub, recalled) = (Mutex::default(), Mutex::default());
+        let (hub, recalled, peers) = (Mutex::default(), Mutex::default(), Peers::default());
         let dispatch =
-            Self(Arc::new(Inner { hub, store, source, metrics, creates, finishes, pokes, timing, recalled }));
+            Self(Arc::new(Inner { hub, store, source, metrics, creates, finishes, pokes, timing, peers, recalled }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
@@ -106,6 +110,7 @@ impl Dispatch {
             hub.attach(attach, orders, kept, Instant::now())
         };
         self.0.metrics.agents_connected.inc();
+        self.0.peers.gained(cluster);
         // The same agent came back without these: what it ran is lost, what it never saw was not started.
         for (lease, stored) in dropped {
             let state = self.0.hub.lock().forget(lease.id).unwrap_or(stored);
@@ -117,8 +122,10 @@ impl Dispatch {
 
     /// The stream ended; its leases stay, for when the agent comes back.
     pub fn detach(&self, session: u64) {
-        if self.0.hub.lock().detach(session, Instant::now()) {
+        let cluster = self.0.hub.lock().detach(session, Instant::now());
+        if let Some(cluster) = cluster {
             self.0.metrics.agents_connected.dec();
+            self.0.peers.lost(cluster);
         }
     }
 
@@ -187,6 +194,31 @@ impl Dispatch {
     /// Ends all streams: the server stops.
     pub fn disconnect_all(&self) {
         self.0.hub.lock().disconnect(|_| true);
+        self.0.peers.close();
+    }
+
+    /// What this replica and the others tell each other.
+    #[must_use]
+    pub fn peers(&self) -> &Peers {
+        &self.0.peers
+    }
+
+    /// The sessions that have a stream here, by their uuids.
+    #[must_use]
+    pub fn session_uuids(&self) -> Vec<String> {
+        self.0.hub.lock().session_uuids()
+    }
+
+    /// Looks at what waits for a cluster, as another replica suggests.
+    pub fn look_at(&self, cluster: i64) {
+        self.0.hub.lock().expect_backlog(cluster);
+        self.poke(cluster);
+    }
+
+    /// A task of the cluster waits: for agents here, or on other replicas.
+    fn waits(&self, cluster: i64) {
+        self.poke(cluster);
+        self.0.peers.tell(&PeerEvent::Waiting(cluster));
     }
 
     fn poke(&self, cluster: i64) {

@@ -182,7 +182,7 @@ impl Dispatch {
         if self.0.store.requeue(lease, spent).await? {
             self.0.metrics.tasks_requeued.inc();
             self.0.hub.lock().expect_backlog(lease.task.cluster);
-            self.poke(lease.task.cluster);
+            self.waits(lease.task.cluster);
         }
         Ok(())
     }

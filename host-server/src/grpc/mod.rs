@@ -1,6 +1,7 @@
 //! The agents' side of the server: the only room that knows tonic. It turns protocol events into calls of `app` and
 //! `dispatch`, and orders into protocol events.
 
+mod peer;
 mod stream;
 
 use std::pin::Pin;
@@ -31,6 +32,7 @@ pub async fn serve(
     message_bytes: Option<usize>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
+    let (replicas, dialling) = (peer::Peers::server(app.clone()), tokio::spawn(peer::dial(app.clone(), stop.clone())));
     let service =
         AgentServiceServer::new(Agents { app }).max_decoding_message_size(message_bytes.unwrap_or(MESSAGE_BYTES));
     // The builder's own option concerns listeners that it makes itself.
@@ -38,8 +40,12 @@ pub async fn serve(
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .add_service(service)
+        .add_service(replicas)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-        .await
+        .await?;
+    // It ends with the same token; a panic in it has been told.
+    let _ = dialling.await;
+    Ok(())
 }
 
 fn status(error: app::Error) -> Status {

@@ -4,6 +4,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod list;
 pub mod nouns;
+pub mod replica;
 pub mod state;
 pub mod statuses;
 pub mod step;

@@ -173,6 +173,9 @@ impl From<app::Error> for Problem {
             app::Error::Invalid { errors, .. } => {
                 Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail).with(errors)
             }
+            app::Error::Unready(_) => {
+                Self::of(StatusCode::SERVICE_UNAVAILABLE, "unready", "Use another replica", detail)
+            }
             app::Error::Unavailable(cause) => {
                 let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail);
                 let mut chain = cause.to_string();

@@ -1,17 +1,22 @@
 //! The one `Store`, on MariaDB and on SQLite. SQL is shared wherever both accept it; what differs stands side by side.
 
 mod cancel;
+mod clock;
 mod engine;
+mod leader;
 mod lease;
 mod link;
 mod nodes;
 mod nouns;
+mod partition;
 mod pieces;
 mod read;
+mod replica;
 mod session;
 mod step;
 mod task;
 
+pub use partition::{DAY_US, Patience};
 pub use step::Kept;
 pub(crate) use task::{push_list, task_of};
 
@@ -44,6 +49,9 @@ pub enum Error {
     /// The engine says nothing.
     #[error("the database did not answer in time")]
     Silent,
+    /// Another replica leads in this work, or nobody: nothing was done.
+    #[error("this replica does not lead any more")]
+    Superseded,
     /// The engine refused or is away.
     #[error("the database did not answer as it should")]
     Engine(#[source] sqlx::Error),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Error, link::Link};
 
 /// Between two looks at the node.
-const ROUND: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_secs(2);
 /// After trouble the node is looked at this soon.
 const SOON: Duration = Duration::from_millis(20);
 /// A node that does not answer within this time is given up.
@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(4);
 /// How long the first usable node is looked for at the start.
 const START: Duration = Duration::from_secs(10);
 /// An earlier node of a Galera cluster is used again after this many good looks in a row.
-const STEADY: u32 = 10;
+const STEADY: u32 = 5;
 
 /// What a usable node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Nodes {
                 Err(error) if Instant::now() > until || !(error.may_pass() || matches!(error, Error::Unfit(_))) => {
                     return Err(error);
                 }
-                Err(_) => sleep(ROUND / 4).await,
+                Err(_) => sleep(ROUND / 8).await,
             }
         }
     }

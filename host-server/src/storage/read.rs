@@ -141,7 +141,7 @@ impl Store {
 }
 
 /// The smallest id of a millisecond.
-fn first_id(ms: i64) -> Vec<u8> {
+pub(super) fn first_id(ms: i64) -> Vec<u8> {
     let millisecond = ms.clamp(0, (1 << 48) - 1).to_be_bytes();
     millisecond.into_iter().skip(2).chain([0; 10]).collect()
 }
