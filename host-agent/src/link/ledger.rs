@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use claiflow_proto::agent::v1::{Ack, AgentEvent, Credit, Handback, Held, Outcome, StepEvent, StepState};
+use claiflow_proto::agent::v1::{Ack, AgentEvent, Credit, Handback, Held, LogLine, Outcome, StepEvent, StepState};
 use prometheus::IntGauge;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ struct Lease {
     run: Run,
     /// Ends of steps that the server has not settled.
     steps: Vec<Arc<StepEvent>>,
-    /// Starts that wait for the server's word.
+    /// Starts and notes that wait for the server's word.
     starts: Vec<Start>,
     /// A step whose effect must not happen twice was announced.
     effect_begun: bool,
@@ -241,15 +241,15 @@ impl Ledger {
         self.waiting.notify_one();
     }
 
-    /// A step with an effect is about to start. The receiver gets the server's word, over broken streams too; it closes
-    /// when the lease is gone.
+    /// A step with an effect is about to start, or its call leaves a note. The receiver gets the server's word, over broken
+    /// streams too; it closes when the lease is gone.
     pub(super) fn start(&self, step: StepEvent) -> oneshot::Receiver<bool> {
         let (word, answer) = oneshot::channel();
         let mut inner = self.lock();
         let Inner { leases, outbox, .. } = &mut *inner;
         if let Some(lease) = leases.get_mut(&step.lease_id) {
             let event = Arc::new(step);
-            lease.effect_begun = true;
+            lease.effect_begun |= event.state() == StepState::Started;
             lease.starts.push(Start { event: Arc::clone(&event), word });
             outbox.push(Ordered::Step(event));
         }
@@ -276,7 +276,18 @@ impl Ledger {
         self.changed(inner, now);
     }
 
-    /// The server's answer to a step's start, a step's end, or (no path) an outcome.
+    /// A plugin said something.
+    pub(super) fn log(&self, line: LogLine) {
+        let mut inner = self.lock();
+        // Without its lease nobody wants to hear of it.
+        if inner.leases.contains_key(&line.lease_id) {
+            inner.outbox.log(line);
+            drop(inner);
+            self.waiting.notify_one();
+        }
+    }
+
+    /// The server's answer to a step's start, a note, a step's end, or (no path) an outcome.
     pub(super) fn settled(&self, lease_id: &LeaseId, path: &str, state: StepState, accepted: bool, now: Instant) {
         let mut inner = self.lock();
         if path.is_empty() || !accepted {
@@ -286,8 +297,9 @@ impl Ledger {
         }
         let Inner { leases, unsettled_bytes, .. } = &mut *inner;
         let Some(lease) = leases.get_mut(lease_id) else { return };
-        if state == StepState::Started {
-            for start in lease.starts.extract_if(.., |start| start.event.path == path) {
+        if matches!(state, StepState::Started | StepState::Recorded) {
+            let answered = |start: &mut Start| start.event.path == path && start.event.state() == state;
+            for start in lease.starts.extract_if(.., answered) {
                 // The run may have been cancelled meanwhile.
                 let _ = start.word.send(true);
             }
@@ -356,6 +368,7 @@ impl Inner {
     /// Forgets a lease; its run stops and starts nothing more.
     fn lose(&mut self, lease_id: &LeaseId) {
         let Some(lease) = self.leases.remove(lease_id) else { return };
+        self.outbox.forget_lines(lease_id);
         let steps: usize = lease.steps.iter().map(|step| step.output.len()).sum();
         self.unsettled_bytes -= steps + lease.outcome.map_or(0, |outcome| outcome.result.len());
         lease.run.gone.cancel();

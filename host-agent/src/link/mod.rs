@@ -2,6 +2,7 @@
 
 mod convert;
 mod ledger;
+mod lines;
 mod outbox;
 mod stream;
 

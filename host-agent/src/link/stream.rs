@@ -20,7 +20,7 @@ use super::{
     ledger::{LeaseId, Ledger, Taken},
     outbox::Ordered,
 };
-use crate::executor::{LANGUAGE_LEVEL, Report, Step, Task};
+use crate::executor::{LANGUAGE_LEVEL, Line, Report, Step};
 
 /// A server that says nothing for this long is away.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -149,7 +149,8 @@ fn handle(link: &Link, ledger: &Arc<Ledger>, event: ServerEvent) {
         }
         Some(server_event::Event::Seen(seen)) => ledger.seen(seen.stamp),
         Some(server_event::Event::Cancel(cancel)) => ledger.cancel(&cancel.lease_id),
-        Some(server_event::Event::Drain(_) | server_event::Event::Welcome(_)) | None => {}
+        Some(server_event::Event::Drain(_) | server_event::Event::Pause(_) | server_event::Event::Welcome(_))
+        | None => {}
     }
 }
 
@@ -164,22 +165,12 @@ fn take(link: &Link, ledger: &Arc<Ledger>, offer: Offer) {
     let (executor, ledger) = (Arc::clone(&link.executor), Arc::clone(ledger));
     let metrics = Arc::clone(&link.metrics);
     tokio::spawn(async move {
-        let task = Task {
-            uuid: offer.task.iter().map(|byte| format!("{byte:02x}")).collect(),
-            snapshot: offer.snapshot,
-            inputs: offer.inputs,
-            attempt: offer.attempt,
-            timeout: Duration::from_millis(offer.run_timeout_ms.max(1)),
-            finished: offer.finished.into_iter().map(|step| (step.path, step.output)).collect(),
-            traceparent: offer.traceparent,
-            stop: run.stop,
-            gone: run.gone,
-        };
-        let reporter = Reporter { ledger: Arc::clone(&ledger), lease_id: offer.lease_id.clone() };
-        let end = executor.run(&task, &reporter).await;
+        let (lease_id, id, epoch) = (offer.lease_id.clone(), offer.task.clone(), offer.epoch);
+        let report: Arc<dyn Report> = Arc::new(Reporter { ledger: Arc::clone(&ledger), lease_id: lease_id.clone() });
+        let end = executor.run(&convert::task(offer, run), &report).await;
         metrics.run_ended(end.verdict);
-        let outcome = convert::outcome(&offer.lease_id, &offer.task, offer.epoch, end);
-        ledger.finish(&offer.lease_id, outcome, Instant::now());
+        let outcome = convert::outcome(&lease_id, &id, epoch, end);
+        ledger.finish(&lease_id, outcome, Instant::now());
     });
 }
 
@@ -197,6 +188,14 @@ impl Report for Reporter {
 
     fn ended(&self, step: Step) {
         self.ledger.step(convert::step(&self.lease_id, step, false));
+    }
+
+    async fn note(&self, step: &Step, index: usize, text: String) -> bool {
+        self.ledger.start(convert::note(&self.lease_id, step, index, text)).await.unwrap_or(false)
+    }
+
+    fn log(&self, line: Line) {
+        self.ledger.log(convert::line(&self.lease_id, line));
     }
 
     async fn holds(&self) {

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use claiflow_proto::agent::v1::{
     AgentMessage, AuthenticateRequest, AuthenticateResponse, Credit, Hello, Offer, Seen, ServerEvent, ServerMessage,
-    Settled, Snapshot, StepState, Welcome,
+    Settled, Snapshot, StepEvent, StepState, Welcome,
     agent_event::Event,
     agent_service_server::{AgentService, AgentServiceServer},
     server_event,
@@ -103,6 +103,11 @@ impl Attached {
 
     /// Offers a task under a lease of the same name, once there is credit for it, and hears that it is taken.
     pub async fn offer(&mut self, lease: &str, number: u64, flow: &serde_json::Value) {
+        self.offer_after(lease, number, flow, Vec::new()).await;
+    }
+
+    /// The same, after an attempt of which these steps are known.
+    pub async fn offer_after(&mut self, lease: &str, number: u64, flow: &serde_json::Value, finished: Vec<StepEvent>) {
         while self.credit.limit < number {
             assert!(matches!(self.any().await, Some(Event::Credit(_))), "there is no credit");
         }
@@ -118,6 +123,7 @@ impl Attached {
             snapshot_body: Some(snapshot),
             inputs: b"{}".to_vec(),
             run_timeout_ms: 600_000,
+            finished,
             ..Offer::default()
         };
         self.say(server_event::Event::Offer(offer)).await;

@@ -2,15 +2,18 @@
 
 pub mod access;
 pub mod cluster;
+pub mod control;
+pub mod former;
 pub mod replica;
+mod request;
 mod schema;
 pub mod service;
 pub mod template;
-mod text;
+pub(crate) mod text;
 pub mod token;
 mod unfold;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use claiflow_flow_worker::Pool;
 use parking_lot::Mutex;
@@ -48,6 +51,14 @@ pub enum Error {
     /// Nothing is wrong with the request; the server should get none.
     #[error("{0}")]
     Unready(String),
+    /// Too late, or too early: the task stands where this has no meaning. The state's word is given.
+    #[error("{detail}")]
+    Stands {
+        /// One sentence that says what would be right.
+        detail: String,
+        /// The state's word.
+        state: &'static str,
+    },
     /// The database is away.
     #[error("the server cannot reach its database at the moment; try again")]
     Unavailable(#[source] storage::Error),
@@ -84,7 +95,8 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) secret: Vec<u8>,
     pub(crate) prepared: Mutex<HashMap<String, Arc<service::Prepared>>>,
-    pub(crate) cluster_ids: Mutex<HashMap<String, i64>>,
+    pub(crate) clusters: Mutex<HashMap<String, service::KnownCluster>>,
+    pub(crate) validity: Mutex<Option<(Instant, i64)>>,
     replicas: replica::Replicas,
 }
 
@@ -108,7 +120,7 @@ impl App {
         metrics: Metrics,
     ) -> Result<Self, storage::Error> {
         let secret = access::session_secret(&store, &source).await?;
-        let replicas = replica::Replicas::new(source.random());
+        let replicas = replica::Replicas::new(dispatch.replica());
         Ok(Self(Arc::new(Inner {
             store,
             source,
@@ -117,7 +129,8 @@ impl App {
             metrics,
             secret,
             prepared: Mutex::default(),
-            cluster_ids: Mutex::default(),
+            clusters: Mutex::default(),
+            validity: Mutex::default(),
             replicas,
         })))
     }

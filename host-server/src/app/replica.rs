@@ -151,11 +151,22 @@ impl App {
     pub fn heed(&self, event: PeerEvent) {
         match event {
             PeerEvent::ClusterDeleted(cluster, uuid) => {
-                self.cluster_ids.lock().remove(&uuid);
+                self.clusters.lock().remove(&uuid);
                 self.dispatch.disconnect_cluster(cluster);
             }
             PeerEvent::SessionRevoked(uuid) => self.dispatch.disconnect_session(&uuid),
-            PeerEvent::Waiting(cluster) | PeerEvent::Cancel(cluster, _) => self.dispatch.look_at(cluster),
+            PeerEvent::Waiting(cluster) => self.dispatch.look_here(cluster),
+            PeerEvent::Wish(cluster, task) => {
+                let dispatch = self.dispatch.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = dispatch.remind_here(cluster, task).await {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a wish of another replica was not told"
+                        );
+                    }
+                });
+            }
         }
     }
 
@@ -165,7 +176,7 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn catch_up(&self) -> Result<(), Error> {
-        self.cluster_ids.lock().clear();
+        self.clusters.lock().clear();
         for uuid in self.store.gone_sessions(self.dispatch.session_uuids()).await? {
             self.dispatch.disconnect_session(&uuid);
         }

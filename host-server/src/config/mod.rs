@@ -14,7 +14,11 @@ use std::{path::PathBuf, time::Duration};
 pub use arguments::{Arguments, Command};
 use keys::Settings;
 
-use crate::{jobs::Retention, storage::Maria};
+use crate::{
+    jobs::Retention,
+    model::{duration, timing::Timing},
+    storage::Maria,
+};
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,9 @@ impl Error {
         Self::Value { key: key.to_owned(), message: message.into() }
     }
 }
+
+/// A time of `delivery` at least.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Where tasks are kept.
 #[derive(Debug)]
@@ -64,6 +71,8 @@ pub struct Config {
     pub replica_address: Option<String>,
     /// How long final tasks are kept.
     pub retention: Retention,
+    /// How long things may take before they are taken back.
+    pub timing: Timing,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -96,6 +105,7 @@ impl Config {
             database: database(&settings, arguments)?,
             replica_address: replica_address(&settings)?,
             retention: retention(&settings)?,
+            timing: timing(&settings)?,
             log: log(&settings)?,
             notes,
         })
@@ -232,6 +242,33 @@ fn retention(settings: &Settings) -> Result<Retention, Error> {
             format!("`{text}` is not a number of days such as 90d, or `unlimited`"),
         )),
     }
+}
+
+fn timing(settings: &Settings) -> Result<Timing, Error> {
+    let usual = Timing::default();
+    let read = |key: &'static str, usual: Duration| match settings.get(key).map(duration::parse) {
+        None => Ok(usual),
+        Some(Ok(time)) if time >= SHORTEST => Ok(time),
+        Some(Ok(_)) => Err(Error::value(key, format!("expected {SHORTEST:?} or longer"))),
+        Some(Err(message)) => Err(Error::value(key, message)),
+    };
+    let timing = Timing {
+        round: read("delivery.round", usual.round)?,
+        offer: read("delivery.offer", usual.offer)?,
+        lease_ttl: read("delivery.leaseTtl", usual.lease_ttl)?,
+        silence: read("delivery.silence", usual.silence)?,
+        grace: read("delivery.grace", usual.grace)?,
+        backoff: read("delivery.backoff", usual.backoff)?,
+        session: usual.session,
+    };
+    // An agent must have stopped by itself before its tasks are given to another.
+    if timing.lease_ttl >= timing.silence + timing.grace {
+        return Err(Error::value(
+            "delivery.leaseTtl",
+            "must be shorter than `delivery.silence` and `delivery.grace` together",
+        ));
+    }
+    Ok(timing)
 }
 
 /// `logger.level` is a filter; `logger.verbose` is the former way to say the same: true, or a number above 0, is `debug`.

@@ -141,12 +141,12 @@ mod tests {
         peers.serves(first, vec![], &[2]);
         peers.serves(second, vec![2], &[]);
         let revoked = PeerEvent::SessionRevoked("s".into());
-        for event in [PeerEvent::Waiting(1), PeerEvent::Cancel(2, [1; 16]), revoked.clone()] {
+        for event in [PeerEvent::Waiting(1), PeerEvent::Wish(2, [1; 16]), revoked.clone()] {
             peers.tell(&event);
         }
         assert_eq!(to_first.try_recv(), Ok(PeerEvent::Waiting(1)));
         assert_eq!(to_first.try_recv(), Ok(revoked.clone()));
-        assert_eq!(to_second.try_recv(), Ok(PeerEvent::Cancel(2, [1; 16])));
+        assert_eq!(to_second.try_recv(), Ok(PeerEvent::Wish(2, [1; 16])));
         assert_eq!(to_second.try_recv(), Ok(revoked.clone()));
         peers.leave(first);
         peers.tell(&revoked);

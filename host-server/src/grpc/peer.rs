@@ -5,7 +5,7 @@ mod dial;
 use std::pin::Pin;
 
 use claiflow_proto::peer::v1::{
-    Cancel, Cluster, Notice, Serving,
+    Cluster, Notice, Serving, Wish,
     peer_service_server::{PeerService, PeerServiceServer},
 };
 use tokio::sync::mpsc;
@@ -81,7 +81,7 @@ fn notice(events: impl Iterator<Item = PeerEvent>) -> Notice {
     for event in events {
         match event {
             PeerEvent::Waiting(cluster) => notice.waiting.push(cluster),
-            PeerEvent::Cancel(cluster, task) => notice.cancels.push(Cancel { cluster, task: task.to_vec() }),
+            PeerEvent::Wish(cluster, task) => notice.wishes.push(Wish { cluster, task: task.to_vec() }),
             PeerEvent::ClusterDeleted(id, uuid) => notice.deleted_clusters.push(Cluster { id, uuid }),
             PeerEvent::SessionRevoked(uuid) => notice.revoked_sessions.push(uuid),
         }
@@ -94,14 +94,14 @@ fn notice(events: impl Iterator<Item = PeerEvent>) -> Notice {
 /// The events of a message.
 fn events(notice: Notice) -> impl Iterator<Item = PeerEvent> {
     let waiting = notice.waiting.into_iter().map(PeerEvent::Waiting);
-    let cancels = notice.cancels.into_iter().filter_map(|cancel| {
-        let task = cancel.task.try_into().ok()?;
-        Some(PeerEvent::Cancel(cancel.cluster, task))
+    let wishes = notice.wishes.into_iter().filter_map(|wish| {
+        let task = wish.task.try_into().ok()?;
+        Some(PeerEvent::Wish(wish.cluster, task))
     });
     let deleted =
         notice.deleted_clusters.into_iter().map(|cluster| PeerEvent::ClusterDeleted(cluster.id, cluster.uuid));
     let revoked = notice.revoked_sessions.into_iter().map(PeerEvent::SessionRevoked);
-    waiting.chain(cancels).chain(deleted).chain(revoked)
+    waiting.chain(wishes).chain(deleted).chain(revoked)
 }
 
 fn bearer(metadata: &MetadataMap) -> Option<&str> {
@@ -123,7 +123,7 @@ mod tests {
             PeerEvent::Waiting(2),
             PeerEvent::Waiting(1),
             PeerEvent::Waiting(2),
-            PeerEvent::Cancel(1, [7; 16]),
+            PeerEvent::Wish(1, [7; 16]),
             PeerEvent::ClusterDeleted(3, "c".into()),
             PeerEvent::SessionRevoked("s".into()),
         ];

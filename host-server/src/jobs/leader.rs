@@ -14,17 +14,18 @@ use crate::{app::App, model::replica::Term};
 const TTL: Duration = Duration::from_secs(15);
 const ROUND: Duration = Duration::from_secs(5);
 
-/// Stands for the lead in a kind of work until `stop`: the future that does so, and whether this replica leads.
-pub(super) fn stand(
-    app: App,
+/// Stands for the lead in a kind of work until `stop`, and does the work while this replica has it.
+pub(super) async fn lead<F: Future<Output = ()>>(
+    app: &App,
     work: &'static str,
-    stop: CancellationToken,
-) -> (impl Future<Output = ()>, watch::Receiver<Option<Term>>) {
+    stop: &CancellationToken,
+    does: impl Fn(Term) -> F,
+) {
     let (terms, seen) = watch::channel(None);
-    (run(app, work, terms, stop), seen)
+    tokio::join!(stand(app, work, terms, stop), while_leading(seen, stop, does));
 }
 
-async fn run(app: App, work: &'static str, terms: watch::Sender<Option<Term>>, stop: CancellationToken) {
+async fn stand(app: &App, work: &'static str, terms: watch::Sender<Option<Term>>, stop: &CancellationToken) {
     let mut valid_until = Instant::now();
     loop {
         let asked = Instant::now();
@@ -33,7 +34,7 @@ async fn run(app: App, work: &'static str, terms: watch::Sender<Option<Term>>, s
         let limit = if held.is_some() { valid_until } else { asked + TTL };
         let answer = tokio::select! {
             () = stop.cancelled() => break,
-            answer = timeout_at(limit, ask(&app, work, held.clone())) => answer,
+            answer = timeout_at(limit, ask(app, work, held.clone())) => answer,
         };
         let term = match answer {
             Ok(Ok(term)) => {
@@ -50,7 +51,7 @@ async fn run(app: App, work: &'static str, terms: watch::Sender<Option<Term>>, s
             }
             Err(_) => None,
         };
-        note(&app, work, &terms, term);
+        note(app, work, &terms, term);
         let next = asked + ROUND;
         let next = if terms.borrow().is_some() { next.min(valid_until) } else { next };
         tokio::select! { () = stop.cancelled() => break, () = sleep_until(next) => {} }
@@ -97,7 +98,7 @@ fn note(app: &App, work: &str, terms: &watch::Sender<Option<Term>>, term: Option
 }
 
 /// Does `work` while this replica leads, and drops it at once when it does not.
-pub(super) async fn while_leading<F: Future<Output = ()>>(
+async fn while_leading<F: Future<Output = ()>>(
     mut terms: watch::Receiver<Option<Term>>,
     stop: &CancellationToken,
     work: impl Fn(Term) -> F,

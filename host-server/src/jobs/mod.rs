@@ -3,6 +3,7 @@
 mod beat;
 mod history;
 mod leader;
+mod sweep;
 
 pub use history::Retention;
 
@@ -14,11 +15,11 @@ use crate::app::App;
 pub fn start(app: &App, retention: Retention, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
     let (app, stop) = (app.clone(), stop.clone());
     tokio::spawn(async move {
-        let terms = leader::stand(app.clone(), history::WORK, stop.clone());
         tokio::join!(
             beat::run(&app, &stop),
-            leader::while_leading(terms.1, &stop, |term| history::run(&app, retention, term)),
-            terms.0,
+            sweep::touch(&app, &stop),
+            leader::lead(&app, history::WORK, &stop, |term| history::run(&app, retention, term)),
+            leader::lead(&app, sweep::WORK, &stop, |_| sweep::run(&app)),
         );
     })
 }

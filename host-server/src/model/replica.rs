@@ -27,8 +27,8 @@ pub struct Peer {
 pub enum PeerEvent {
     /// Tasks of a cluster wait, by its row.
     Waiting(i64),
-    /// A task shall end, by its cluster's row and its id.
-    Cancel(i64, Id),
+    /// Somebody wishes that a task ends, pauses or goes on: its cluster's row and its id. What is wished stands in the database.
+    Wish(i64, Id),
     /// A cluster was deleted: its row and its uuid.
     ClusterDeleted(i64, String),
     /// A session was revoked, by its uuid.
@@ -40,7 +40,7 @@ impl PeerEvent {
     #[must_use]
     pub fn cluster(&self) -> Option<i64> {
         match self {
-            Self::Waiting(cluster) | Self::Cancel(cluster, _) => Some(*cluster),
+            Self::Waiting(cluster) | Self::Wish(cluster, _) => Some(*cluster),
             Self::ClusterDeleted(..) | Self::SessionRevoked(_) => None,
         }
     }

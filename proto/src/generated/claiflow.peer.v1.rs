@@ -14,16 +14,16 @@ pub struct Notice {
     #[prost(int64, repeated, tag = "1")]
     pub waiting: ::prost::alloc::vec::Vec<i64>,
     #[prost(message, repeated, tag = "2")]
-    pub cancels: ::prost::alloc::vec::Vec<Cancel>,
+    pub wishes: ::prost::alloc::vec::Vec<Wish>,
     #[prost(message, repeated, tag = "3")]
     pub deleted_clusters: ::prost::alloc::vec::Vec<Cluster>,
     /// 32 hexadecimal digits each.
     #[prost(string, repeated, tag = "4")]
     pub revoked_sessions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// A task that shall end.
+/// A task that somebody wishes to end, to pause or to go on. What is wished stands in the database.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Cancel {
+pub struct Wish {
     #[prost(int64, tag = "1")]
     pub cluster: i64,
     /// 16 bytes.
