@@ -11,7 +11,7 @@ ALTER TABLE cluster ADD COLUMN concurrency INT NULL;
 ALTER TABLE lease
   ADD COLUMN kind SMALLINT NOT NULL DEFAULT 0,
   ADD COLUMN deadline BIGINT NULL,
-  ADD COLUMN cancelled BOOLEAN NOT NULL DEFAULT FALSE,
+  ADD COLUMN wish SMALLINT NOT NULL DEFAULT 0,
   DROP COLUMN seen;
 
 -- Until when the first start may happen; NULL once it has.
