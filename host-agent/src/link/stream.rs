@@ -149,7 +149,8 @@ fn handle(link: &Link, ledger: &Arc<Ledger>, event: ServerEvent) {
         }
         Some(server_event::Event::Seen(seen)) => ledger.seen(seen.stamp),
         Some(server_event::Event::Cancel(cancel)) => ledger.cancel(&cancel.lease_id),
-        Some(server_event::Event::Drain(_) | server_event::Event::Welcome(_)) | None => {}
+        Some(server_event::Event::Drain(_) | server_event::Event::Pause(_) | server_event::Event::Welcome(_))
+        | None => {}
     }
 }
 
