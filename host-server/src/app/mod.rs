@@ -7,6 +7,7 @@ pub mod former;
 mod request;
 mod schema;
 pub mod service;
+pub mod story;
 pub mod template;
 pub(crate) mod text;
 pub mod token;

@@ -7,6 +7,7 @@ mod claim;
 mod former;
 mod hub;
 mod lanes;
+mod log;
 mod report;
 mod sweep;
 mod tasks;
@@ -35,6 +36,7 @@ use former::Polls;
 pub use former::{End, Poll, Taken};
 use hub::Hub;
 pub use hub::{Attach, Order};
+pub use log::Said;
 pub use sweep::Round;
 pub use tasks::Tasks;
 
@@ -61,6 +63,9 @@ struct Inner {
     timing: Timing,
     /// Streams that ended and are not written down yet.
     departed: Mutex<Vec<Departed>>,
+    lines: mpsc::Sender<log::Line>,
+    places: log::Places,
+    stop: CancellationToken,
 }
 
 struct Departed {
@@ -105,13 +110,30 @@ impl Dispatch {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
+        let (lines, said) = mpsc::channel(log::QUEUE);
+        let (places, stop_all) = (log::Places::default(), stop.clone());
         let replica = source.random();
         let (hub, polls, departed) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (store, source) = (Arc::new(store), Arc::new(source));
-        let inner = Inner { replica, hub, polls, store, source, metrics, creates, finishes, pokes, timing, departed };
-        let dispatch = Self(Arc::new(inner));
+        let dispatch = Self(Arc::new(Inner {
+            replica,
+            hub,
+            polls,
+            store,
+            source,
+            metrics,
+            creates,
+            finishes,
+            pokes,
+            timing,
+            departed,
+            lines,
+            places,
+            stop: stop_all,
+        }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
+        tokio::spawn(log::run(dispatch.clone(), said));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
         tokio::spawn(sweep::run(dispatch.clone(), stop.clone()));
         dispatch
@@ -293,6 +315,11 @@ impl Dispatch {
     pub fn disconnect_all(&self) {
         self.0.hub.lock().disconnect(|_| true);
         self.0.polls.lock().end_all();
+    }
+
+    /// Waits until the server stops.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.stop.clone().cancelled_owned()
     }
 
     /// Why a task of the cluster that is ready waits, as far as this replica knows.

@@ -5,6 +5,7 @@ mod engine;
 mod former;
 mod lease;
 mod limits;
+mod log;
 mod nouns;
 mod pieces;
 mod read;
