@@ -76,7 +76,8 @@ pub struct Agent {
     /// Tasks at once.
     #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub slots: u64,
-    /// A directory that is this agent's own: the id by which the server knows it again.
+    /// A directory that is this agent's own and outlives it, up to 1 GiB: the id by which the server knows it again, and the
+    /// journal of what it must still report.
     #[arg(long, env = "CLAIFLOW_STATE", default_value = "claiflow-agent-state")]
     pub state: PathBuf,
     /// A directory that is this agent's own: compiled code. Inside the state directory when absent.

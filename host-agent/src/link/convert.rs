@@ -1,6 +1,6 @@
 //! Between the executor's words and the protocol's.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use claiflow_proto::agent::v1::{self as proto, Failure, Outcome, StepEvent, StepState};
 
@@ -9,13 +9,12 @@ use crate::executor::{
     commands::{Applied, Effect, Inventory, PluginState, Usage},
 };
 
-pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
+pub(super) fn step(lease_id: &[u8], step: Step, started: bool, wall_us: i64) -> StepEvent {
     let state = match (started, &step.error) {
         (true, _) => StepState::Started,
         (false, None) => StepState::Succeeded,
         (false, Some(_)) => StepState::Failed,
     };
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     StepEvent {
         lease_id: lease_id.to_vec(),
         path: step.path,
@@ -25,7 +24,7 @@ pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
         plugin_digest: step.digest.map(Vec::from).unwrap_or_default(),
         command: step.command,
         elapsed_us: micros(step.elapsed),
-        wall_us: i64::try_from(wall.as_micros()).unwrap_or(i64::MAX),
+        wall_us,
         output: step.output.unwrap_or_default().into_bytes(),
         error: step.error.map(failure),
         usage: step.usage.map(usage),
@@ -34,7 +33,7 @@ pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
 }
 
 /// None: the lease is gone, and somebody else goes on.
-pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End) -> Option<Outcome> {
+pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End, wall_us: i64) -> Option<Outcome> {
     let verdict = match end.verdict {
         Verdict::Succeeded => proto::Verdict::Succeeded,
         Verdict::Failed => proto::Verdict::Failed,
@@ -50,7 +49,7 @@ pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End) -> Opt
         verdict: verdict.into(),
         result: end.result.unwrap_or_default().into_bytes(),
         error: end.error.map(failure),
-        steps: end.last.map(|last| step(lease_id, Step { output: None, ..last }, false)).into_iter().collect(),
+        steps: end.last.map(|last| step(lease_id, Step { output: None, ..last }, false, wall_us)).into_iter().collect(),
     })
 }
 

@@ -103,6 +103,11 @@ impl Attached {
 
     /// Offers a task under a lease of the same name, once there is credit for it, and hears that it is taken.
     pub async fn offer(&mut self, lease: &str, number: u64, flow: &serde_json::Value) {
+        self.offer_as(lease, number, flow, Offer::default()).await;
+    }
+
+    /// The same, with what else the offer says.
+    pub async fn offer_as(&mut self, lease: &str, number: u64, flow: &serde_json::Value, more: Offer) {
         while self.credit.limit < number {
             assert!(matches!(self.any().await, Some(Event::Credit(_))), "there is no credit");
         }
@@ -118,7 +123,7 @@ impl Attached {
             snapshot_body: Some(snapshot),
             inputs: b"{}".to_vec(),
             run_timeout_ms: 600_000,
-            ..Offer::default()
+            ..more
         };
         self.say(server_event::Event::Offer(offer)).await;
         let Some(Event::Ack(ack)) = self.next().await else { panic!("the offer is not taken") };
