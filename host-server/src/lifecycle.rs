@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::App,
     config::{Config, Database},
-    dispatch::{Dispatch, Timing},
+    dispatch::Dispatch,
     grpc,
     metrics::Metrics,
     model::ids::Source,
@@ -59,7 +59,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         }
     };
     let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
-    let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), Timing::default(), &stop);
+    let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
     let app = App::open(store.clone(), source, dispatch.clone(), jq, metrics).await?;
 

@@ -8,12 +8,15 @@ mod keys;
 mod tests;
 mod variables;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 pub use arguments::{Arguments, Command};
 use keys::Settings;
 
-use crate::storage::Maria;
+use crate::{
+    model::{duration, timing::Timing},
+    storage::Maria,
+};
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +37,9 @@ impl Error {
         Self::Value { key: key.to_owned(), message: message.into() }
     }
 }
+
+/// A time of `delivery` at least.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Where tasks are kept.
 #[derive(Debug)]
@@ -59,6 +65,8 @@ pub struct Config {
     pub ops: Option<String>,
     /// Where tasks are kept.
     pub database: Database,
+    /// How long things may take before they are taken back.
+    pub timing: Timing,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -89,6 +97,7 @@ impl Config {
                 .and_then(|bytes| usize::try_from(bytes).ok()),
             ops: ops(&settings)?,
             database: database(&settings, arguments)?,
+            timing: timing(&settings)?,
             log: log(&settings)?,
             notes,
         })
@@ -194,6 +203,33 @@ fn database(settings: &Settings, arguments: &Arguments) -> Result<Database, Erro
         })),
         other => Err(Error::value("database.type", format!("`{other}` is not one of sqlite, mariadb, mysql"))),
     }
+}
+
+fn timing(settings: &Settings) -> Result<Timing, Error> {
+    let usual = Timing::default();
+    let read = |key: &'static str, usual: Duration| match settings.get(key).map(duration::parse) {
+        None => Ok(usual),
+        Some(Ok(time)) if time >= SHORTEST => Ok(time),
+        Some(Ok(_)) => Err(Error::value(key, format!("expected {SHORTEST:?} or longer"))),
+        Some(Err(message)) => Err(Error::value(key, message)),
+    };
+    let timing = Timing {
+        round: read("delivery.round", usual.round)?,
+        offer: read("delivery.offer", usual.offer)?,
+        lease_ttl: read("delivery.leaseTtl", usual.lease_ttl)?,
+        silence: read("delivery.silence", usual.silence)?,
+        grace: read("delivery.grace", usual.grace)?,
+        backoff: read("delivery.backoff", usual.backoff)?,
+        session: usual.session,
+    };
+    // An agent must have stopped by itself before its tasks are given to another.
+    if timing.lease_ttl >= timing.silence + timing.grace {
+        return Err(Error::value(
+            "delivery.leaseTtl",
+            "must be shorter than `delivery.silence` and `delivery.grace` together",
+        ));
+    }
+    Ok(timing)
 }
 
 /// `logger.level` is a filter; `logger.verbose` is the former way to say the same: true, or a number above 0, is `debug`.

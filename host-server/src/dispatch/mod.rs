@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::model::timing::Timing;
 use crate::{
     metrics::Metrics,
     model::{
@@ -24,7 +25,6 @@ use crate::{
 };
 use hub::Hub;
 pub use hub::{Attach, Order};
-pub use sweep::Timing;
 
 /// Stands for a session where the sweeper ends a task: no session has this number.
 const GIVEN_UP: u64 = 0;
@@ -155,6 +155,12 @@ impl Dispatch {
                 tracing::error!(%error, "a task that was handed back could not be taken; the sweeper will find it");
             }
         }
+    }
+
+    /// How long things may take.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.0.timing
     }
 
     /// Microseconds since 1970, by the server's clock.

@@ -17,41 +17,14 @@ use crate::{
         statuses::timeline_text,
         step::StepRow,
         task::{Finish, Lease, Timeline},
+        timing::Timing,
     },
     storage,
 };
 
-/// How long things may take before they are taken back.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// Between two rounds of the sweeper.
-    pub round: Duration,
-    /// An offer without an ack is made again after this time.
-    pub offer: Duration,
-    /// An agent of which nothing is heard is suspect after this time.
-    pub silence: Duration,
-    /// A suspect's leases are lost after this time.
-    pub grace: Duration,
-    /// A session without a stream is forgotten this long after it expired.
-    pub session: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            round: Duration::from_secs(5),
-            offer: Duration::from_secs(10),
-            silence: Duration::from_secs(45),
-            grace: Duration::from_secs(300),
-            session: Duration::from_secs(24 * 3_600),
-        }
-    }
-}
-
-impl Timing {
-    fn lost(&self) -> Duration {
-        self.silence + self.grace
-    }
+/// After which an agent of which nothing is heard has lost its leases.
+fn lost_after(timing: &Timing) -> Duration {
+    timing.silence + timing.grace
 }
 
 /// Sessions are looked through once in this many rounds.
@@ -89,8 +62,8 @@ impl Dispatch {
         }
         let connected = self.0.hub.lock().long_held(timing.round, now);
         store.extend_leases(&connected, now_us).await?;
-        let orphans = self.0.hub.lock().orphans(timing.lost(), now);
-        let lost_us = i64::try_from(timing.lost().as_micros()).unwrap_or(i64::MAX);
+        let orphans = self.0.hub.lock().orphans(lost_after(timing), now);
+        let lost_us = i64::try_from(lost_after(timing).as_micros()).unwrap_or(i64::MAX);
         let mut orphans = orphans.into_iter();
         while let Some(orphan) = orphans.next() {
             let seen = store.lease_seen(orphan.lease.id).await;

@@ -23,8 +23,6 @@ use crate::{
     storage,
 };
 
-const LEASE_TTL_MS: u64 = 30_000;
-const HEARTBEAT_MS: u64 = 1_000;
 /// A message that holds more than this is sent as it is.
 const MESSAGE_BYTES: usize = 4 << 20;
 /// Orders in one message at most.
@@ -79,8 +77,8 @@ async fn run(
     let welcome = Welcome {
         session_uuid: uuid.clone(),
         gone: gone.iter().map(|id| id.to_vec()).collect(),
-        lease_ttl_ms: LEASE_TTL_MS,
-        heartbeat_ms: HEARTBEAT_MS,
+        lease_ttl_ms: u64::try_from(dispatch.timing().lease_ttl.as_millis()).unwrap_or(u64::MAX),
+        heartbeat_ms: dispatch.timing().heartbeat_ms(),
     };
     let mut connection = Connection { dispatch, session, chunks: HashMap::new(), orders };
     let outcome = tokio::select! {

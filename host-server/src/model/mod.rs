@@ -1,5 +1,6 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
+pub mod duration;
 pub mod ids;
 pub mod lifecycle;
 pub mod list;
@@ -8,3 +9,4 @@ pub mod state;
 pub mod statuses;
 pub mod step;
 pub mod task;
+pub mod timing;
