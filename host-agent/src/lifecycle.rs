@@ -7,11 +7,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Agent, Arguments, Other},
+    config::{self, Agent, Arguments, Other},
     executor::{Executor, commands::Commands},
     health::Health,
     journal::{Directory, Journal},
-    link::{Ambient, Grpc, Link, Refused},
+    link::{Ambient, Fallback, Grpc, Link, Poll, Refused, Server, Transport},
     metrics::{Counted, Metrics},
     plugin::{self, Runtime, SystemClock},
 };
@@ -56,7 +56,7 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let needed = |name: &str, variable: &str| format!("--{name} is missing; give it, or set {variable}");
     let cluster = agent.clusteruuid.ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
     let token = agent.token.ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
-    let grpc = Grpc::new(agent.server, cluster, token).map_err(|Refused(message)| message)?;
+    let server = Server::new(agent.server, cluster, token).map_err(|Refused(message)| message)?;
     let state = agent.state.display().to_string();
     let unusable = |error: &dyn Error| format!("{state}: the state directory cannot be used: {}", chain(error));
     let directory = Directory::open(&agent.state).map_err(|error| unusable(&error))?;
@@ -84,7 +84,7 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(signals(stop.clone(), kill.clone()));
     let link = Link {
-        transport: Arc::new(grpc),
+        transport: transport(agent.transport, server),
         journal_id: directory.id(),
         journal,
         slots,
@@ -110,6 +110,14 @@ async fn signals(stop: CancellationToken, kill: CancellationToken) {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         tracing::info!(grace_s = GRACE.as_secs(), "stopping; a second signal ends at once");
         token.cancel();
+    }
+}
+
+fn transport(chosen: config::Transport, server: Server) -> Arc<dyn Transport> {
+    match chosen {
+        config::Transport::Auto => Arc::new(Fallback::new(Grpc::new(server.clone()), Poll::new(server))),
+        config::Transport::Stream => Arc::new(Grpc::new(server)),
+        config::Transport::Poll => Arc::new(Poll::new(server)),
     }
 }
 

@@ -22,13 +22,13 @@ use std::{
 use claiflow_agent::{
     executor::{Executor, commands::Inventory},
     journal::{Directory, Journal},
-    link::{Ambient, Grpc, Link, Refused},
+    link::{Ambient, Fallback, Grpc, Link, Poll, Refused, Server, Transport},
     metrics::Metrics,
 };
 use claiflow_flow_worker::Pool;
 use claiflow_proto::agent::v1::{Drain, Offer, StepState, Verdict, agent_event::Event, server_event};
 use executor_parts::{DIGEST, Script, Signals, USAGE};
-use link_parts::{Attached, PATIENCE, listen, welcomed};
+use link_parts::{Attached, PATIENCE, listen, listen_behind, welcomed};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -55,17 +55,21 @@ async fn agent(commands: &Value, grace: Duration) -> Agent {
     let (address, streams) = listen().await;
     let parent = tempfile::tempdir().unwrap();
     let state = Directory::open(&parent.path().join("state")).unwrap();
-    let process = process(&state, address, commands, grace).await;
+    let process = process(&state, Arc::new(Grpc::new(server(address))), commands, grace).await;
     Agent { address, streams, state, parent, process }
 }
 
-async fn process(state: &Directory, address: SocketAddr, commands: &Value, grace: Duration) -> Process {
+fn server(address: SocketAddr) -> Server {
+    Server::new(address.to_string(), "0".repeat(32), "token".into()).unwrap()
+}
+
+async fn process(state: &Directory, transport: Arc<dyn Transport>, commands: &Value, grace: Duration) -> Process {
     let script = Arc::new(Script::new(commands, Signals::default()));
     let metrics = Arc::new(Metrics::register().unwrap());
     let pool = Pool::new(env!("CARGO_BIN_EXE_claiflow-agent").into(), 1);
     let journal = Journal::open(Arc::new(state.disk()), metrics.journal_writable.clone()).await.unwrap();
     let link = Link {
-        transport: Arc::new(Grpc::new(address.to_string(), "0".repeat(32), "token".into()).unwrap()),
+        transport,
         journal_id: state.id(),
         journal,
         slots: 4,
@@ -93,7 +97,8 @@ impl Agent {
         self.process.running.abort();
         let ended = (&mut self.process.running).await;
         assert!(ended.is_err_and(|error| error.is_cancelled()), "the agent had ended by itself");
-        self.process = process(&self.state, self.address, commands, PATIENCE).await;
+        let transport = Arc::new(Grpc::new(server(self.address)));
+        self.process = process(&self.state, transport, commands, PATIENCE).await;
     }
 
     fn shows(&self, line: &str) -> bool {
@@ -357,4 +362,41 @@ async fn a_task_that_runs_alone_begins_when_the_others_have_ended() {
         assert!(matches!(stream.any().await, Some(Event::Credit(_))));
     }
     agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_streams_do_not_last_the_same_is_said_by_requests() {
+    let commands = json!({"c": {"effect": "never", "answers": [{"ok": "x".repeat(200_000)}]}});
+    let parent = tempfile::tempdir().unwrap();
+    let state = Directory::open(parent.path()).unwrap();
+    for ends_streams in [false, true] {
+        let (address, mut streams) = listen_behind(ends_streams).await;
+        let transport: Arc<dyn Transport> = if ends_streams {
+            Arc::new(Fallback::new(Grpc::new(server(address)), Poll::new(server(address))))
+        } else {
+            Arc::new(Poll::new(server(address)))
+        };
+        let process = process(&state, transport, &commands, PATIENCE).await;
+        let (mut stream, _) = welcomed(&mut streams, vec![]).await;
+        stream.offer("lease", 1, &one_step()).await;
+        assert!(matches!(stream.next().await, Some(Event::Step(_))));
+        stream.settle("lease", "0", StepState::Started).await;
+        let mut bytes = 0;
+        let outcome = loop {
+            match stream.next().await.unwrap() {
+                Event::Chunk(chunk) => bytes += chunk.data.len(),
+                Event::Outcome(outcome) => break outcome,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((outcome.verdict(), bytes), (Verdict::Succeeded, 200_002));
+        stream.settle("lease", "", StepState::Unspecified).await;
+        stream.break_off().await;
+        let (mut stream, hello) = welcomed(&mut streams, vec![]).await;
+        assert_eq!(hello.held.len(), 0);
+        process.stop.cancel();
+        assert!(stream.next().await.is_none(), "it says that it has said everything");
+        drop(stream);
+        tokio::time::timeout(PATIENCE, process.running).await.expect("the agent ends").unwrap().unwrap();
+    }
 }

@@ -64,6 +64,9 @@ fn checksum(length: u32, payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// A frame as it stands, and its payload.
+pub(super) type Frame<'a> = (&'a [u8], &'a [u8]);
+
 /// Reads frames one by one.
 pub(super) struct Frames<'a> {
     rest: &'a [u8],
@@ -97,11 +100,11 @@ impl<'a> Frames<'a> {
         Ok(Self { rest, bytes, damaged: false })
     }
 
-    /// The next frame as it stands, and its payload; none at the end.
+    /// The next frame; none at the end.
     ///
     /// # Errors
     /// [`Damage`] where no whole frame follows. It stays there.
-    pub(super) fn next_frame(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, Damage> {
+    pub(super) fn next_frame(&mut self) -> Result<Option<Frame<'a>>, Damage> {
         if self.damaged {
             let torn = self.bytes < HEADER_BYTES;
             return Err(if torn { self.torn() } else { self.corrupt(0) });

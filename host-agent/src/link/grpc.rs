@@ -1,4 +1,4 @@
-//! The protocol over one gRPC stream.
+//! A server over gRPC, and the protocol over one of its streams.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Code, Request, Response,
+    metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
@@ -20,29 +21,61 @@ const PROTOCOL: u32 = 1;
 /// A message of the server, bytes; offers hold inputs and the outputs of finished steps.
 const MESSAGE_BYTES: usize = 32 << 20;
 
-/// Dials a server.
-pub struct Grpc {
-    server: String,
+/// A server to dial.
+#[derive(Clone)]
+pub struct Server {
+    name: String,
     endpoint: Endpoint,
     cluster: String,
     /// Never logged.
     token: String,
 }
 
-impl Grpc {
-    /// Dials `server` (host:port, or a URI) for the cluster of 32 hexadecimal digits.
+/// A client that was let in.
+pub(super) struct Session {
+    pub(super) client: AgentServiceClient<Channel>,
+    bearer: MetadataValue<Ascii>,
+}
+
+impl Session {
+    /// What goes with the session.
+    pub(super) fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.bearer.clone());
+        request
+    }
+}
+
+impl Server {
+    /// A server (host:port, or a URI) and the cluster, of 32 hexadecimal digits, that this agent speaks for.
     ///
     /// # Errors
     /// [`Refused`] when the server's name makes no sense.
-    pub fn new(server: String, cluster: String, token: String) -> Result<Self, Refused> {
-        let uri = if server.contains("://") { server.clone() } else { format!("http://{server}") };
+    pub fn new(name: String, cluster: String, token: String) -> Result<Self, Refused> {
+        let uri = if name.contains("://") { name.clone() } else { format!("http://{name}") };
         let endpoint =
-            Endpoint::from_shared(uri).map_err(|_| Refused(format!("--server: `{server}` is not host:port")))?;
+            Endpoint::from_shared(uri).map_err(|_| Refused(format!("--server: `{name}` is not host:port")))?;
         let endpoint = endpoint
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(5))
             .http2_keep_alive_interval(Duration::from_secs(10));
-        Ok(Self { server, endpoint, cluster, token })
+        Ok(Self { name, endpoint, cluster, token })
+    }
+
+    /// For the log.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Connects and authenticates.
+    pub(super) async fn session(&self) -> Result<Session, Broken> {
+        let channel = self.endpoint.connect().await.map_err(|error| Broken::Other(error.to_string()))?;
+        let mut client = AgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES);
+        let session = self.authenticate(&mut client).await?;
+        let mut bearer: MetadataValue<Ascii> =
+            format!("Bearer {session}").parse().map_err(|_| Broken::Other("the session is not text".into()))?;
+        bearer.set_sensitive(true);
+        Ok(Session { client, bearer })
     }
 
     async fn authenticate(&self, client: &mut AgentServiceClient<Channel>) -> Result<String, Broken> {
@@ -63,21 +96,27 @@ impl Grpc {
     }
 }
 
+/// The protocol over one stream.
+pub struct Grpc(Server);
+
+impl Grpc {
+    /// Streams to `server`.
+    #[must_use]
+    pub fn new(server: Server) -> Self {
+        Self(server)
+    }
+}
+
 #[async_trait::async_trait]
 impl Transport for Grpc {
     fn peer(&self) -> &str {
-        &self.server
+        self.0.name()
     }
 
     async fn open(&self, outgoing: mpsc::Receiver<AgentMessage>) -> Result<Incoming, Broken> {
-        let channel = self.endpoint.connect().await.map_err(|error| Broken::Other(error.to_string()))?;
-        let mut client = AgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES);
-        let session = self.authenticate(&mut client).await?;
-        let bearer =
-            format!("Bearer {session}").parse().map_err(|_| Broken::Other("the session is not text".into()))?;
-        let mut request = Request::new(ReceiverStream::new(outgoing));
-        request.metadata_mut().insert("authorization", bearer);
-        let attached = async move { client.attach(request).await.map(Response::into_inner) };
+        let mut session = self.0.session().await?;
+        let request = session.request(ReceiverStream::new(outgoing));
+        let attached = async move { session.client.attach(request).await.map(Response::into_inner) };
         Ok(Box::pin(attached.try_flatten_stream()))
     }
 }

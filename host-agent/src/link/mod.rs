@@ -2,9 +2,11 @@
 
 mod ambient;
 mod convert;
+mod fallback;
 mod grpc;
 mod ledger;
 mod outbox;
+mod poll;
 mod runs;
 mod stream;
 mod transport;
@@ -20,8 +22,10 @@ use crate::{
     metrics::Metrics,
 };
 pub use ambient::Ambient;
-pub use grpc::Grpc;
+pub use fallback::Fallback;
+pub use grpc::{Grpc, Server};
 use ledger::Ledger;
+pub use poll::Poll;
 use runs::Runs;
 use stream::{Agent, Over};
 pub use transport::{Broken, Incoming, Transport};
