@@ -1,6 +1,6 @@
 //! Start, serve, drain, stop: every question about the agent's life is answered here.
 
-use std::{error::Error, io, process::ExitCode, sync::Arc, time::Duration};
+use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use claiflow_flow_worker::Pool;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,7 +23,12 @@ const GRACE: Duration = Duration::from_secs(25);
 #[must_use]
 pub fn main(arguments: Arguments) -> ExitCode {
     let level = if arguments.command.is_some() { "warn" } else { arguments.agent.loglevel.as_str() };
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::new(level)).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(io::stderr)
+        // Colours are for people: a file or a collector would keep their escapes.
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string());
     let outcome = outcome.and_then(|runtime| runtime.block_on(run(arguments)));
     outcome.unwrap_or_else(|error| {

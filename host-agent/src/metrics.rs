@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::executor::{
     Verdict,
-    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server},
+    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server, Verified},
 };
 
 macro_rules! metrics {
@@ -50,7 +50,8 @@ metrics! {
     journal_writable: IntGauge = "claiflow_agent_journal_writable" [],
     /// Runs that ended, by verdict.
     runs: IntCounterVec = "claiflow_agent_runs_total" ["verdict"],
-    /// Calls of commands that ended, by plugin, command as its plugin declares it, and outcome: `ok`, a code, or `dropped`.
+    /// Calls of commands that ended, by plugin, command as its plugin declares it, and outcome: `ok`, a code, or `dropped`;
+    /// where an earlier call was only asked about, `verified-done`, `verified-not-done` or `verified-unknown`.
     calls: IntCounterVec = "claiflow_agent_calls_total" ["plugin", "command", "outcome"],
     /// Time of a call from start to end, in seconds.
     call_seconds: HistogramVec = "claiflow_agent_call_seconds" ["plugin", "command"],
@@ -140,6 +141,11 @@ impl Counted {
     pub fn new(commands: Arc<dyn Commands>, metrics: Arc<Metrics>) -> Self {
         Self { commands, metrics }
     }
+
+    fn count(&self, command: &str) -> Count<'_> {
+        let server = self.commands.server_of(command);
+        Count { metrics: &self.metrics, server, began: Instant::now(), outcome: "dropped" }
+    }
 }
 
 /// Counts when it goes, so that a call whose future is dropped counts too.
@@ -166,11 +172,21 @@ impl Commands for Counted {
     }
 
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
-        let server = self.commands.server_of(&call.command);
-        let mut count = Count { metrics: &self.metrics, server, began: Instant::now(), outcome: "dropped" };
+        let mut count = self.count(&call.command);
         let answer = self.commands.call(call).await;
         count.outcome = answer.as_ref().map_or_else(|failed| known(&failed.code), |_| "ok");
         answer
+    }
+
+    async fn verify(&self, call: CommandCall) -> Verified {
+        let mut count = self.count(&call.command);
+        let verified = self.commands.verify(call).await;
+        count.outcome = match &verified {
+            Verified::Done(_) => "verified-done",
+            Verified::NotDone => "verified-not-done",
+            Verified::Unknown(_) => "verified-unknown",
+        };
+        verified
     }
 
     fn inventory(&self) -> watch::Receiver<Arc<Inventory>> {

@@ -13,11 +13,14 @@ mod executor_parts;
 use std::{net::SocketAddr, sync::Arc};
 
 use claiflow_agent::{
-    executor::commands::{CommandEntry, Commands, Inventory, PluginEntry, PluginState},
+    executor::{
+        Report,
+        commands::{CommandEntry, Commands, Inventory, PluginEntry, PluginState},
+    },
     health::Health,
     metrics::{Counted, Metrics},
 };
-use executor_parts::{Script, Signals, executor, task};
+use executor_parts::{Heard, PATIENCE, Script, Signals, executor, task};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -97,21 +100,31 @@ async fn plugins_are_shown_with_the_reason_why_one_does_not_serve() {
 #[tokio::test]
 async fn calls_are_counted_by_plugin_command_and_outcome() {
     let metrics = Arc::new(Metrics::register().unwrap());
-    let answers = json!([{"ok": 1}, {"ok": 2}, {"fails": "denied"}, {"fails": "made up"}]);
+    let doubtful = json!({"fails": "budget", "applied": "maybe"});
+    let answers =
+        json!([{"ok": 1}, {"ok": 2}, {"fails": "denied"}, {"fails": "made up"}, doubtful, doubtful, doubtful]);
+    let verdicts = json!([{"done": 3}, {"not-done": true}, {"unknown": "it is gone"}]);
     let signals = Signals::default();
-    let script = Arc::new(Script::new(&json!({"c": {"answers": answers}}), signals.clone()));
+    let script = Arc::new(Script::new(
+        &json!({"c": {"effect": "verify", "answers": answers, "verify": verdicts}}),
+        signals.clone(),
+    ));
     let counted: Arc<dyn Commands> = Arc::new(Counted::new(script, metrics.clone()));
     let flow = json!([{"$id": "a", "$command": "c"}]);
-    for _ in 0..4 {
-        let heard = executor_parts::Heard::new(true);
-        executor(counted.clone(), &flow).run(&task(&json!({}), executor_parts::PATIENCE, &signals), &heard).await;
+    for _ in 0..7 {
+        let report: Arc<dyn Report> = Arc::new(Heard::new(true));
+        executor(counted.clone(), &flow).run(&task(&json!({}), PATIENCE, &signals), &report).await;
     }
     let text = metrics.text(&inventory()).unwrap();
     for line in [
         r#"claiflow_agent_calls_total{command="c",outcome="ok",plugin="tool"} 2"#,
         r#"claiflow_agent_calls_total{command="c",outcome="denied",plugin="tool"} 1"#,
         r#"claiflow_agent_calls_total{command="c",outcome="failed",plugin="tool"} 1"#,
-        r#"claiflow_agent_call_seconds_count{command="c",plugin="tool"} 4"#,
+        r#"claiflow_agent_calls_total{command="c",outcome="budget",plugin="tool"} 3"#,
+        r#"claiflow_agent_calls_total{command="c",outcome="verified-done",plugin="tool"} 1"#,
+        r#"claiflow_agent_calls_total{command="c",outcome="verified-not-done",plugin="tool"} 1"#,
+        r#"claiflow_agent_calls_total{command="c",outcome="verified-unknown",plugin="tool"} 1"#,
+        r#"claiflow_agent_call_seconds_count{command="c",plugin="tool"} 10"#,
         r#"claiflow_agent_plugin_state{plugin="bad",state="refused"} 1"#,
         "# HELP claiflow_agent_slots Tasks that may run at once.",
     ] {

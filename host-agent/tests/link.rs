@@ -26,7 +26,9 @@ use claiflow_agent::{
     metrics::Metrics,
 };
 use claiflow_flow_worker::Pool;
-use claiflow_proto::agent::v1::{Drain, Offer, StepState, Verdict, agent_event::Event, server_event};
+use claiflow_proto::agent::v1::{
+    Drain, Effect, Offer, StepEvent, StepState, Verdict, agent_event::Event, server_event,
+};
 use executor_parts::{DIGEST, Script, Signals, USAGE};
 use link_parts::{Attached, PATIENCE, listen, listen_behind, welcomed};
 use serde_json::{Value, json};
@@ -399,4 +401,97 @@ async fn where_streams_do_not_last_the_same_is_said_by_requests() {
         drop(stream);
         tokio::time::timeout(PATIENCE, process.running).await.expect("the agent ends").unwrap().unwrap();
     }
+}
+
+fn earlier(path: &str, state: StepState, effect: Effect, output: &str) -> StepEvent {
+    StepEvent {
+        path: path.into(),
+        state: state.into(),
+        effect: effect.into(),
+        plugin_digest: DIGEST.to_vec(),
+        output: output.into(),
+        ..StepEvent::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_an_earlier_attempt_started_is_asked_about_with_its_notes() {
+    let flow = json!([{"$id": "a", "$command": "r"}, {"$id": "b", "$command": "v"}]);
+    let commands = json!({"r": {"answers": []}, "v": {"effect": "verify", "answers": [], "verify": [{"done": 2}]}});
+    let mut agent = agent(&commands, PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    let finished = vec![
+        earlier("1#note/10", StepState::Recorded, Effect::Verify, "10"),
+        earlier("1", StepState::Started, Effect::Verify, ""),
+        earlier("1#note/9", StepState::Recorded, Effect::Verify, "9"),
+        earlier("0", StepState::Succeeded, Effect::Read, "1"),
+    ];
+    stream.offer_after("lease", 1, &flow, finished).await;
+    let Some(Event::Outcome(outcome)) = stream.next().await else { panic!("no outcome") };
+    assert_eq!((outcome.verdict(), outcome.result.as_slice()), (Verdict::Succeeded, b"2".as_slice()));
+    assert_eq!((agent.process.script.paths().len(), agent.process.script.verified_paths()), (0, vec!["1".to_owned()]));
+    assert_eq!(agent.process.script.contexts.lock().unwrap()[0].2, ["9", "10"]);
+    stream.settle("lease", "", StepState::Unspecified).await;
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_harmless_step_that_an_earlier_attempt_started_runs_and_one_of_an_unknown_class_does_not() {
+    for (effect, verdict, calls) in
+        [(Effect::Idempotent, Verdict::Succeeded, 1), (Effect::Unspecified, Verdict::Unknown, 0)]
+    {
+        let mut agent = agent(&json!({"c": {"effect": "idempotent", "answers": [{"ok": 1}]}}), PATIENCE).await;
+        let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+        let started = vec![earlier("0", StepState::Started, effect, "")];
+        stream.offer_after("lease", 1, &one_step(), started).await;
+        let Some(Event::Outcome(outcome)) = stream.next().await else { panic!("no outcome") };
+        assert_eq!(
+            (outcome.verdict(), agent.process.script.paths().len()),
+            (verdict, calls),
+            "{effect:?}: {outcome:?}"
+        );
+        stream.settle("lease", "", StepState::Unspecified).await;
+        agent.ends().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_waits_for_the_servers_word_over_broken_streams() {
+    let mut agent = agent(&json!({"c": {"answers": [{"notes": [{"x": 1}, 2], "ok": 1}]}}), PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("lease", 1, &one_step()).await;
+    let noted = async |stream: &mut link_parts::Attached, path: &str, text: &str| {
+        let Some(Event::Step(note)) = stream.next().await else { panic!("no note") };
+        assert_eq!((note.state(), note.path.as_str()), (StepState::Recorded, path));
+        assert_eq!(note.output, text.as_bytes());
+    };
+    noted(&mut stream, "0#note/0", r#"{"x":1}"#).await;
+    stream.break_off().await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    noted(&mut stream, "0#note/0", r#"{"x":1}"#).await;
+    // The word of something else is not the note's.
+    stream.settle("lease", "0#note/0", StepState::Started).await;
+    stream.settle("lease", "0", StepState::Recorded).await;
+    stream.settle("lease", "0#note/0", StepState::Recorded).await;
+    noted(&mut stream, "0#note/1", "2").await;
+    stream.settle("lease", "0#note/1", StepState::Recorded).await;
+    assert!(matches!(stream.next().await, Some(Event::Outcome(_))));
+    stream.settle("lease", "", StepState::Unspecified).await;
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_says_comes_before_the_outcome_of_its_task() {
+    let lines: Vec<_> = (0..100).map(|at| format!("line {at}")).collect();
+    let mut agent = agent(&json!({"c": {"answers": [{"logs": lines, "ok": 1}]}}), PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("lease", 1, &one_step()).await;
+    for message in lines {
+        let Some(Event::Log(line)) = stream.next().await else { panic!("no line") };
+        assert_eq!((line.lease_id.as_slice(), line.path.as_str(), line.level.as_str()), (&b"lease"[..], "0", "info"));
+        assert_eq!((&line.message, line.fields["name"].as_str(), line.wall_us > 0), (&message, "value", true));
+    }
+    assert!(matches!(stream.next().await, Some(Event::Outcome(_))));
+    stream.settle("lease", "", StepState::Unspecified).await;
+    agent.ends().await;
 }

@@ -76,8 +76,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|error| format!("ops.port: cannot listen on {address}: {error}"))?;
-            tracing::info!(ops.address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
-            Some(tokio::spawn(rest::serve(listener, rest::operations(app.clone()), stop.clone())))
+            tracing::info!(ops.address = %listener.local_addr()?, "serving /healthz, /readyz, /metrics and agents of the first version");
+            Some(tokio::spawn(rest::serve(listener, rest::operations(app.clone(), prefix), stop.clone())))
         }
         None => None,
     };
@@ -88,6 +88,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     tracing::info!(drain_s = DRAIN.as_secs(), "stopping; a second signal ends at once");
+    // Agents finish what runs and find another replica, or this one's successor.
+    dispatch.drain(0);
     stop.cancel();
     dispatch.disconnect_all();
     let drained = async {

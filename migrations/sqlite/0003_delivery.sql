@@ -10,7 +10,9 @@ ALTER TABLE cluster ADD COLUMN concurrency INT NULL;
 -- Who is connected stands in `agent`, so a lease is written once and not with each heartbeat.
 ALTER TABLE lease ADD COLUMN kind SMALLINT NOT NULL DEFAULT 0;
 ALTER TABLE lease ADD COLUMN deadline BIGINT NULL;
-ALTER TABLE lease ADD COLUMN cancelled BOOLEAN NOT NULL DEFAULT FALSE;
+-- What somebody asked of the holder: 0 nothing, 1 to pause, 2 to cancel. It is read where the lease ends.
+ALTER TABLE lease ADD COLUMN wish SMALLINT NOT NULL DEFAULT 0;
+ALTER TABLE lease DROP COLUMN seen;
 
 -- Until when the first start may happen; NULL once it has.
 ALTER TABLE ready ADD COLUMN valid_until BIGINT NULL;

@@ -27,9 +27,9 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// What tests run: with the hostile plugin beside the example.
+    /// What tests run: beside the example the hostile plugin, and the one that shows its effects.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile"])
+        Self::build("debug", &["example", "hostile", "effects"])
     }
 
     /// What the demo runs.

@@ -21,6 +21,17 @@ pub enum Effect {
     Never,
 }
 
+impl std::fmt::Display for Effect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Idempotent => "idempotent",
+            Self::Verify => "verify",
+            Self::Never => "never",
+        })
+    }
+}
+
 /// One call of a command.
 #[derive(Clone)]
 pub struct CommandCall {
@@ -36,22 +47,27 @@ pub struct CommandCall {
     pub attempt: u32,
     /// Equal over attempts: hash of task, step path and try.
     pub effect_key: String,
+    /// What earlier attempts left with `task.note`, in order; each is JSON text.
+    pub notes: Vec<String>,
     /// What is left of the run.
     pub remaining: Duration,
     /// W3C trace context of the REST call, or empty.
     pub traceparent: String,
-    /// Where log lines and progress go.
+    /// Where log lines, progress and notes go.
     pub sink: Arc<dyn CallSink>,
     /// Fires when somebody cancelled, the deadline is near or the agent drains: cooperative first.
     pub stop: CancellationToken,
 }
 
 /// Receives what a call says while it runs. Must not block.
+#[async_trait::async_trait]
 pub trait CallSink: Send + Sync {
     /// A log line; `fields` are name and value.
     fn log(&self, level: LogLevel, message: &str, fields: &[(String, String)]);
     /// `total` 0 means unknown.
     fn progress(&self, done: u64, total: u64, message: &str);
+    /// Keeps a note, as JSON text, for later attempts and for `verify`. True: it is durable. False: nobody keeps it.
+    async fn note(&self, text: String) -> bool;
 }
 
 /// As in the plugin contract.
@@ -110,6 +126,17 @@ pub struct CallFailed {
     pub applied: Applied,
     /// What it used.
     pub usage: Usage,
+}
+
+/// Whether a call took effect, as its plugin says.
+#[derive(Clone, Debug)]
+pub enum Verified {
+    /// It did, and this is what the call would have answered.
+    Done(CallDone),
+    /// It did not: the call may be made again.
+    NotDone,
+    /// Nobody can tell, and why: one sentence without a full stop, for a person.
+    Unknown(String),
 }
 
 /// What a plugin declares of a command's effect.
@@ -212,6 +239,10 @@ pub trait Commands: Send + Sync + 'static {
     /// # Errors
     /// [`CallFailed`] with what the call may have done.
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed>;
+
+    /// Asks whether an earlier call with the same effect key took effect; it changes nothing. A plugin that fails to answer
+    /// cannot tell.
+    async fn verify(&self, call: CommandCall) -> Verified;
 
     /// What is served; the receiver changes with each reload.
     fn inventory(&self) -> watch::Receiver<Arc<Inventory>>;

@@ -1,10 +1,11 @@
 //! Drives a task's flow against the commands that plugins serve. Knows no gRPC, no wasm and no Kubernetes.
 
 mod bounded;
+mod call;
 pub mod commands;
 mod effect;
-mod log;
 mod run;
+mod sink;
 mod task;
 
 use std::{
@@ -17,7 +18,7 @@ use claiflow_flow::{Flow, Origin};
 use claiflow_flow_worker::Pool;
 
 use commands::Commands;
-pub use task::{End, Fault, Report, Step, Task, Verdict};
+pub use task::{Doubt, End, Fault, Line, Report, Step, Task, Verdict};
 
 /// The highest language level of a flow that this agent runs.
 pub const LANGUAGE_LEVEL: u32 = 1;

@@ -3,25 +3,24 @@
 //! A cancel, a lost lease and the end of the run's time interrupt whatever is waited for. Only a call in flight is first
 //! asked to stop, since its answer tells whether it had an effect.
 
-use std::{pin::pin, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use claiflow_flow::{Call, Event, Limits, Machine, Progress, StepError, read_json};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Executor,
     bounded::json_text,
-    commands::{Applied, CallDone, CallFailed, CommandCall, Effect, Usage},
-    log::Log,
-    task::{End, Fault, Report, Step, Task, Verdict},
+    call::in_doubt,
+    commands::{Applied, CallDone, CallFailed, Effect, Verified},
+    sink::Sink,
+    task::{Doubt, End, Fault, Report, Step, Task, Verdict},
 };
 
 impl Executor {
     /// Runs a task to its end.
-    pub async fn run(&self, task: &Task, report: &dyn Report) -> End {
+    pub async fn run(&self, task: &Task, report: &Arc<dyn Report>) -> End {
         let started = Instant::now();
         let Some(flow) = self.flow(&task.snapshot) else {
             return invalid("the flow of the task is not known to the agent".into());
@@ -41,7 +40,9 @@ impl Executor {
             };
         }
         let deadline = started + task.timeout;
-        Run { executor: self, task, report, machine, tops, most, deadline, begun: started, last: None }.drive().await
+        let doubts = task.doubtful.iter().map(|doubt| (doubt.path.as_str(), doubt)).collect();
+        let (begun, last) = (started, None);
+        Run { executor: self, task, report, machine, tops, most, deadline, doubts, begun, last }.drive().await
     }
 }
 
@@ -54,16 +55,18 @@ fn invalid(message: String) -> End {
     End::failed(Verdict::Failed, Fault::new("invalid", message), None)
 }
 
-struct Run<'a> {
-    executor: &'a Executor,
-    task: &'a Task,
-    report: &'a dyn Report,
+pub(super) struct Run<'a> {
+    pub(super) executor: &'a Executor,
+    pub(super) task: &'a Task,
+    report: &'a Arc<dyn Report>,
     machine: Machine,
     /// Top-level steps of the flow.
     tops: usize,
     /// Bytes of JSON text that a task may hold.
     most: usize,
-    deadline: Instant,
+    pub(super) deadline: Instant,
+    /// Steps of earlier attempts that nobody has settled, by path.
+    doubts: BTreeMap<&'a str, &'a Doubt>,
     /// When the step that runs, or ran last, began.
     begun: Instant,
     /// The newest end of a step: it goes out when another step follows, else with the outcome.
@@ -97,7 +100,7 @@ impl Run<'_> {
     }
 
     /// What work gives, or what ended the run meanwhile; the work is dropped then.
-    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Verdict> {
+    pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Verdict> {
         tokio::select! {
             biased;
             () = self.task.gone.cancelled() => Err(Verdict::Fenced),
@@ -164,6 +167,14 @@ impl Run<'_> {
             error: None,
             usage: None,
         };
+        let notes = self.task.notes.get(&step.path).map(Vec::as_slice).unwrap_or_default();
+        let sink = Arc::new(Sink::new(&self.task.uuid, &step, notes, self.report));
+        if let Some(doubt) = self.doubts.remove(step.path.as_str())
+            && let Some(done) = self.resolve(doubt, &step, &inputs, &sink).await?
+        {
+            step.elapsed = self.begun.elapsed();
+            return Ok(self.succeeded(step, done));
+        }
         if effect > Effect::Read {
             match self.unless_interrupted(self.report.started(step.clone())).await {
                 Ok(true) => {}
@@ -171,7 +182,12 @@ impl Run<'_> {
                 Err(verdict) => return Err((verdict, self.why(verdict))),
             }
         }
-        let answer = self.call(&step, inputs.to_string()).await;
+        let answer = match self.call(&step, &inputs, &sink).await {
+            Err(failed) if failed.applied == Applied::Maybe && effect == Effect::Verify => {
+                self.verified(failed, &step, &inputs, &sink).await
+            }
+            answer => answer,
+        };
         step.elapsed = self.begun.elapsed();
         match answer {
             Ok(done) => Ok(self.succeeded(step, done)),
@@ -179,38 +195,22 @@ impl Run<'_> {
         }
     }
 
-    /// Makes the call. An interruption asks it to stop and leaves it a grace; then it is dropped.
-    async fn call(&self, step: &Step, inputs: String) -> Result<CallDone, CallFailed> {
-        let key = Sha256::digest(format!("{}\0{}\01", self.task.uuid, step.path));
-        let stop = CancellationToken::new();
-        let mut call = pin!(self.executor.commands.call(CommandCall {
-            command: step.command.clone(),
-            inputs,
-            task: self.task.uuid.clone(),
-            step: step.path.clone(),
-            attempt: self.task.attempt,
-            effect_key: key.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
-            remaining: self.deadline.saturating_duration_since(Instant::now()),
-            traceparent: self.task.traceparent.clone(),
-            sink: Arc::new(Log::new(&self.task.uuid)),
-            stop: stop.clone(),
-        }));
-        match self.unless_interrupted(call.as_mut()).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                stop.cancel();
-                let grace = self.executor.stop_grace;
-                match tokio::time::timeout(grace, call).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(CallFailed {
-                        code: "stopped".into(),
-                        message: format!("the call was asked to stop and was ended after a grace of {grace:?}"),
-                        details: None,
-                        applied: Applied::Maybe,
-                        usage: Usage::default(),
-                    }),
-                }
+    /// What a call of class `verify` did that failed and may have taken effect all the same.
+    async fn verified(
+        &self,
+        failed: CallFailed,
+        step: &Step,
+        inputs: &Value,
+        sink: &Arc<Sink>,
+    ) -> Result<CallDone, CallFailed> {
+        match self.verify(step, inputs, sink).await {
+            Some(Verified::Done(done)) => Ok(CallDone { usage: failed.usage, ..done }),
+            Some(Verified::NotDone) => Err(CallFailed { applied: Applied::No, ..failed }),
+            Some(Verified::Unknown(why)) => {
+                let message = format!("{}; it may have taken effect, and nobody can tell: {why}", failed.message);
+                Err(CallFailed { message, ..failed })
             }
+            None => Err(failed),
         }
     }
 
@@ -250,7 +250,7 @@ impl Run<'_> {
         match self.over() {
             Some(Verdict::Fenced) => Err((Verdict::Fenced, self.why(Verdict::Fenced))),
             _ if in_doubt => Err((Verdict::Unknown, fault)),
-            Some(verdict) => Err((verdict, self.why(verdict))),
+            Some(verdict) => Err((verdict, Fault { applied: fault.applied, ..self.why(verdict) })),
             None => Ok(self.machine.step(Event::Failed { path, code, message })),
         }
     }
@@ -266,7 +266,7 @@ impl Run<'_> {
         }
     }
 
-    fn why(&self, verdict: Verdict) -> Fault {
+    pub(super) fn why(&self, verdict: Verdict) -> Fault {
         match verdict {
             Verdict::Fenced => Fault::new("stopped", "the lease is gone"),
             Verdict::TimedOut => Fault::new("timeout", format!("the run took longer than {:?}", self.task.timeout)),
@@ -295,10 +295,21 @@ impl Run<'_> {
         if self.last.as_ref().is_some_and(|step| step.error.is_none()) {
             self.flush();
         }
-        End::failed(verdict, fault, self.last)
+        match self.doubts.keys().next() {
+            // Whatever ended the run, nobody has settled what an earlier attempt did.
+            Some(path) if verdict != Verdict::Fenced => {
+                let fault = in_doubt(path, &format!("this attempt ended before it could ask ({})", fault.message));
+                End::failed(Verdict::Unknown, fault, self.last)
+            }
+            _ => End::failed(verdict, fault, self.last),
+        }
     }
 
     fn finish(self, done: Result<Value, StepError>) -> End {
+        if let Some(path) = self.doubts.keys().next() {
+            let fault = in_doubt(path, "the flow has not come to this step again");
+            return End::failed(Verdict::Unknown, fault, self.last);
+        }
         match done.map(|result| json_text(&result, self.most)) {
             Ok(Some(result)) => End { verdict: Verdict::Succeeded, result: Some(result), error: None, last: self.last },
             Ok(None) => End::failed(Verdict::Failed, self.too_large(), self.last),

@@ -1,10 +1,10 @@
 //! A run's words: what it is given, what it reports, and how it ends.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{Applied, CallFailed, Effect, Usage};
+use super::commands::{Applied, CallFailed, Effect, LogLevel, Usage};
 
 /// What an offer asks for.
 pub struct Task {
@@ -20,12 +20,27 @@ pub struct Task {
     pub timeout: Duration,
     /// Path and JSON text of steps that earlier attempts finished.
     pub finished: Vec<(String, Vec<u8>)>,
+    /// Steps that an earlier attempt started and did not end.
+    pub doubtful: Vec<Doubt>,
+    /// What earlier attempts left with `task.note`, in order, by the step's path; each is JSON text.
+    pub notes: BTreeMap<String, Vec<String>>,
     /// Of the REST call, or empty.
     pub traceparent: String,
     /// Somebody cancelled.
     pub stop: CancellationToken,
     /// The lease is not the agent's any more: nothing may start, and nobody listens.
     pub gone: CancellationToken,
+}
+
+/// A step that was started and of whose end nobody heard: it may have taken effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// See the flow crate.
+    pub path: String,
+    /// Class of the call that was started.
+    pub effect: Effect,
+    /// SHA-256 of the component that served it, where that is known.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// One step, for the server.
@@ -77,6 +92,19 @@ impl From<CallFailed> for Fault {
     }
 }
 
+/// What a step's call said while it ran: cleaned of control characters, and cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Of the step.
+    pub path: String,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// One line of text.
+    pub message: String,
+    /// Name and value.
+    pub fields: Vec<(String, String)>,
+}
+
 /// Where a run reports.
 #[async_trait::async_trait]
 pub trait Report: Send + Sync {
@@ -85,6 +113,11 @@ pub trait Report: Send + Sync {
     async fn started(&self, step: Step) -> bool;
     /// A step before the last ended.
     fn ended(&self, step: Step);
+    /// A call left a note, JSON text, number `index` of its step, counted from 0 over all attempts. Waits for the server's
+    /// word as [`Report::started`] does; true: it is stored.
+    async fn note(&self, step: &Step, index: usize, text: String) -> bool;
+    /// A call said something. Lines may be dropped where too many wait.
+    fn log(&self, line: Line);
     /// Waits while the server is away for so long that the lease may be somebody else's.
     async fn holds(&self);
 }

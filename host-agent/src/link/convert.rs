@@ -1,13 +1,92 @@
 //! Between the executor's words and the protocol's.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use claiflow_proto::agent::v1::{self as proto, Failure, Outcome, StepEvent, StepState};
+use claiflow_proto::agent::v1::{self as proto, Failure, LogLine, Offer, Outcome, StepEvent, StepState};
 
+use super::ledger::Run;
 use crate::executor::{
-    End, Fault, Step, Verdict,
-    commands::{Applied, Effect, Inventory, PluginState, Usage},
+    Doubt, End, Fault, Line, Step, Task, Verdict,
+    commands::{Applied, Effect, Inventory, LogLevel, PluginState, Usage},
 };
+
+/// Stands between a step's path and the number of a note that its calls left.
+const NOTE: &str = "#note/";
+
+/// What an offer asks for.
+pub(super) fn task(offer: Offer, run: Run) -> Task {
+    let (mut finished, mut doubtful) = (Vec::new(), Vec::new());
+    let mut notes: BTreeMap<String, BTreeMap<u32, String>> = BTreeMap::new();
+    for step in offer.finished {
+        let state = step.state();
+        if let (StepState::Recorded, Some((path, index))) = (state, note_of(&step.path)) {
+            // Text that is not UTF-8 is no JSON either, and the call that would read it is refused.
+            let text = String::from_utf8_lossy(&step.output).into_owned();
+            notes.entry(path.to_owned()).or_default().insert(index, text);
+        } else if state == StepState::Started {
+            let (effect, digest) = (started_as(step.effect()), step.plugin_digest.as_slice().try_into().ok());
+            // A harmless one is simply run again.
+            if effect > Effect::Idempotent {
+                doubtful.push(Doubt { path: step.path, effect, digest });
+            }
+        } else if state == StepState::Succeeded {
+            finished.push((step.path, step.output));
+        }
+    }
+    Task {
+        uuid: offer.task.iter().map(|byte| format!("{byte:02x}")).collect(),
+        snapshot: offer.snapshot,
+        inputs: offer.inputs,
+        attempt: offer.attempt,
+        timeout: Duration::from_millis(offer.run_timeout_ms.max(1)),
+        finished,
+        doubtful,
+        notes: notes.into_iter().map(|(path, notes)| (path, notes.into_values().collect())).collect(),
+        traceparent: offer.traceparent,
+        stop: run.stop,
+        gone: run.gone,
+    }
+}
+
+fn note_of(path: &str) -> Option<(&str, u32)> {
+    let (path, index) = path.rsplit_once(NOTE)?;
+    Some((path, index.parse().ok()?))
+}
+
+/// The class under which a step was started. One that nobody knows is the strictest.
+fn started_as(effect: proto::Effect) -> Effect {
+    match effect {
+        proto::Effect::Read => Effect::Read,
+        proto::Effect::Idempotent => Effect::Idempotent,
+        proto::Effect::Verify => Effect::Verify,
+        proto::Effect::Never | proto::Effect::Unspecified => Effect::Never,
+    }
+}
+
+/// A note that a call of the step left.
+pub(super) fn note(lease_id: &[u8], of: &Step, index: usize, text: String, wall_us: i64) -> StepEvent {
+    let note = Step { path: format!("{}{NOTE}{index}", of.path), output: Some(text), ..of.clone() };
+    StepEvent { state: StepState::Recorded.into(), ..step(lease_id, note, false, wall_us) }
+}
+
+/// What a plugin said.
+pub(super) fn line(lease_id: &[u8], line: Line, wall_us: i64) -> LogLine {
+    let level = match line.level {
+        LogLevel::Trace => "trace",
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    };
+    LogLine {
+        lease_id: lease_id.to_vec(),
+        path: line.path,
+        level: level.to_owned(),
+        message: line.message,
+        fields: line.fields.into_iter().collect(),
+        wall_us,
+    }
+}
 
 pub(super) fn step(lease_id: &[u8], step: Step, started: bool, wall_us: i64) -> StepEvent {
     let state = match (started, &step.error) {

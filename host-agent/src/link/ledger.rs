@@ -301,6 +301,7 @@ impl Inner {
     /// Forgets a lease; its run stops and starts nothing more.
     fn lose(&mut self, lease_id: &LeaseId) {
         let Some(lease) = self.leases.remove(lease_id) else { return };
+        self.outbox.forget_lines(lease_id);
         self.unsettled_bytes -= lease.unsettled_bytes();
         self.journal.gone(lease_id);
         lease.run.gone.cancel();

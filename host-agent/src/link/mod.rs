@@ -5,6 +5,7 @@ mod convert;
 mod fallback;
 mod grpc;
 mod ledger;
+mod lines;
 mod outbox;
 mod poll;
 mod runs;

@@ -1,12 +1,15 @@
 //! What waits to be sent, cut into messages. An output over 64 KiB travels as chunks, and a heartbeat that comes up
-//! meanwhile goes before the next of them: so a large output never looks like silence.
+//! meanwhile goes before the next of them: so a large output never looks like silence. What plugins say goes last, but for
+//! the lines of a task whose outcome is next: with that the server forgets the lease which they name.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use claiflow_proto::agent::v1::{
-    Ack, AgentEvent, Credit, Handback, Inventory, Outcome, OutputChunk, StepEvent, agent_event::Event,
+    Ack, AgentEvent, Credit, Handback, Inventory, LogLine, Outcome, OutputChunk, StepEvent, agent_event::Event,
 };
 use prost::Message as _;
+
+use super::{ledger::LeaseId, lines::Lines};
 
 /// An output up to this size travels inside its event; a larger one in pieces of this size.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
@@ -29,6 +32,7 @@ pub(super) struct Outbox {
     acks: Vec<Ack>,
     credit: Option<Credit>,
     ordered: VecDeque<Sending>,
+    lines: Lines,
 }
 
 /// How far the event at the front has come.
@@ -54,6 +58,17 @@ impl Outbox {
         self.ordered.push_back(Sending { event, chunks: 0 });
     }
 
+    /// Goes last, once, or not at all where too many wait.
+    pub(super) fn log(&mut self, line: LogLine) {
+        self.lines.push(line);
+    }
+
+    /// Drops what waits to be said under a lease that is gone.
+    pub(super) fn forget_lines(&mut self, lease_id: &LeaseId) {
+        self.lines.forget(lease_id);
+    }
+
+    /// A stream ended. Lines stay, since nobody keeps them but this queue.
     pub(super) fn clear(&mut self) {
         self.acks.clear();
         self.credit = None;
@@ -66,20 +81,27 @@ impl Outbox {
         let mut events: Vec<_> = urgent.map(|event| AgentEvent { event: Some(event) }).collect();
         let mut bytes: usize = events.iter().map(AgentEvent::encoded_len).sum();
         while bytes < MESSAGE_BYTES
-            && let Some(front) = self.ordered.front_mut()
+            && let Some(event) = self.next_event()
         {
-            let event = match front.chunk() {
-                Some(chunk) => Event::Chunk(chunk),
-                None => match self.ordered.pop_front() {
-                    Some(sending) => sending.event.last_frame(),
-                    None => break,
-                },
-            };
             let event = AgentEvent { event: Some(event) };
             bytes += event.encoded_len();
             events.push(event);
         }
         events
+    }
+
+    /// What is neither an ack nor a credit.
+    fn next_event(&mut self) -> Option<Event> {
+        let Some(front) = self.ordered.front_mut() else { return self.lines.pop().map(Event::Log) };
+        if let Ordered::Outcome(outcome) = &front.event
+            && let Some(line) = self.lines.pop_of(&outcome.lease_id)
+        {
+            return Some(Event::Log(line));
+        }
+        match front.chunk() {
+            Some(chunk) => Some(Event::Chunk(chunk)),
+            None => self.ordered.pop_front().map(|sending| sending.event.last_frame()),
+        }
     }
 }
 
@@ -171,6 +193,31 @@ mod tests {
         assert!(matches!(after[0][0], Event::Credit(_)), "{:?}", after[0][0]);
         assert!(matches!(after[0][1], Event::Chunk(ref chunk) if chunk.index == 2));
         assert!(matches!(after.last().unwrap().last(), Some(Event::Outcome(_))));
+    }
+
+    #[test]
+    fn what_plugins_say_delays_nothing_but_the_outcome_of_their_own_task() {
+        let line = |lease: u8| LogLine { lease_id: vec![lease], ..LogLine::default() };
+        let step = |lease: u8| Ordered::Step(Arc::new(StepEvent { lease_id: vec![lease], ..StepEvent::default() }));
+        let mut outbox = Outbox::default();
+        [8, 7, 9, 8, 7].into_iter().for_each(|lease| outbox.log(line(lease)));
+        outbox.push(step(7));
+        outbox.push(outcome(2 * CHUNK_BYTES));
+        outbox.push(step(8));
+        outbox.forget_lines(&vec![9]);
+        let events: Vec<_> = messages(&mut outbox).into_iter().flatten().collect();
+        let words: Vec<_> = events
+            .iter()
+            .map(|event| match event {
+                Event::Step(step) => format!("step {}", step.lease_id[0]),
+                Event::Log(line) => format!("line {}", line.lease_id[0]),
+                Event::Chunk(_) => "chunk".to_owned(),
+                Event::Outcome(_) => "outcome".to_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = ["step 7", "line 7", "line 7", "chunk", "chunk", "outcome", "step 8", "line 8", "line 8"];
+        assert_eq!(words, expected);
     }
 
     #[test]

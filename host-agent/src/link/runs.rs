@@ -1,9 +1,6 @@
 //! Offers that were taken, as runs of the executor; they outlive streams and end with this.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use claiflow_proto::agent::v1::Offer;
 use tokio::{task::JoinSet, time::Instant};
@@ -14,7 +11,7 @@ use super::{
     ledger::{LeaseId, Ledger, Run},
 };
 use crate::{
-    executor::{Executor, Report, Step, Task, commands::Effect},
+    executor::{Executor, Line, Report, Step, commands::Effect},
     metrics::Metrics,
 };
 
@@ -43,11 +40,11 @@ impl Runs {
     /// Runs an offer that was taken, and puts its outcome into the ledger.
     pub(super) fn begin(&self, offer: Offer, run: Run) {
         let (executor, metrics) = (Arc::clone(&self.executor), Arc::clone(&self.metrics));
-        let reporter = Reporter {
-            ledger: Arc::clone(&self.ledger),
-            ambient: Arc::clone(&self.ambient),
-            lease_id: offer.lease_id.clone(),
-        };
+        let (ledger, ambient) = (Arc::clone(&self.ledger), Arc::clone(&self.ambient));
+        let (lease_id, task, epoch) = (offer.lease_id.clone(), offer.task.clone(), offer.epoch);
+        let (reported, lease) = (Arc::clone(&ledger), lease_id.clone());
+        let report: Arc<dyn Report> =
+            Arc::new(Reporter { ledger: reported, ambient: Arc::clone(&ambient), lease_id: lease });
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while running.try_join_next().is_some() {}
         running.spawn(async move {
@@ -56,29 +53,14 @@ impl Runs {
                     biased;
                     () = run.gone.cancelled() => {}
                     () = run.stop.cancelled() => {}
-                    () = reporter.ledger.others_ended() => {}
+                    () = ledger.others_ended() => {}
                 }
             }
-            let (lease_id, epoch, task_id) = (offer.lease_id.clone(), offer.epoch, offer.task.clone());
-            let end = executor.run(&task_of(offer, run), &reporter).await;
+            let end = executor.run(&convert::task(offer, run), &report).await;
             metrics.run_ended(end.verdict);
-            let outcome = convert::outcome(&lease_id, &task_id, epoch, end, (reporter.ambient.wall_us)());
-            reporter.ledger.finish(&lease_id, outcome, Instant::now());
+            let outcome = convert::outcome(&lease_id, &task, epoch, end, (ambient.wall_us)());
+            ledger.finish(&lease_id, outcome, Instant::now());
         });
-    }
-}
-
-fn task_of(offer: Offer, run: Run) -> Task {
-    Task {
-        uuid: offer.task.iter().map(|byte| format!("{byte:02x}")).collect(),
-        snapshot: offer.snapshot,
-        inputs: offer.inputs,
-        attempt: offer.attempt,
-        timeout: Duration::from_millis(offer.run_timeout_ms.max(1)),
-        finished: offer.finished.into_iter().map(|step| (step.path, step.output)).collect(),
-        traceparent: offer.traceparent,
-        stop: run.stop,
-        gone: run.gone,
     }
 }
 
@@ -105,6 +87,15 @@ impl Report for Reporter {
 
     fn ended(&self, step: Step) {
         self.ledger.step(convert::step(&self.lease_id, step, false, (self.ambient.wall_us)()));
+    }
+
+    async fn note(&self, step: &Step, index: usize, text: String) -> bool {
+        let note = convert::note(&self.lease_id, step, index, text, (self.ambient.wall_us)());
+        self.ledger.start(note).await.unwrap_or(false)
+    }
+
+    fn log(&self, line: Line) {
+        self.ledger.log(convert::line(&self.lease_id, line, (self.ambient.wall_us)()));
     }
 
     async fn holds(&self) {

@@ -12,6 +12,10 @@
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "claiflow:plugin/plugin",
-    imports: { default: trappable },
+    imports: {
+        // It waits until the note is durable.
+        "claiflow:plugin/task.note": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
 });

@@ -23,7 +23,7 @@ use super::{
     host::lines::Lines,
     meter::metered,
     outcome::{Ending, Failed},
-    state::CallState,
+    state::{CallState, Notes},
 };
 
 /// Bytes of lists and strings that a guest may hand to the host in one go, beyond its result.
@@ -42,6 +42,7 @@ pub(super) struct Sandbox {
 pub(super) enum Errand {
     Describe,
     Run(Call),
+    Verify(Call),
 }
 
 /// One call to make.
@@ -52,18 +53,24 @@ pub(super) struct Order<'a> {
     /// What is left of the run; the smaller of this and the wall limit ends the call.
     pub(super) remaining: Duration,
     pub(super) sink: Arc<dyn CallSink>,
+    /// How many notes earlier attempts left.
+    pub(super) notes: usize,
     pub(super) stop: CancellationToken,
 }
 
 impl Sandbox {
     /// Makes the call. The answer is the guest's JSON text, unchecked but for its size.
     pub(super) async fn make(&self, order: Order<'_>) -> (Result<String, Failed>, Usage) {
-        let Order { guest, errand, limits, remaining, sink, stop } = order;
+        let Order { guest, errand, limits, remaining, sink, notes, stop } = order;
         let _ticks = self.ticker.call();
         let began = self.clock.monotonic();
         let wall = limits.wall.min(remaining);
         let lines = Lines::new(sink, limits.log_lines);
-        let state = CallState::new(self.clock.clone(), lines.clone(), stop.clone(), limits.memory_bytes, wall);
+        let notes = match errand {
+            Errand::Run(_) => Notes::Kept(notes),
+            Errand::Describe | Errand::Verify(_) => Notes::Refused,
+        };
+        let state = CallState::new(self.clock.clone(), lines.clone(), notes, stop.clone(), limits.memory_bytes, wall);
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_async_yield_and_update(1);
@@ -132,5 +139,6 @@ async fn enter(
     match errand {
         Errand::Describe => handler.call_describe(store).await.map(Ok),
         Errand::Run(call) => handler.call_run(store, &call).await,
+        Errand::Verify(call) => handler.call_verify(store, &call).await,
     }
 }

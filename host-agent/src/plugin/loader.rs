@@ -137,6 +137,7 @@ impl Loader {
             limits: &limits,
             remaining: Duration::MAX,
             sink: Arc::new(Unheard),
+            notes: 0,
             stop: CancellationToken::new(),
         };
         let (said, _usage) = self.runtime.block_on(self.sandbox.make(order));
@@ -163,7 +164,13 @@ pub(super) fn admit(stem: &str, digest: &[u8; 32], surface: &Surface, grants: &G
 
 struct Unheard;
 
+#[async_trait::async_trait]
 impl CallSink for Unheard {
     fn log(&self, _: LogLevel, _: &str, _: &[(String, String)]) {}
+
     fn progress(&self, _: u64, _: u64, _: &str) {}
+
+    async fn note(&self, _: String) -> bool {
+        false
+    }
 }

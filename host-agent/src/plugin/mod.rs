@@ -28,6 +28,7 @@ mod source;
 mod state;
 mod surface;
 mod unfold;
+mod verdict;
 
 pub use clock::{Clock, SystemClock};
 pub use compile::{COMPILE_WORKER, compile_worker};

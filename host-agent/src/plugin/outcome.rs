@@ -64,7 +64,7 @@ impl Ending {
                 Ok(()) => return Ok(output),
                 Err(error) => Failed::new("failed", format!("the result is not one JSON document: {error}")),
             },
-            Self::Answered(Err(failure)) => refused(failure),
+            Self::Answered(Err(failure)) => return Err(refused(failure, effect_begun)),
             Self::Trapped(error) => trapped(&error, limits),
             Self::HostFault => Failed::new("failed", "the agent had a fault in a host function of this call"),
             Self::Cpu => Failed::new("budget", format!("the call used its CPU budget of {}", human(limits.cpu))),
@@ -83,17 +83,32 @@ impl Ending {
     }
 }
 
-/// A failure that the guest itself answered; its text is a guest's, so it is cut and cleaned.
-fn refused(failure: Failure) -> Failed {
+/// A failure that the guest itself answered; its text is a guest's, so it is cut and cleaned. What it says of its effect
+/// counts, since it alone knows what its writes were for; where it says nothing, the host does.
+fn refused(failure: Failure, effect_begun: bool) -> Failed {
     let code = clean(&failure.code, CODE_MAX_BYTES);
+    let details = failure.details.filter(|details| {
+        details.len() <= DETAILS_MAX_BYTES && details.trim_start().starts_with('{') && json::check(details).is_ok()
+    });
+    let said = details.as_deref().and_then(|details| serde_json::from_str::<Details>(details).ok()?.effect);
+    let applied = match said.as_deref() {
+        Some("none") => Applied::No,
+        Some("done" | "unknown") => Applied::Maybe,
+        _ if effect_begun => Applied::Maybe,
+        _ => Applied::No,
+    };
     Failed {
         code: if code.is_empty() { "failed".to_owned() } else { code },
         message: clean(&failure.message, MESSAGE_MAX_BYTES),
-        details: failure.details.filter(|details| {
-            details.len() <= DETAILS_MAX_BYTES && details.trim_start().starts_with('{') && json::check(details).is_ok()
-        }),
-        applied: Applied::No,
+        details,
+        applied,
     }
+}
+
+/// What the host reads of a failure's details.
+#[derive(serde::Deserialize)]
+struct Details {
+    effect: Option<String>,
 }
 
 fn trapped(error: &wasmtime::Error, limits: &Limits) -> Failed {

@@ -70,6 +70,7 @@ async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<St
         step: "0".to_owned(),
         attempt: 1,
         effect_key: "0".repeat(32),
+        notes: Vec::new(),
         remaining: Duration::from_secs(3600),
         traceparent: String::new(),
         sink: Arc::new(Shell { quiet: args.repeat > 1 }),
@@ -180,6 +181,7 @@ struct Shell {
     quiet: bool,
 }
 
+#[async_trait::async_trait]
 impl CallSink for Shell {
     fn log(&self, level: LogLevel, message: &str, fields: &[(String, String)]) {
         if self.quiet {
@@ -193,5 +195,13 @@ impl CallSink for Shell {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{done}/{total} {}", clean(message, 1 << 10));
         }
+    }
+
+    /// No attempt follows that could miss it.
+    async fn note(&self, text: String) -> bool {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "note {}", clean(&text, 4 << 10));
+        }
+        true
     }
 }

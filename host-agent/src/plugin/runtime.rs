@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wasmtime::component::Linker;
 
-use crate::executor::commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, Server, Usage};
+use crate::executor::commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, Server, Usage, Verified};
 
 use super::{
     bindings::exports::claiflow::plugin::handler::Call,
@@ -28,6 +28,7 @@ use super::{
     outcome::Failed,
     registry::{Captures, Registry, Served},
     reload::{Published, Reloader, Wake},
+    verdict::verified,
 };
 
 /// Changes that may wait to be looked at; each stands for all.
@@ -100,47 +101,58 @@ impl Runtime {
         let _ = self.rounds.clone().wait_for(|rounds| *rounds > 0).await;
     }
 
-    async fn perform(&self, served: &Served, captures: Captures, call: CommandCall) -> Result<CallDone, CallFailed> {
-        let unused = |failed: Failed| failed.with(Usage::default());
-        let object: serde_json::Value = serde_json::from_str(&call.inputs)
-            .map_err(|error| unused(Failed::new("invalid", format!("the inputs are not JSON: {error}"))))?;
-        if !object.is_object() {
-            return Err(unused(Failed::new("invalid", "the inputs are not a JSON object")));
-        }
-        if let Some(schema) = served.command().and_then(|command| command.inputs.as_ref()) {
-            schema.check(&object).map_err(|mistakes| {
-                unused(Failed::new("invalid", format!("the inputs of `{}` are refused: {mistakes}", call.command)))
-            })?;
+    /// One call from the registry to the sandbox's answer, as JSON text, and what it used.
+    async fn perform(&self, call: CommandCall, errand: fn(Call) -> Errand) -> (Result<String, Failed>, Usage) {
+        let unused = |failed| (Err(failed), Usage::default());
+        let (served, captures) = match self.find(&call.command) {
+            Ok(found) => found,
+            Err(failed) => return unused(failed),
+        };
+        if let Err(failed) = checked(&served, &call) {
+            return unused(failed);
         }
         let stopped = || unused(Failed::new("stopped", "stopped before it began"));
         if call.stop.is_cancelled() {
-            return Err(stopped());
+            return stopped();
         }
         let asked = self.sandbox.clock.monotonic();
         let entered = tokio::select! {
             biased;
             entered = served.gate.enter() => entered,
-            () = call.stop.cancelled() => return Err(stopped()),
+            () = call.stop.cancelled() => return stopped(),
             () = tokio::time::sleep(call.remaining) => {
-                return Err(unused(Failed::new("timeout", "the run's time was over before a sandbox was free")));
+                return unused(Failed::new("timeout", "the run's time was over before a sandbox was free"));
             }
         };
         let remaining = call.remaining.saturating_sub(self.sandbox.clock.monotonic().saturating_sub(asked));
-        let context = self.context(served, &captures, &call, remaining.min(served.limits.wall)).map_err(unused)?;
+        let context = match self.context(&served, &captures, &call, remaining.min(served.limits.wall)) {
+            Ok(context) => context,
+            Err(failed) => return unused(failed),
+        };
         let order = Order {
             guest: &served.plugin.guest,
-            errand: Errand::Run(Call { command: call.command, inputs: call.inputs, context }),
+            errand: errand(Call { command: call.command, inputs: call.inputs, context }),
             limits: &served.limits,
             remaining,
             sink: call.sink,
+            notes: call.notes.len(),
             stop: call.stop,
         };
-        let (made, usage) = self.sandbox.make(order).await;
+        let made = self.sandbox.make(order).await;
         drop(entered);
-        match made {
-            Ok(output) => Ok(CallDone { output, usage }),
-            Err(failed) => Err(failed.with(usage)),
-        }
+        made
+    }
+
+    fn find(&self, command: &str) -> Result<(Arc<Served>, Captures), Failed> {
+        let registry = self.registry.load();
+        registry.find(command).ok_or_else(|| {
+            let name = host::lines::clean(command, 256);
+            let message = match registry.why_not(command) {
+                Some(reason) => format!("no plugin serves `{name}`: {reason}"),
+                None => format!("no plugin serves `{name}`"),
+            };
+            Failed::new("not-found", message)
+        })
     }
 
     fn context(
@@ -152,6 +164,7 @@ impl Runtime {
     ) -> Result<String, Failed> {
         let end = i64::try_from((self.sandbox.clock.unix() + left).as_millis()).unwrap_or(i64::MAX);
         let deadline = DateTime::from_timestamp_millis(end).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC);
+        let notes = call.notes.iter().map(|note| serde_json::from_str(note)).collect::<Result<_, _>>();
         let context = Context {
             task: &call.task,
             step: &call.step,
@@ -160,12 +173,26 @@ impl Runtime {
             deadline: deadline.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             captures: captures.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             config: &served.config,
-            notes: [],
+            notes: notes
+                .map_err(|error| Failed::new("failed", format!("a note that was kept is not JSON: {error}")))?,
             traceparent: &call.traceparent,
         };
         serde_json::to_string(&context)
             .map_err(|error| Failed::new("failed", format!("no context could be made: {error}")))
     }
+}
+
+/// Whether the inputs are an object that the command's schema allows.
+fn checked(served: &Served, call: &CommandCall) -> Result<(), Failed> {
+    let object: serde_json::Value = serde_json::from_str(&call.inputs)
+        .map_err(|error| Failed::new("invalid", format!("the inputs are not JSON: {error}")))?;
+    if !object.is_object() {
+        return Err(Failed::new("invalid", "the inputs are not a JSON object"));
+    }
+    let Some(schema) = served.command().and_then(|command| command.inputs.as_ref()) else { return Ok(()) };
+    schema
+        .check(&object)
+        .map_err(|mistakes| Failed::new("invalid", format!("the inputs of `{}` are refused: {mistakes}", call.command)))
 }
 
 /// `context` of `handler.wit`.
@@ -179,7 +206,7 @@ struct Context<'a> {
     deadline: String,
     captures: std::collections::BTreeMap<&'a str, &'a str>,
     config: &'a RawValue,
-    notes: [&'a str; 0],
+    notes: Vec<&'a RawValue>,
     traceparent: &'a str,
 }
 
@@ -198,17 +225,16 @@ impl Commands for Runtime {
     }
 
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
-        let registry = self.registry.load_full();
-        let Some((served, captures)) = registry.find(&call.command) else {
-            let name = host::lines::clean(&call.command, 256);
-            let message = match registry.why_not(&call.command) {
-                Some(reason) => format!("no plugin serves `{name}`: {reason}"),
-                None => format!("no plugin serves `{name}`"),
-            };
-            return Err(Failed::new("not-found", message).with(Usage::default()));
-        };
-        drop(registry);
-        self.perform(&served, captures, call).await
+        let (made, usage) = self.perform(call, Errand::Run).await;
+        match made {
+            Ok(output) => Ok(CallDone { output, usage }),
+            Err(failed) => Err(failed.with(usage)),
+        }
+    }
+
+    async fn verify(&self, call: CommandCall) -> Verified {
+        let (made, usage) = self.perform(call, Errand::Verify).await;
+        verified(made, usage)
     }
 
     fn inventory(&self) -> watch::Receiver<Arc<Inventory>> {

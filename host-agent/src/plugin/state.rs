@@ -14,11 +14,20 @@ use super::{
 
 const RESOURCES_MAX: usize = 1_000;
 
+/// Whether a call may leave notes.
+pub(super) enum Notes {
+    /// It may, beside so many that are there.
+    Kept(usize),
+    /// It only tells something, and leaves nothing.
+    Refused,
+}
+
 pub(super) struct CallState {
     wasi: WasiCtx,
     resources: ResourceTable,
     pub(super) memory: MemoryMeter,
     pub(super) lines: Arc<Lines>,
+    pub(super) notes: Notes,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: CancellationToken,
     /// Monotonic end of the smallest limit.
@@ -37,6 +46,7 @@ impl CallState {
     pub(super) fn new(
         clock: Arc<dyn Clock>,
         lines: Arc<Lines>,
+        notes: Notes,
         stop: CancellationToken,
         memory_bytes: u64,
         wall: Duration,
@@ -50,6 +60,7 @@ impl CallState {
             deadline: clock.monotonic() + wall,
             deadline_notice: (wall / 10).min(Duration::from_secs(5)),
             lines,
+            notes,
             clock,
             stop,
             progressed: None,

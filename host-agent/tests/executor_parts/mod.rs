@@ -3,15 +3,16 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use claiflow_agent::executor::{
-    Executor, Report, Step, Task,
+    Executor, Line, Report, Step, Task,
     commands::{
-        Applied, CallDone, CallFailed, CommandCall, Commands, Declared, Effect, EffectRule, Inventory, Server, Usage,
+        Applied, CallDone, CallFailed, CommandCall, Commands, Declared, Effect, EffectRule, Inventory, LogLevel,
+        Server, Usage, Verified,
     },
 };
 use claiflow_flow_worker::Pool;
@@ -33,12 +34,18 @@ pub struct Signals {
 }
 
 /// Commands that answer in turn what a case says: `{"effect", "floor", "answers": [{"ok"} | {"fails", "applied"}]}`. An
-/// answer may come after `"raises": "cancel" | "gone"`, after it was asked to stop (`"when": "stopped"`), or `"never"`.
+/// answer may come after `"raises": "cancel" | "gone"`, after it was asked to stop (`"when": "stopped"`), or `"never"`; before
+/// it, the call may leave `"notes"` and `"logs"`. `"verify"` are the answers to that question, `"done"` with its output,
+/// `"not-done"` or `"unknown"` with a reason, which come in the same ways.
 pub struct Script {
     commands: HashMap<String, Scripted>,
     signals: Signals,
     /// Path and inputs of the calls, in order.
     pub calls: Mutex<Vec<(String, Value)>>,
+    /// Path, effect key and notes of the calls and of the questions, in order.
+    pub contexts: Mutex<Vec<(String, String, Vec<String>)>>,
+    /// Paths and inputs of what `verify` was asked about, in order.
+    pub asked: Mutex<Vec<(String, Value)>>,
     /// How often a call is in flight; changes when one begins.
     pub begun: watch::Sender<usize>,
 }
@@ -47,6 +54,7 @@ struct Scripted {
     effect: Declared,
     floor: Effect,
     answers: Mutex<VecDeque<Value>>,
+    verdicts: Mutex<VecDeque<Value>>,
 }
 
 fn class(value: &Value) -> Effect {
@@ -70,14 +78,47 @@ impl Script {
                 said => Declared::Class(class(said)),
             };
             let floor = if said["floor"].is_null() { Effect::Read } else { class(&said["floor"]) };
-            Scripted { effect, floor, answers: Mutex::new(said["answers"].as_array().cloned().unwrap().into()) }
+            let list = |name: &str| Mutex::new(said[name].as_array().cloned().unwrap_or_default().into());
+            Scripted { effect, floor, answers: list("answers"), verdicts: list("verify") }
         };
         let commands = commands.as_object().unwrap().iter().map(|(name, said)| (name.clone(), scripted(said)));
-        Self { commands: commands.collect(), signals, calls: Mutex::default(), begun: watch::Sender::new(0) }
+        Self {
+            commands: commands.collect(),
+            signals,
+            calls: Mutex::default(),
+            contexts: Mutex::default(),
+            asked: Mutex::default(),
+            begun: watch::Sender::new(0),
+        }
     }
 
     pub fn paths(&self) -> Vec<String> {
         self.calls.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    pub fn verified_paths(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    /// What happens before an answer.
+    async fn before(&self, answer: &Value, call: &CommandCall) {
+        self.contexts.lock().unwrap().push((call.step.clone(), call.effect_key.clone(), call.notes.clone()));
+        for text in answer["logs"].as_array().into_iter().flatten() {
+            call.sink.log(LogLevel::Info, text.as_str().unwrap(), &[("name".into(), "value".into())]);
+        }
+        for note in answer["notes"].as_array().into_iter().flatten() {
+            assert!(call.sink.note(note.to_string()).await, "the note is kept");
+        }
+        match answer["raises"].as_str() {
+            Some("cancel") => self.signals.stop.cancel(),
+            Some("gone") => self.signals.gone.cancel(),
+            _ => {}
+        }
+        match answer["when"].as_str() {
+            Some("stopped") => call.stop.cancelled().await,
+            Some("never") => std::future::pending().await,
+            _ => {}
+        }
     }
 }
 
@@ -103,20 +144,23 @@ impl Commands for Script {
         self.begun.send_modify(|begun| *begun += 1);
         let Some(scripted) = self.commands.get(&call.command) else { return Err(failed("not-found", Applied::No)) };
         let answer = scripted.answers.lock().unwrap().pop_front().expect("the case has an answer for each call");
-        match answer["raises"].as_str() {
-            Some("cancel") => self.signals.stop.cancel(),
-            Some("gone") => self.signals.gone.cancel(),
-            _ => {}
-        }
-        match answer["when"].as_str() {
-            Some("stopped") => call.stop.cancelled().await,
-            Some("never") => std::future::pending().await,
-            _ => {}
-        }
+        self.before(&answer, &call).await;
         match answer["fails"].as_str() {
             Some(code) if answer["applied"] == "maybe" => Err(failed(code, Applied::Maybe)),
             Some(code) => Err(failed(code, Applied::No)),
             None => Ok(CallDone { output: answer["ok"].to_string(), usage: USAGE }),
+        }
+    }
+
+    async fn verify(&self, call: CommandCall) -> Verified {
+        self.asked.lock().unwrap().push((call.step.clone(), serde_json::from_str(&call.inputs).unwrap()));
+        let scripted = self.commands.get(&call.command).expect("only a command that is served is asked");
+        let answer = scripted.verdicts.lock().unwrap().pop_front().expect("the case has a verdict for each question");
+        self.before(&answer, &call).await;
+        match (answer.get("done"), answer["unknown"].as_str()) {
+            (Some(output), _) => Verified::Done(CallDone { output: output.to_string(), usage: Usage::default() }),
+            (None, Some(why)) => Verified::Unknown(why.to_owned()),
+            (None, None) => Verified::NotDone,
         }
     }
 
@@ -129,6 +173,9 @@ impl Commands for Script {
 pub struct Heard {
     pub started: Mutex<Vec<Step>>,
     pub ended: Mutex<Vec<Step>>,
+    /// Path, index and text.
+    pub notes: Mutex<Vec<(String, usize, String)>>,
+    pub lines: Mutex<Vec<Line>>,
     /// The answer to a start.
     pub accepts: bool,
     /// Whether the lease holds.
@@ -142,6 +189,8 @@ impl Heard {
         Self {
             started: Mutex::default(),
             ended: Mutex::default(),
+            notes: Mutex::default(),
+            lines: Mutex::default(),
             accepts,
             holds: watch::Sender::new(true),
             asked: watch::Sender::new(0),
@@ -158,6 +207,15 @@ impl Report for Heard {
 
     fn ended(&self, step: Step) {
         self.ended.lock().unwrap().push(step);
+    }
+
+    async fn note(&self, step: &Step, index: usize, text: String) -> bool {
+        self.notes.lock().unwrap().push((step.path.clone(), index, text));
+        self.accepts
+    }
+
+    fn log(&self, line: Line) {
+        self.lines.lock().unwrap().push(line);
     }
 
     async fn holds(&self) {
@@ -181,6 +239,8 @@ pub fn task(inputs: &Value, timeout: Duration, signals: &Signals) -> Task {
         attempt: 1,
         timeout,
         finished: Vec::new(),
+        doubtful: Vec::new(),
+        notes: BTreeMap::new(),
         traceparent: String::new(),
         stop: signals.stop.clone(),
         gone: signals.gone.clone(),

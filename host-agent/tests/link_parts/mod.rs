@@ -15,7 +15,7 @@ use std::{
 
 use claiflow_proto::agent::v1::{
     AgentMessage, AuthenticateRequest, AuthenticateResponse, Credit, Hello, Offer, PollRequest, PollResponse, Seen,
-    ServerEvent, ServerMessage, Settled, Snapshot, StepState, Welcome,
+    ServerEvent, ServerMessage, Settled, Snapshot, StepEvent, StepState, Welcome,
     agent_event::Event,
     agent_service_server::{AgentService, AgentServiceServer},
     server_event,
@@ -181,6 +181,11 @@ impl Attached {
     /// Offers a task under a lease of the same name, once there is credit for it, and hears that it is taken.
     pub async fn offer(&mut self, lease: &str, number: u64, flow: &serde_json::Value) {
         self.offer_as(lease, number, flow, Offer::default()).await;
+    }
+
+    /// The same, after an attempt of which these steps are known.
+    pub async fn offer_after(&mut self, lease: &str, number: u64, flow: &serde_json::Value, finished: Vec<StepEvent>) {
+        self.offer_as(lease, number, flow, Offer { finished, ..Offer::default() }).await;
     }
 
     /// The same, with what else the offer says.

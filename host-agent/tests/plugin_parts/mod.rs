@@ -28,6 +28,7 @@ pub struct Guest {
     world: String,
     describe_body: String,
     run_body: String,
+    verify_body: String,
     items: String,
     pages: usize,
 }
@@ -57,6 +58,7 @@ impl Guest {
             world: String::new(),
             describe_body: "(i32.const 16)".into(),
             run_body: echo(),
+            verify_body: "unreachable".into(),
             items: String::new(),
             pages: 17,
         }
@@ -64,6 +66,10 @@ impl Guest {
 
     pub fn run(self, body: &str) -> Self {
         Self { run_body: body.into(), ..self }
+    }
+
+    pub fn verify(self, body: &str) -> Self {
+        Self { verify_body: body.into(), ..self }
     }
 
     pub fn describe(self, body: &str) -> Self {
@@ -116,12 +122,13 @@ impl Guest {
     (local.get $at))
   (func (export "claiflow:plugin/handler@1.0.0#describe") (result i32) {describe})
   (func $run (export "claiflow:plugin/handler@1.0.0#run") (param i32 i32 i32 i32 i32 i32) (result i32) {run})
-  (func (export "claiflow:plugin/handler@1.0.0#verify") (param i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+  (func (export "claiflow:plugin/handler@1.0.0#verify") (param i32 i32 i32 i32 i32 i32) (result i32) {verify})
   {items})"#,
             imports = self.imports,
             pages = self.pages,
             describe = self.describe_body,
             run = self.run_body,
+            verify = self.verify_body,
             items = self.items,
         );
         let mut module = wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}"));
@@ -223,6 +230,7 @@ pub fn call(command: &str, inputs: &str) -> CommandCall {
         step: "2/r[17]/p".into(),
         attempt: 3,
         effect_key: "key".into(),
+        notes: Vec::new(),
         remaining: Duration::from_secs(600),
         traceparent: "00-trace".into(),
         sink: Arc::new(Heard::default()),
@@ -238,8 +246,12 @@ pub type Line = (LogLevel, String, Vec<(String, String)>);
 pub struct Heard {
     pub lines: Mutex<Vec<Line>>,
     pub progress: Mutex<Vec<(u64, u64, String)>>,
+    pub notes: Mutex<Vec<String>>,
+    /// No note is kept.
+    pub refuses_notes: bool,
 }
 
+#[async_trait::async_trait]
 impl CallSink for Heard {
     fn log(&self, level: LogLevel, message: &str, fields: &[(String, String)]) {
         self.lines.lock().unwrap().push((level, message.into(), fields.to_vec()));
@@ -247,6 +259,13 @@ impl CallSink for Heard {
 
     fn progress(&self, done: u64, total: u64, message: &str) {
         self.progress.lock().unwrap().push((done, total, message.into()));
+    }
+
+    async fn note(&self, text: String) -> bool {
+        // The call waits for it, as it does for a server.
+        tokio::task::yield_now().await;
+        self.notes.lock().unwrap().push(text);
+        !self.refuses_notes
     }
 }
 

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use subtle::ConstantTimeEq as _;
 
 use super::{App, Error};
@@ -43,12 +43,33 @@ pub(super) async fn session_secret(store: &Store, source: &Source) -> Result<Vec
     Ok(STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes()))
 }
 
+/// The same words, whatever is wrong with a session.
+pub(super) fn no_session() -> Error {
+    Error::Refused("the session is unknown or has expired; authenticate again".into())
+}
+
 impl App {
     /// Exchanges a cluster token for a signed session.
     ///
     /// # Errors
     /// [`Error::Refused`] with the same words for a wrong, an expired and a foreign token.
     pub async fn authenticate(&self, cluster_uuid: &str, token: &str, agent_version: &str) -> Result<String, Error> {
+        let session = self.admit(cluster_uuid, token, agent_version, SESSION_LIFE_MS * 1_000).await?;
+        self.store.insert_session(&session).await?;
+        self.sign(&Claims { exp: session.expires_at / 1_000_000, cluster: session.cluster_uuid, uuid: session.uuid })
+    }
+
+    /// A session for whoever knows a token of the cluster; it is not stored yet.
+    ///
+    /// # Errors
+    /// As [`App::authenticate`].
+    pub(super) async fn admit(
+        &self,
+        cluster_uuid: &str,
+        token: &str,
+        agent_version: &str,
+        life_us: i64,
+    ) -> Result<Session, Error> {
         let refused = || Error::Refused("the cluster token is wrong, expired, or of another cluster".into());
         let cluster = self.cluster(cluster_uuid).await.map_err(|error| error.or_if_missing(refused))?;
         let now = self.source.now_us();
@@ -59,24 +80,32 @@ impl App {
                 matching = Some(row.uuid);
             }
         }
-        let token_uuid = matching.ok_or_else(refused)?;
-        let expires_at = now + SESSION_LIFE_MS * 1_000;
-        let session = Session {
+        Ok(Session {
             id: 0,
             uuid: hex(&self.source.id()),
-            cluster_uuid: cluster.uuid.clone(),
-            token_uuid,
+            cluster_uuid: cluster.uuid,
+            token_uuid: matching.ok_or_else(refused)?,
             agent_version: agent_version.chars().take(64).collect(),
             issued_at: now,
-            expires_at,
+            expires_at: now.saturating_add(life_us),
             created: now,
             updated: now,
             deleted: None,
-        };
-        self.store.insert_session(&session).await?;
-        let claims = Claims { cluster: cluster.uuid, uuid: session.uuid, exp: expires_at / 1_000_000 };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&self.secret))
+        })
+    }
+
+    pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, Error> {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(&self.secret))
             .map_err(|_| Error::Refused("the session could not be signed".into()))
+    }
+
+    /// What this server signed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub(super) fn signed<T: DeserializeOwned>(&self, bearer: &str, validation: &Validation) -> Result<T, Error> {
+        let key = DecodingKey::from_secret(&self.secret);
+        Ok(jsonwebtoken::decode::<T>(bearer, &key, validation).map_err(|_| no_session())?.claims)
     }
 
     /// The session behind a bearer, with its cluster's row.
@@ -84,16 +113,9 @@ impl App {
     /// # Errors
     /// [`Error::Refused`], [`Error::Unavailable`].
     pub async fn session_of(&self, bearer: &str) -> Result<(Session, i64), Error> {
-        let refused = || Error::Refused("the session is unknown or has expired; authenticate again".into());
-        let claims = jsonwebtoken::decode::<Claims>(
-            bearer,
-            &DecodingKey::from_secret(&self.secret),
-            &Validation::new(Algorithm::HS256),
-        )
-        .map_err(|_| refused())?
-        .claims;
-        let session = self.store.session(&claims.uuid).await?.ok_or_else(refused)?;
-        let cluster = self.cluster(&claims.cluster).await.map_err(|error| error.or_if_missing(refused))?;
+        let claims: Claims = self.signed(bearer, &Validation::new(Algorithm::HS256))?;
+        let session = self.store.session(&claims.uuid).await?.ok_or_else(no_session)?;
+        let cluster = self.cluster(&claims.cluster).await.map_err(|error| error.or_if_missing(no_session))?;
         Ok((session, cluster.id))
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     App, Error,
-    text::{name, required_name, summary, unchanged},
+    text::{Labels, labels_text, name, required_name, summary, unchanged},
 };
 use crate::model::{
     ids::{hex, lookup, uuid_text},
@@ -10,6 +10,7 @@ use crate::model::{
     nouns::Cluster,
     state::State,
 };
+use crate::storage::Ending;
 
 /// What a caller says about a cluster.
 #[derive(Debug, Default)]
@@ -20,6 +21,33 @@ pub struct Declare {
     pub name: Option<String>,
     /// Any text.
     pub summary: Option<String>,
+    /// A JSON object of texts.
+    pub labels: Option<Labels>,
+    /// Nothing is offered to its agents while it is paused; what runs goes on.
+    pub paused: Option<bool>,
+    /// Tasks that run at once; 0 is no limit.
+    pub concurrency: Option<u32>,
+}
+
+/// The largest limit that can be set.
+const LIMIT_MOST: u32 = 1_000_000;
+
+/// A limit as it is stored.
+fn limit(given: Option<u32>) -> Result<Option<i32>, Error> {
+    match given.filter(|limit| *limit > 0) {
+        Some(limit) if limit > LIMIT_MOST => {
+            Err(Error::Malformed(format!("`concurrency` is a number up to {LIMIT_MOST}; 0 is no limit")))
+        }
+        limit => Ok(limit.and_then(|limit| i32::try_from(limit).ok())),
+    }
+}
+
+fn same(found: &Cluster, row: &Cluster) -> bool {
+    found.name == row.name
+        && found.summary == row.summary
+        && found.labels == row.labels
+        && found.paused == row.paused
+        && found.concurrency == row.concurrency
 }
 
 /// Which cluster was not found.
@@ -39,7 +67,18 @@ impl App {
             None => hex(&self.source.id()),
         };
         let now = self.source.now_us();
-        let row = Cluster { id: 0, uuid: uuid.clone(), name, summary, created: now, updated: now, deleted: None };
+        let row = Cluster {
+            id: 0,
+            uuid: uuid.clone(),
+            name,
+            summary,
+            labels: labels_text(new.labels)?,
+            paused: new.paused.unwrap_or_default(),
+            concurrency: limit(new.concurrency)?,
+            created: now,
+            updated: now,
+            deleted: None,
+        };
         match self.store.cluster(&uuid).await? {
             None => {
                 self.store.insert_cluster(&row).await?;
@@ -47,7 +86,7 @@ impl App {
             Some(found) if found.deleted.is_some() => {
                 self.store.update_cluster(&row).await?;
             }
-            Some(found) if found.name == row.name && found.summary == row.summary => return Ok(found),
+            Some(found) if same(&found, &row) => return Ok(found),
             Some(_) => {
                 return Err(Error::Conflict(format!("cluster `{uuid}` exists with other content; PUT changes it")));
             }
@@ -80,8 +119,15 @@ impl App {
         unchanged("uuid", &row.uuid, change.uuid.as_deref())?;
         row.name = name(change.name)?.unwrap_or(row.name);
         row.summary = summary(change.summary)?.or(row.summary);
+        row.labels = labels_text(change.labels)?.or(row.labels);
+        row.paused = change.paused.unwrap_or(row.paused);
+        if change.concurrency.is_some() {
+            row.concurrency = limit(change.concurrency)?;
+        }
         row.updated = self.source.now_us();
         self.store.update_cluster(&row).await?;
+        self.clusters.lock().remove(&row.uuid);
+        self.dispatch.look_at(row.id);
         Ok(row)
     }
 
@@ -99,16 +145,28 @@ impl App {
         row.deleted = Some(self.source.now_us());
         self.store.update_cluster(&row).await?;
         self.store.forget_cluster_access(&row.uuid).await?;
-        self.cluster_ids.lock().remove(&row.uuid);
+        self.clusters.lock().remove(&row.uuid);
         self.dispatch.disconnect_cluster(row.id);
-        let cancelled = self.store.cancel_waiting(row.id, "the cluster was deleted", self.source.now_us()).await?;
+        let ending = Ending {
+            state: State::Cancelled,
+            error: "cancelled: the cluster was deleted",
+            timeline: r#"{"steps":[]}"#,
+            now_us: self.source.now_us(),
+        };
+        let cancelled = self.store.cancel_cluster(row.id, ending).await?;
         self.metrics.tasks_ended.with_label_values(&[State::Cancelled.word()]).inc_by(cancelled);
         Ok(())
     }
 
-    /// The version of a connected agent, or none.
-    #[must_use]
-    pub fn alive(&self, cluster: Option<&Cluster>) -> Option<String> {
-        self.dispatch.agent_version(cluster?.id)
+    /// The versions of a connected agent and of its library, or none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn alive(&self, cluster: Option<&Cluster>) -> Result<Option<(String, String)>, Error> {
+        let Some(cluster) = cluster else { return Ok(None) };
+        match self.dispatch.agent_version(cluster.id) {
+            Some(version) => Ok(Some((version.clone(), version))),
+            None => Ok(self.store.former_versions(&cluster.uuid, self.source.now_us()).await?),
+        }
     }
 }

@@ -2,14 +2,17 @@
 
 pub mod access;
 pub mod cluster;
+pub mod control;
+pub mod former;
+mod request;
 mod schema;
 pub mod service;
 pub mod template;
-mod text;
+pub(crate) mod text;
 pub mod token;
 mod unfold;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use claiflow_flow_worker::Pool;
 use parking_lot::Mutex;
@@ -44,6 +47,14 @@ pub enum Error {
     /// The caller is not who they say.
     #[error("{0}")]
     Refused(String),
+    /// Too late, or too early: the task stands where this has no meaning. The state's word is given.
+    #[error("{detail}")]
+    Stands {
+        /// One sentence that says what would be right.
+        detail: String,
+        /// The state's word.
+        state: &'static str,
+    },
     /// The database is away.
     #[error("the server cannot reach its database at the moment; try again")]
     Unavailable(#[source] storage::Error),
@@ -80,7 +91,8 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) secret: Vec<u8>,
     pub(crate) prepared: Mutex<HashMap<String, Arc<service::Prepared>>>,
-    pub(crate) cluster_ids: Mutex<HashMap<String, i64>>,
+    pub(crate) clusters: Mutex<HashMap<String, service::KnownCluster>>,
+    pub(crate) validity: Mutex<Option<(Instant, i64)>>,
 }
 
 impl std::ops::Deref for App {
@@ -111,7 +123,8 @@ impl App {
             metrics,
             secret,
             prepared: Mutex::default(),
-            cluster_ids: Mutex::default(),
+            clusters: Mutex::default(),
+            validity: Mutex::default(),
         })))
     }
 

@@ -11,14 +11,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     App, Error,
+    request::request_key,
     schema::InputSchema,
-    template::check_flow,
-    text::{name, summary},
+    template::{check_flow, check_options},
+    text::{Labels, labels_text, name, summary},
 };
 use crate::{
+    dispatch::NewTask,
     model::{
+        duration::{self, micros},
         ids::{hex, lookup, time, unhex, uuid_text},
         list::TaskListing,
+        state::State,
         step::StepRow,
         task::{Snapshot, Task, View},
     },
@@ -27,6 +31,15 @@ use crate::{
 
 /// How long a template's checked form is used before its row is read again: a shell may have changed it.
 const PREPARED_LIFE: Duration = Duration::from_secs(1);
+/// How long a variable's value is used before it is read again.
+const VARIABLE_LIFE: Duration = Duration::from_secs(5);
+const VALIDITY: &str = "ClientConfig/ServiceValidityPeriod";
+/// Where the variable is not set.
+const VALIDITY_USUAL: Duration = Duration::from_secs(600);
+/// A run's time where neither the task nor its template says it.
+const RUN_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// The longest run.
+const RUN_TIMEOUT_MOST: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Clusters of one request.
 const FAN_OUT_MAX: usize = 10_000;
 /// A task's inputs at most, as JSON text.
@@ -48,6 +61,29 @@ pub struct Create {
     pub inputs: Map<String, Value>,
     pub channel: Option<String>,
     pub priority: i32,
+    /// It waits until this time, microseconds since 1970.
+    pub run_at: Option<i64>,
+    /// Its first start happens before this time, or never.
+    pub deadline: Option<i64>,
+    /// A Go duration; the template's or the usual one when absent.
+    pub run_timeout: Option<String>,
+    pub labels: Option<Labels>,
+    /// Of the request, as the header says it.
+    #[serde(skip)]
+    pub traceparent: Option<String>,
+    /// The header `Idempotency-Key`.
+    #[serde(skip)]
+    pub key: Option<String>,
+}
+
+/// What creating a task must know of a cluster.
+#[derive(Clone, Debug)]
+pub struct KnownCluster {
+    id: i64,
+    uuid: String,
+    /// A pause or a limit holds its tasks back.
+    in_turn: bool,
+    read: Instant,
 }
 
 /// A template, checked and ready to make tasks from.
@@ -94,24 +130,34 @@ impl App {
                 });
             }
         }
+        let run_timeout_ms = run_timeout_ms(create.run_timeout.as_deref(), &prepared.snapshot)?;
+        let labels = labels_text(create.labels.clone())?;
         let id = self.source.id();
         let own = create.uuid.as_deref().map(|uuid| uuid_text("uuid", uuid)).transpose().map_err(Error::Malformed)?;
-        let request = own
-            .as_ref()
-            .map(|_| -> [u8; 32] { Sha256::digest(serde_json::to_vec(&create).unwrap_or_default()).into() });
+        let digest: [u8; 32] = Sha256::digest(serde_json::to_vec(&create).unwrap_or_default()).into();
+        let request = own.as_ref().map(|_| digest);
         let uuid = own.unwrap_or_else(|| hex(&id));
         let created = self.source.now_us();
+        let key = request_key(&create, digest, id, created)?;
+        let due = create.run_at.filter(|due| *due > created);
+        let valid_until = match create.deadline {
+            Some(deadline) if deadline <= due.unwrap_or(created) => {
+                return Err(Error::Malformed("`deadline` must be later than now and than `run_at`".into()));
+            }
+            Some(deadline) => deadline,
+            None => due.unwrap_or(created).saturating_add(self.validity_us().await?),
+        };
         let inputs = inputs.to_string();
         check_size(inputs.len(), create.cluster_uuids.len())?;
-        let mut tasks = Vec::with_capacity(create.cluster_uuids.len());
+        let mut tasks: Vec<(NewTask, String)> = Vec::with_capacity(create.cluster_uuids.len());
         for cluster_uuid in &create.cluster_uuids {
-            let (cluster, cluster_uuid) = self.cluster_row(cluster_uuid).await?;
-            if tasks.iter().any(|(task, _): &(Arc<Task>, String)| task.cluster == cluster) {
+            let cluster = self.known_cluster(cluster_uuid).await?;
+            if tasks.iter().any(|(new, _)| new.task.cluster == cluster.id) {
                 continue;
             }
             let task = Task {
                 id,
-                cluster,
+                cluster: cluster.id,
                 uuid: uuid.clone(),
                 snapshot: Arc::clone(&prepared.snapshot),
                 name: task_name.clone().unwrap_or_else(|| prepared.name.clone()),
@@ -123,47 +169,69 @@ impl App {
                 epoch: 1,
                 created,
                 request,
+                valid_until: Some(valid_until),
+                run_timeout_ms,
+                started: None,
+                labels: labels.clone(),
+                traceparent: create.traceparent.clone(),
             };
-            tasks.push((Arc::new(task), cluster_uuid));
+            self.can_run(&task, &cluster).await?;
+            let in_turn = cluster.in_turn || !task.gates().is_empty();
+            tasks.push((NewTask { task: Arc::new(task), due, in_turn }, cluster.uuid));
         }
-        if let Some(request) = request
-            && let Some(again) = self.repeated(&tasks, &request).await?
-        {
+        if let Some(again) = self.asked_before(&tasks, key.as_ref()).await? {
             return Ok(again);
         }
-        match (self.dispatch.create(tasks.iter().map(|(task, _)| Arc::clone(task)).collect()).await, request) {
+        let rows = tasks.iter().map(|(new, _)| new.clone()).collect();
+        match self.dispatch.create(rows, key.clone()).await {
             // The same request was in the lane at the same time.
-            (Err(storage::Error::Duplicate), Some(request)) => {
-                return self.repeated(&tasks, &request).await?.ok_or_else(|| storage::Error::Duplicate.into());
+            Err(storage::Error::Duplicate) => {
+                let again = self.asked_before(&tasks, key.as_ref()).await?;
+                return again.ok_or_else(|| storage::Error::Duplicate.into());
             }
-            (stored, _) => stored?,
+            stored => stored?,
         }
         self.metrics.tasks_created.inc_by(tasks.len() as u64);
-        Ok(tasks.into_iter().map(|(task, cluster_uuid)| created_view(&task, cluster_uuid)).collect())
+        Ok(tasks.into_iter().map(|(new, cluster_uuid)| created_view(&new, cluster_uuid)).collect())
     }
 
-    /// The stored answer, when a caller's own uuid comes again with the same request.
-    async fn repeated(&self, tasks: &[(Arc<Task>, String)], request: &[u8; 32]) -> Result<Option<Vec<Shown>>, Error> {
-        let mut again = Vec::new();
-        for (task, _) in tasks {
-            match self.store.alias(task.cluster, &task.uuid).await? {
-                Some((id, stored)) if stored == request => {
-                    again.push(self.shown(self.store.task(task.cluster, &id).await?).await?)
-                }
-                Some(_) => {
-                    return Err(Error::Conflict(format!(
-                        "task `{}` exists with another request; choose another uuid",
-                        task.uuid
-                    )));
-                }
-                None => {}
+    /// Refuses a task that no connected agent can run, where its template says so.
+    async fn can_run(&self, task: &Task, cluster: &KnownCluster) -> Result<(), Error> {
+        if !task.snapshot.options.needs_agent {
+            return Ok(());
+        }
+        let Some(reason) = self.dispatch.why_waiting(cluster.id, &task.snapshot) else { return Ok(()) };
+        // What the agents of another replica serve is not known here.
+        if !self.dispatch.is_connected(cluster.id) && self.store.is_cluster_connected(cluster.id).await? {
+            return Ok(());
+        }
+        Err(Error::Invalid {
+            detail: format!(
+                "cluster `{}` cannot run template `{}` now: {reason}",
+                cluster.uuid, task.snapshot.template_uuid
+            ),
+            errors: vec![],
+        })
+    }
+
+    /// How long a task may wait for its first start, in microseconds: `ClientConfig/ServiceValidityPeriod`.
+    async fn validity_us(&self) -> Result<i64, Error> {
+        if let Some((read, validity)) = *self.validity.lock()
+            && read.elapsed() < VARIABLE_LIFE
+        {
+            return Ok(validity);
+        }
+        let text = self.store.variable(VALIDITY).await?;
+        let validity = match text.as_deref().map(duration::parse) {
+            Some(Ok(validity)) => micros(validity),
+            None => micros(VALIDITY_USUAL),
+            Some(Err(message)) => {
+                tracing::warn!(variable = VALIDITY, "{message}; {VALIDITY_USUAL:?} is used instead");
+                micros(VALIDITY_USUAL)
             }
-        }
-        let mut found = Vec::new();
-        for shown in again {
-            found.extend(shown);
-        }
-        Ok((!found.is_empty()).then_some(found))
+        };
+        *self.validity.lock() = Some((Instant::now(), validity));
+        Ok(validity)
     }
 
     async fn prepare(&self, uuid: &str) -> Result<Arc<Prepared>, Error> {
@@ -178,7 +246,9 @@ impl App {
         let stored = |error| of_stored(error, uuid);
         let flow = check_flow(&row.flow, Origin::Stored).map_err(stored)?;
         let schema = InputSchema::compile(row.inputs.as_deref().unwrap_or("{}")).map_err(stored)?;
-        let digest = Sha256::digest(format!("{}\0{}", row.uuid, row.flow));
+        let options = check_options(row.options.as_deref()).map_err(stored)?;
+        let digest =
+            Sha256::digest(format!("{}\0{}\0{}", row.uuid, row.flow, row.options.as_deref().unwrap_or_default()));
         let snapshot = Snapshot {
             id: digest.get(..16).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default(),
             template_uuid: row.uuid.clone(),
@@ -186,6 +256,8 @@ impl App {
             step_max: flow.step_max(),
             language_level: flow.language_level(),
             commands: flow.commands().into_iter().collect(),
+            options,
+            options_text: row.options,
         };
         if cached.is_none_or(|cached| cached.snapshot.id != snapshot.id) {
             self.store.keep_snapshot(&snapshot).await?;
@@ -205,15 +277,19 @@ impl App {
         Ok(prepared)
     }
 
-    /// The row of a declared cluster, cached: it changes only by deletion, which removes it here.
-    async fn cluster_row(&self, uuid: &str) -> Result<(i64, String), Error> {
+    /// What creating a task must know of a declared cluster; read again after a second, since another replica may change it.
+    async fn known_cluster(&self, uuid: &str) -> Result<KnownCluster, Error> {
         let text = lookup(uuid);
-        if let Some(id) = self.cluster_ids.lock().get(&text) {
-            return Ok((*id, text));
+        if let Some(known) = self.clusters.lock().get(&text)
+            && known.read.elapsed() < PREPARED_LIFE
+        {
+            return Ok(known.clone());
         }
         let row = self.cluster(&text).await?;
-        self.cluster_ids.lock().insert(row.uuid.clone(), row.id);
-        Ok((row.id, row.uuid))
+        let in_turn = row.paused || row.concurrency.is_some();
+        let known = KnownCluster { id: row.id, uuid: row.uuid.clone(), in_turn, read: Instant::now() };
+        self.clusters.lock().insert(row.uuid, known.clone());
+        Ok(known)
     }
 
     /// One task of a cluster, by the uuid that its creation answered.
@@ -234,7 +310,7 @@ impl App {
         self.shown(self.store.task(cluster.id, &id).await?).await?.ok_or_else(missing)
     }
 
-    async fn shown(&self, view: Option<View>) -> Result<Option<Shown>, Error> {
+    pub(super) async fn shown(&self, view: Option<View>) -> Result<Option<Shown>, Error> {
         let Some(view) = view else { return Ok(None) };
         let steps = if view.ended.is_none() { self.store.steps(&view.id, view.cluster).await? } else { vec![] };
         let Some(snapshot) = self.store.snapshot(&view.snapshot).await? else { return Ok(None) };
@@ -284,6 +360,17 @@ fn channel(given: Option<String>) -> Result<Option<String>, Error> {
     Ok(Some(uuid))
 }
 
+/// How long a run may take, in milliseconds.
+fn run_timeout_ms(given: Option<&str>, snapshot: &Snapshot) -> Result<i64, Error> {
+    let given = given.filter(|text| !text.is_empty()).map(duration::parse).transpose();
+    let given = given.map_err(|message| Error::Malformed(format!("`run_timeout`: {message}")))?;
+    let timeout = given.or(snapshot.options.run_timeout).unwrap_or(RUN_TIMEOUT);
+    if timeout.is_zero() || timeout > RUN_TIMEOUT_MOST {
+        return Err(Error::Malformed("`run_timeout` is longer than 0 and at most 720h".into()));
+    }
+    Ok(micros(timeout) / 1_000)
+}
+
 fn check_size(inputs: usize, clusters: usize) -> Result<(), Error> {
     let too_large = |message: String| {
         Err(Error::Invalid { detail: "the inputs are too large".into(), errors: vec![("/inputs".into(), message)] })
@@ -321,7 +408,9 @@ fn too_slow(listing: &TaskListing) -> Error {
 }
 
 /// A task as its creation shows it.
-fn created_view(task: &Task, cluster_uuid: String) -> Shown {
+fn created_view(new: &NewTask, cluster_uuid: String) -> Shown {
+    let task = &new.task;
+    let state = if new.due.is_some() { State::Scheduled } else { State::Ready };
     let view = View {
         id: task.id.to_vec(),
         cluster: task.cluster,
@@ -334,8 +423,11 @@ fn created_view(task: &Task, cluster_uuid: String) -> Shown {
         channel: task.channel.clone(),
         priority: task.priority,
         attempt: 1,
-        state: 0,
+        state: state as i16,
+        cancel_requested: false,
+        labels: task.labels.clone(),
         created: task.created,
+        started: None,
         leased: None,
         ended: None,
         timeline: None,

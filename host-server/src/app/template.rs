@@ -12,6 +12,7 @@ use crate::model::{
     ids::{stored, time},
     list::Listing,
     nouns::Template,
+    options::Options,
 };
 
 /// A flow's text at most. An offer carries it beside the inputs, in one message.
@@ -28,6 +29,8 @@ pub struct Declare {
     pub flow: Option<String>,
     /// JSON text.
     pub inputs: Option<String>,
+    /// JSON text.
+    pub options: Option<String>,
 }
 
 /// A time as the table holds it, so that the answer to a write and a later read print the same.
@@ -49,6 +52,17 @@ pub(super) fn check_flow(text: &str, origin: Origin) -> Result<Flow, Error> {
     Flow::parse(text, origin).map_err(|mistakes| Error::Invalid {
         detail: format!("the flow has {} mistake(s)", mistakes.len()),
         errors: mistakes.into_iter().map(|mistake| (format!("/flow{}", mistake.pointer), mistake.message)).collect(),
+    })
+}
+
+/// Reads a template's options.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(super) fn check_options(text: Option<&str>) -> Result<Options, Error> {
+    Options::parse(text.unwrap_or("{}")).map_err(|message| Error::Invalid {
+        detail: "the options are not understood".into(),
+        errors: vec![("/options".into(), message)],
     })
 }
 
@@ -74,13 +88,15 @@ impl App {
             origin: "userdefined".into(),
             created: now,
             updated: None,
+            options: new.options,
         };
         self.check(&row).await?;
         if let Some(found) = self.store.template(&uuid).await? {
             let same = found.name == row.name
                 && found.summary == row.summary
                 && found.flow == row.flow
-                && found.inputs == row.inputs;
+                && found.inputs == row.inputs
+                && found.options == row.options;
             return if same {
                 Ok(found)
             } else {
@@ -96,6 +112,7 @@ impl App {
     async fn check(&self, row: &Template) -> Result<(), Error> {
         let flow = check_flow(&row.flow, Origin::Authored)?;
         InputSchema::compile(row.inputs.as_deref().unwrap_or("{}"))?;
+        check_options(row.options.as_deref())?;
         let mut errors = Vec::new();
         for (pointer, program, variables) in flow.programs() {
             if let Err(message) = self.jq.check(program, &variables).await {
@@ -138,6 +155,7 @@ impl App {
         row.summary = summary(change.summary)?.or(row.summary);
         row.flow = change.flow.unwrap_or(row.flow);
         row.inputs = change.inputs.or(row.inputs);
+        row.options = change.options.or(row.options);
         row.updated = Some(seconds(self.source.now_us()));
         self.check(&row).await?;
         self.store.update_template(&row).await?;

@@ -2,6 +2,29 @@
 
 use super::Error;
 
+/// Words by which people choose.
+pub(crate) type Labels = std::collections::BTreeMap<String, String>;
+
+/// Labels of one resource at most.
+const LABELS: usize = 64;
+/// Characters of a label's name, and of its value.
+const LABEL_CHARACTERS: usize = 63;
+
+/// Labels as JSON text, if given.
+pub(super) fn labels_text(labels: Option<Labels>) -> Result<Option<String>, Error> {
+    let Some(labels) = labels else { return Ok(None) };
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
+    let fits = |text: &str| text.len() <= LABEL_CHARACTERS && plain(text);
+    let is_right =
+        labels.len() <= LABELS && labels.iter().all(|(name, value)| !name.is_empty() && fits(name) && fits(value));
+    if !is_right {
+        return Err(Error::Malformed(format!(
+            "`labels` is an object of at most {LABELS} texts; names and values have at most {LABEL_CHARACTERS} characters of A-Z a-z 0-9 - _ . /"
+        )));
+    }
+    Ok(Some(serde_json::to_string(&labels).unwrap_or_default()))
+}
+
 const NAME_CHARACTERS: usize = 255;
 const SUMMARY_BYTES: usize = 65_535;
 

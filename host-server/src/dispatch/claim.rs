@@ -4,16 +4,21 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::Dispatch;
+use super::{Dispatch, lanes};
 use crate::{
-    model::{ids::Id, task::Snapshot},
-    storage,
+    model::{
+        ids::Id,
+        lifecycle::Event,
+        state::State,
+        task::{Holder, Snapshot},
+    },
+    storage::{self, Claim},
 };
 
 const SCAN: Duration = Duration::from_secs(2);
@@ -23,19 +28,26 @@ const FIRST: i64 = 1_000;
 
 pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i64>, stop: CancellationToken) {
     let mut scan = tokio::time::interval(SCAN);
+    scan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut pokes = Vec::new();
     loop {
         pokes.clear();
+        let mut is_scan = false;
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
+            _ = scan.tick() => {
+                is_scan = true;
+                match dispatch.0.store.clusters_with_ready().await {
+                    Ok(clusters) => pokes = clusters,
+                    Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "waiting tasks could not be looked for"),
+                }
+            }
             count = poked.recv_many(&mut pokes, 1_024) => if count == 0 { return },
-            _ = scan.tick() => match dispatch.0.store.clusters_with_ready().await {
-                Ok(clusters) => pokes = clusters,
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "waiting tasks could not be looked for"),
-            },
         }
         for cluster in pokes.iter().copied().collect::<BTreeSet<_>>() {
-            if let Err(error) = serve(&dispatch, cluster).await {
+            dispatch.0.polls.lock().wake(cluster);
+            if let Err(error) = serve(&dispatch, cluster, is_scan).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "waiting tasks could not be claimed; the next scan tries again"
@@ -45,9 +57,18 @@ pub(super) async fn run(dispatch: Dispatch, mut poked: mpsc::UnboundedReceiver<i
     }
 }
 
-async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> {
+/// Claims for the agents of one cluster. `is_scan`: looks at all that waits, also behind a long line that nobody here can run.
+async fn serve(dispatch: &Dispatch, cluster: i64, is_scan: bool) -> Result<(), storage::Error> {
     let inner = &dispatch.0;
+    if is_scan {
+        // What another replica stored is not overtaken by what is created here.
+        inner.hub.lock().expect_backlog(cluster);
+    }
     if inner.hub.lock().free(cluster, &[]).is_empty() {
+        return Ok(());
+    }
+    let rules = inner.store.cluster_rules(cluster).await?;
+    if rules.paused {
         return Ok(());
     }
     let mut waiting = snapshots(dispatch, cluster, Some(FIRST)).await?;
@@ -56,7 +77,7 @@ async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> 
         return Ok(());
     }
     // Where nobody here runs any of the first, one further back may be for somebody.
-    if inner.hub.lock().free(cluster, &waiting).iter().all(|(.., runs)| runs.is_empty()) {
+    if is_scan && inner.hub.lock().free(cluster, &waiting).iter().all(|(.., runs)| runs.is_empty()) {
         waiting = snapshots(dispatch, cluster, None).await?;
     }
     let free = inner.hub.lock().free(cluster, &waiting);
@@ -67,23 +88,33 @@ async fn serve(dispatch: &Dispatch, cluster: i64) -> Result<(), storage::Error> 
         let slots = slots.min(BATCH);
         let by_id: HashMap<Id, Arc<Snapshot>> = runs.into_iter().map(|snapshot| (snapshot.id, snapshot)).collect();
         inner.hub.lock().promised(session, slots);
-        let claimed = inner
-            .store
-            .claim(cluster, &by_id, usize::try_from(slots).unwrap_or(1), journal, inner.source.now_us(), || {
-                inner.source.random()
-            })
-            .await;
-        let mut hub = inner.hub.lock();
-        let leases = match claimed {
-            Ok(leases) => leases,
-            Err(error) => {
-                hub.unpromise(session, slots);
-                return Err(error);
-            }
+        let claim = Claim {
+            cluster,
+            snapshots: &by_id,
+            limit: usize::try_from(slots).unwrap_or(1),
+            holder: &Holder::Streaming(journal),
+            now_us: inner.source.now_us(),
+            cluster_limit: rules.concurrency,
         };
-        hub.unpromise(session, slots - leases.len() as u64);
-        for lease in leases {
-            hub.offer(session, lease, Instant::now());
+        let lease_id = || inner.source.random();
+        let claimed = lanes::retried(|| inner.store.claim(&claim, &lease_id)).await;
+        let mut undelivered = Vec::new();
+        {
+            let mut hub = inner.hub.lock();
+            let leases = match claimed {
+                Ok(leases) => leases,
+                Err(error) => {
+                    hub.unpromise(session, slots);
+                    return Err(error);
+                }
+            };
+            hub.unpromise(session, slots - leases.len() as u64);
+            for lease in leases {
+                undelivered.extend(hub.offer(session, lease, Instant::now()).err());
+            }
+        }
+        for lease in undelivered {
+            dispatch.take_back(&lease, State::Offered, Event::Lapsed).await;
         }
     }
     Ok(())

@@ -1,19 +1,25 @@
 //! Who is connected to this replica, what they can run, and which leases they hold. Pure bookkeeping: no I/O, no clock.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
-use crate::model::{
-    ids::Id,
-    lifecycle::{Event, next},
-    state::State,
-    task::{Lease, Snapshot, Task},
+use crate::{
+    model::{
+        ids::Id,
+        lifecycle::{Event, next},
+        state::State,
+        task::{Lease, Snapshot, Task},
+    },
+    storage::Leased,
 };
+
+/// Offers to agents that went away, which are remembered to be no more than offers.
+const AWAY: usize = 10_000;
 
 /// What an agent says when its stream begins.
 #[derive(Clone, Debug)]
@@ -42,6 +48,9 @@ pub enum Order {
     Settled { lease: Id, accepted: bool },
     StepSettled { lease: Id, path: String, attempt: u32, state: i32, accepted: bool },
     Seen { stamp: u64 },
+    Cancel { lease: Id },
+    Pause { lease: Id, paused: bool },
+    Drain { reason: &'static str, reconnect_ms: u64 },
     Close,
 }
 
@@ -61,7 +70,7 @@ pub(super) struct Session {
     /// Snapshots whose text this stream has had.
     known: HashSet<Id>,
     runs: HashMap<Id, bool>,
-    leases: HashMap<Id, Held>,
+    leases: BTreeMap<Id, Held>,
 }
 
 /// A lease, where its task stands and since when it stands there.
@@ -76,8 +85,8 @@ pub(super) struct Held {
 
 impl Held {
     /// One that the database knows: what happened under it before is not remembered here.
-    fn stored((lease, state): (Arc<Lease>, State), since: Instant) -> Self {
-        Self { lease, state, stepped: true, since }
+    fn stored(leased: Leased, since: Instant) -> Self {
+        Self { lease: leased.lease, state: leased.state, stepped: true, since }
     }
 
     /// One that begins now. Steps of earlier attempts may be kept.
@@ -89,10 +98,10 @@ impl Held {
 
 #[derive(Default)]
 pub(super) struct Hub {
-    sessions: HashMap<u64, Session>,
+    sessions: BTreeMap<u64, Session>,
     next: u64,
-    /// Leases whose agent is away.
-    orphans: HashMap<Id, Held>,
+    /// Offers that nobody had taken when their agent went away.
+    away: HashSet<Id>,
     /// Clusters that may have rows in `ready`: nothing is handed over in memory before those.
     backlog: HashSet<i64>,
 }
@@ -110,6 +119,16 @@ impl Session {
         let runs = snapshot.language_level <= self.language_level && snapshot.commands.iter().all(serves);
         self.runs.insert(snapshot.id, runs);
         runs
+    }
+
+    /// What keeps the agent from running a flow, for a person.
+    fn lacks(&self, snapshot: &Snapshot) -> Option<String> {
+        if snapshot.language_level > self.language_level {
+            return Some(format!("no agent runs flows of language level {}", snapshot.language_level));
+        }
+        let serves = |command: &String| self.commands.iter().any(|name| matches(name, command));
+        let missing = snapshot.commands.iter().find(|command| !serves(command))?;
+        Some(format!("no agent has {missing}"))
     }
 }
 
@@ -131,21 +150,16 @@ fn matches(pattern: &str, command: &str) -> bool {
 }
 
 impl Hub {
+    /// Begins a session. An earlier one of the same agent ends at once: its stream finds itself unknown here.
     pub(super) fn attach(
         &mut self,
         attach: Attach,
         orders: mpsc::UnboundedSender<Order>,
-        held: Vec<(Arc<Lease>, State)>,
+        held: Vec<Leased>,
         now: Instant,
     ) -> u64 {
         self.next += 1;
-        let leases = held
-            .into_iter()
-            .map(|(lease, state)| {
-                self.orphans.remove(&lease.id);
-                (lease.id, Held::stored((lease, state), now))
-            })
-            .collect();
+        let leases = held.into_iter().map(|leased| (leased.lease.id, Held::stored(leased, now))).collect();
         let session = Session {
             cluster: attach.cluster,
             uuid: attach.uuid,
@@ -167,13 +181,26 @@ impl Hub {
         self.next
     }
 
-    /// True when the session was still here.
-    pub(super) fn detach(&mut self, session: u64, now: Instant) -> bool {
-        let Some(session) = self.sessions.remove(&session) else { return false };
-        for (id, held) in session.leases {
-            self.orphans.insert(id, Held { since: now, ..held });
+    /// Ends the sessions of an agent, and says how many there were.
+    pub(super) fn evict(&mut self, cluster: i64, journal: Id) -> usize {
+        let same = |session: &Session| session.cluster == cluster && session.journal == journal;
+        let numbers: Vec<u64> =
+            self.sessions.iter().filter(|(_, session)| same(session)).map(|(number, _)| *number).collect();
+        for number in &numbers {
+            self.close(*number);
+            self.detach(*number);
         }
-        true
+        numbers.len()
+    }
+
+    /// The session, if it was still here: cluster, journal and uuid.
+    pub(super) fn detach(&mut self, session: u64) -> Option<(i64, Id, String)> {
+        let session = self.sessions.remove(&session)?;
+        if self.away.len() < AWAY {
+            let offered = session.leases.values().filter(|held| held.state == State::Offered);
+            self.away.extend(offered.map(|held| held.lease.id));
+        }
+        Some((session.cluster, session.journal, session.uuid))
     }
 
     pub(super) fn disconnect(&mut self, which: impl Fn(&Session) -> bool) {
@@ -188,7 +215,8 @@ impl Hub {
     pub(super) fn credit(&mut self, session: u64, stamp: u64, limit: u64) -> Option<i64> {
         let session = self.sessions.get_mut(&session)?;
         session.stamp = stamp;
-        session.limit = session.limit.max(limit);
+        // Stamps ascend, so a later word replaces an earlier one: an agent that drains takes its credit back.
+        session.limit = limit;
         let _ = session.orders.send(Order::Seen { stamp });
         (session.free() > 0 && self.backlog.contains(&session.cluster)).then_some(session.cluster)
     }
@@ -242,16 +270,28 @@ impl Hub {
         }
     }
 
-    /// Sends an offer after its commit. The agent may have gone meanwhile: then its lease is an orphan.
-    pub(super) fn offer(&mut self, session: u64, lease: Arc<Lease>, now: Instant) {
-        let Some(session) = self.sessions.get_mut(&session) else {
-            self.orphans.insert(lease.id, Held::offered(lease, now));
-            return;
-        };
+    /// Sends an offer after its commit. The agent may have gone meanwhile: then the offer has never left.
+    ///
+    /// # Errors
+    /// The lease that is nobody's.
+    pub(super) fn offer(&mut self, session: u64, lease: Arc<Lease>, now: Instant) -> Result<(), Arc<Lease>> {
+        let Some(session) = self.sessions.get_mut(&session) else { return Err(lease) };
         session.offered += 1;
         let first = session.known.insert(lease.task.snapshot.id);
-        session.leases.insert(lease.id, Held::offered(Arc::clone(&lease), now));
-        let _ = session.orders.send(Order::Offer { number: session.offered, stamp: session.stamp, lease, first });
+        let order = Order::Offer { number: session.offered, stamp: session.stamp, lease: Arc::clone(&lease), first };
+        if session.orders.send(order).is_err() {
+            return Err(lease);
+        }
+        session.leases.insert(lease.id, Held::offered(lease, now));
+        Ok(())
+    }
+
+    /// Gives an order to whoever holds a lease here.
+    pub(super) fn tell(&mut self, lease: Id, order: Order) {
+        for session in self.sessions.values().filter(|session| session.leases.contains_key(&lease)) {
+            // A stream that has ended is about to detach; its agent hears of it on the next one.
+            let _ = session.orders.send(order.clone());
+        }
     }
 
     pub(super) fn ack(&mut self, session: u64, lease: Id) {
@@ -275,6 +315,14 @@ impl Hub {
         }
     }
 
+    /// Tells all agents to finish what runs and to take nothing more.
+    pub(super) fn drain(&mut self, reason: &'static str, reconnect_ms: u64) {
+        for session in self.sessions.values_mut() {
+            session.limit = 0;
+            let _ = session.orders.send(Order::Drain { reason, reconnect_ms });
+        }
+    }
+
     /// A lease of this session.
     pub(super) fn held(&mut self, session: u64, lease: Id) -> Option<&mut Held> {
         self.sessions.get_mut(&session)?.leases.get_mut(&lease)
@@ -286,7 +334,7 @@ impl Hub {
 
     /// Tells the agent that its outcome is stored, or that its lease was gone.
     pub(super) fn settle(&mut self, session: u64, lease: Id, accepted: bool) {
-        self.orphans.remove(&lease);
+        self.away.remove(&lease);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.leases.remove(&lease);
             let _ = session.orders.send(Order::Settled { lease, accepted });
@@ -297,39 +345,36 @@ impl Hub {
         self.sessions.values().find(|session| session.cluster == cluster).map(|session| session.version.clone())
     }
 
-    /// A lease of the database whose agent is not here.
-    pub(super) fn orphan(&mut self, lease: (Arc<Lease>, State), since: Instant) {
-        self.orphans.entry(lease.0.id).or_insert_with(|| Held::stored(lease, since));
+    /// Why no agent here takes a task of the cluster; none where one could.
+    pub(super) fn why_waiting(&mut self, cluster: i64, snapshot: &Snapshot) -> Option<String> {
+        let mut lacking = None;
+        for session in self.sessions.values_mut().filter(|session| session.cluster == cluster) {
+            if session.can_run(snapshot) {
+                return None;
+            }
+            lacking = session.lacks(snapshot);
+        }
+        lacking.or_else(|| Some("no agent of the cluster is connected".into()))
     }
 
-    /// Lets go of a lease that its agent does not know, and says where its task stands; none when that is not known here.
+    pub(super) fn is_connected(&self, cluster: i64) -> bool {
+        self.sessions.values().any(|session| session.cluster == cluster)
+    }
+
+    /// Where a lease that its agent does not know stood when the agent went away, as far as it is remembered.
     pub(super) fn forget(&mut self, lease: Id) -> Option<State> {
-        let sessions = self.sessions.values_mut().filter_map(|session| session.leases.remove(&lease));
-        self.orphans.remove(&lease).into_iter().chain(sessions).next().map(|held| held.state)
+        self.away.remove(&lease).then_some(State::Offered)
     }
 
-    /// Orphans older than `age`.
-    pub(super) fn orphans(&mut self, age: Duration, now: Instant) -> Vec<Held> {
-        self.orphans.extract_if(|_, orphan| now.duration_since(orphan.since) >= age).map(|(_, orphan)| orphan).collect()
+    pub(super) fn is_held(&self, lease: Id) -> bool {
+        self.sessions.values().any(|session| session.leases.contains_key(&lease))
     }
 
     /// Offers that nobody took in time.
     pub(super) fn unacked(&mut self, age: Duration, now: Instant) -> Vec<Held> {
         let late = |held: &Held| held.state == State::Offered && now.duration_since(held.since) >= age;
         let sessions = self.sessions.values_mut();
-        sessions.flat_map(|session| session.leases.extract_if(|_, held| late(held)).map(|(_, held)| held)).collect()
-    }
-
-    /// Leases of connected agents that are older than `age`.
-    pub(super) fn long_held(&self, age: Duration, now: Instant) -> Vec<Id> {
-        let sessions = self.sessions.values();
-        sessions
-            .flat_map(|s| s.leases.iter().filter(|(_, held)| now.duration_since(held.since) >= age).map(|(id, _)| *id))
-            .collect()
-    }
-
-    pub(super) fn is_attached(&self, lease: Id) -> bool {
-        self.sessions.values().any(|session| session.leases.contains_key(&lease))
+        sessions.flat_map(|session| session.leases.extract_if(.., |_, held| late(held)).map(|(_, held)| held)).collect()
     }
 
     /// The uuids of the sessions that have a stream here.

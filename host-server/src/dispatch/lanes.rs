@@ -1,17 +1,19 @@
 //! The two writer lanes. Each drains its queue into one group commit; it lingers only while work is in flight.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
 };
 
-use tokio::{sync::mpsc, time::timeout};
-
-use super::{Create, Dispatch, Ended, GIVEN_UP};
+use super::{Create, Dispatch, Ended, NewTask};
 use crate::{
     model::{
+        ids::Id,
+        lifecycle::Event,
         state::State,
-        task::{Finish, Lease, Task},
+        task::{Finish, Kind, Lease, Place, RequestKey, Task},
     },
     storage,
 };
@@ -61,19 +63,26 @@ pub(super) async fn creates(dispatch: Dispatch, mut queue: mpsc::Receiver<Create
 
 /// Stores the tasks of several requests together, and answers each.
 async fn store(dispatch: &Dispatch, requests: Vec<Create>) {
-    let all: Vec<Arc<Task>> = requests.iter().flat_map(|request| request.tasks.iter().cloned()).collect();
-    match write(dispatch, &all).await {
+    let all: Vec<NewTask> = requests.iter().flat_map(|request| request.tasks.iter().cloned()).collect();
+    let keys: Vec<RequestKey> = requests.iter().filter_map(|request| request.key.clone()).collect();
+    match write(dispatch, &all, &keys).await {
         Ok(()) => requests.into_iter().for_each(|request| answer(request, Ok(()))),
         // One request of the batch is refused: each goes alone, so that it is the only one.
         Err(storage::Error::Duplicate) if requests.len() > 1 => {
             for request in requests {
-                let outcome = write(dispatch, &request.tasks).await;
+                let outcome = write(dispatch, &request.tasks, request.key.as_slice()).await;
                 answer(request, outcome);
             }
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, tasks = all.len(), "tasks could not be stored");
             let duplicate = matches!(error, storage::Error::Duplicate);
+            if !duplicate {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    tasks = all.len(),
+                    "tasks could not be stored"
+                );
+            }
             for request in requests {
                 let error = if duplicate {
                     storage::Error::Duplicate
@@ -91,51 +100,61 @@ fn answer(request: Create, outcome: Result<(), storage::Error>) {
     let _ = request.reply.send(outcome);
 }
 
-/// One commit: tasks with a promised slot get their lease at once, the others wait in `ready`.
-async fn write(dispatch: &Dispatch, tasks: &[Arc<Task>]) -> Result<(), storage::Error> {
+/// One commit: tasks with a promised slot get their lease at once, the others wait in `ready` or for their time.
+async fn write(dispatch: &Dispatch, tasks: &[NewTask], keys: &[RequestKey]) -> Result<(), storage::Error> {
     let inner = &dispatch.0;
     let now = inner.source.now_us();
-    let promised: Vec<_> = {
+    let promised: Vec<Option<(u64, Id)>> = {
         let mut hub = inner.hub.lock();
-        tasks.iter().map(|task| (task, hub.promise(task))).collect()
+        let waits = |new: &NewTask| new.in_turn || new.due.is_some();
+        tasks.iter().map(|new| if waits(new) { None } else { hub.promise(&new.task) }).collect()
     };
-    let rows: Vec<(Arc<Task>, Option<Arc<Lease>>)> = promised
-        .iter()
-        .map(|(task, promise)| {
-            let lease = promise.map(|(_, journal)| {
-                Arc::new(Lease { id: inner.source.random(), journal, created: now, task: Arc::clone(task) })
-            });
-            (Arc::clone(task), lease)
-        })
-        .collect();
-    let mut outcome = retried(|| inner.store.create_tasks(&rows)).await;
+    let rows: Vec<(Arc<Task>, Place)> =
+        tasks.iter().zip(&promised).map(|(new, promise)| placed(dispatch, new, *promise, now)).collect();
+    let mut outcome = retried(|| inner.store.create_tasks(&rows, keys)).await;
     // A connection that was lost at its COMMIT tells nothing: a second try meets the first one's rows. The ids are made here,
     // and all tasks were stored or none.
-    if let (Err(_), Some(task)) = (&outcome, tasks.first())
-        && matches!(inner.store.task(task.cluster, &task.id).await, Ok(Some(_)))
+    if let (Err(_), Some((task, _))) = (&outcome, rows.first())
+        && matches!(inner.store.is_stored(task.cluster, task.id).await, Ok(true))
     {
         outcome = Ok(());
     }
     inner.metrics.commits.inc();
     let instant = Instant::now();
-    let mut waiting = Vec::new();
+    let (mut waiting, mut undelivered) = (Vec::new(), Vec::new());
     {
         let mut hub = inner.hub.lock();
-        for ((_, promise), (task, lease)) in promised.iter().zip(rows) {
-            match (promise, lease, &outcome) {
-                (Some((session, _)), Some(lease), Ok(())) => hub.offer(*session, lease, instant),
-                (Some((session, _)), _, Err(_)) => hub.unpromise(*session, 1),
-                (_, _, Ok(())) => {
-                    hub.expect_backlog(task.cluster);
-                    waiting.push(task.cluster);
+        for (promise, (task, place)) in promised.iter().zip(rows) {
+            match (promise, place, &outcome) {
+                (Some((session, _)), Place::Lease(lease), Ok(())) => {
+                    undelivered.extend(hub.offer(*session, lease, instant).err());
                 }
-                (None, _, Err(_)) => {}
+                (Some((session, _)), _, Err(_)) => hub.unpromise(*session, 1),
+                (_, Place::Ready, Ok(())) => waiting.push(task.cluster),
+                _ => {}
             }
         }
     }
     waiting.dedup();
-    waiting.into_iter().for_each(|cluster| dispatch.poke(cluster));
+    waiting.into_iter().for_each(|cluster| dispatch.look_at(cluster));
+    for lease in undelivered {
+        dispatch.take_back(&lease, State::Offered, Event::Lapsed).await;
+    }
     outcome
+}
+
+/// A task as it is stored, and where: a slot was promised to it, or it waits.
+fn placed(dispatch: &Dispatch, new: &NewTask, promise: Option<(u64, Id)>, now: i64) -> (Arc<Task>, Place) {
+    match (promise, new.due) {
+        (Some((_, journal)), _) => {
+            let task = Arc::new(Task { started: Some(now), ..Task::clone(&new.task) });
+            let id = dispatch.0.source.random();
+            let lease = Lease { id, journal, created: now, kind: Kind::Stream, task: Arc::clone(&task) };
+            (task, Place::Lease(Arc::new(lease)))
+        }
+        (None, Some(due)) => (Arc::clone(&new.task), Place::Later(due)),
+        (None, None) => (Arc::clone(&new.task), Place::Ready),
+    }
 }
 
 pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended>) {
@@ -150,16 +169,15 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
             Ok(valid) => {
                 let mut hub = dispatch.0.hub.lock();
                 for (session, end) in sessions.iter().zip(&ends) {
-                    let accepted = valid.contains(&end.lease.id);
-                    if accepted {
-                        dispatch.0.metrics.tasks_ended.with_label_values(&[State::of(end.state).word()]).inc();
-                    } else {
-                        dispatch.0.metrics.stale_reports.inc();
+                    let state = valid.get(&end.lease.id);
+                    match state {
+                        Some(state) => dispatch.0.metrics.tasks_ended.with_label_values(&[state.word()]).inc(),
+                        None => dispatch.0.metrics.stale_reports.inc(),
                     }
-                    hub.settle(*session, end.lease.id, accepted);
+                    hub.settle(*session, end.lease.id, state.is_some());
                 }
             }
-            // Not settled: the agents repeat these on their next stream, and the sweeper what it gave up.
+            // Not settled: the agents repeat these on their next stream, and the sweeper finds again what it gave up.
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -167,13 +185,7 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
                     "outcomes could not be stored"
                 );
                 let mut hub = dispatch.0.hub.lock();
-                for (session, end) in sessions.into_iter().zip(ends) {
-                    if session == GIVEN_UP {
-                        hub.orphan((end.lease, State::Running), Instant::now());
-                    } else {
-                        hub.close(session);
-                    }
-                }
+                sessions.into_iter().for_each(|session| hub.close(session));
             }
         }
     }

@@ -28,7 +28,10 @@ impl Dispatch {
             hub.cluster(session)
         };
         match cluster {
-            Some(cluster) => self.0.store.lease_in_doubt(cluster, lease).await,
+            Some(cluster) => {
+                let leased = self.0.store.lease(cluster, lease).await?;
+                Ok(leased.filter(|leased| leased.state == State::Unknown).map(|leased| leased.lease))
+            }
             None => Ok(None),
         }
     }
@@ -79,6 +82,7 @@ impl Dispatch {
             None => (State::Unknown, true),
         };
         finish.stepped = stepped;
+        finish.counted = true;
         refuse_large(&mut finish);
         match next(state, Event::Reported(State::of(finish.state))) {
             Ok((_, Write::Archive)) => self.archive(session, finish).await,
@@ -111,7 +115,7 @@ impl Dispatch {
 }
 
 /// A result that no row holds would keep the outcomes beside it from being stored: it fails its own task instead.
-fn refuse_large(finish: &mut Finish) {
+pub(super) fn refuse_large(finish: &mut Finish) {
     let bytes = finish.lease.task.inputs.len() + finish.result.as_ref().map_or(0, String::len);
     if bytes > storage::TASK_BYTES {
         finish.state = State::Failed as i16;

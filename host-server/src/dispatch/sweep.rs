@@ -1,185 +1,123 @@
-//! Takes tasks back: offers that nobody took, and leases whose agent stayed away. Only time in which this process ran
-//! counts, so a server that was down condemns nobody.
+//! Looks again and again at what no event would tell: offers that nobody took, agents that stayed silent, times that came.
+//!
+//! Silence is kept in the database, agent by agent, and only healthy time counts: a round adds what passed since the round
+//! before, at most two rounds' length. So neither a sweeper that stood still, nor a database that was away, condemns an agent.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
-use super::GIVEN_UP;
 use crate::{
-    model::{
-        lifecycle::{ATTEMPTS, Event, Write, next},
-        state::State,
-        statuses::timeline_text,
-        step::StepRow,
-        task::{Finish, Lease, Timeline},
-        timing::Timing,
-    },
-    storage,
+    model::{duration::micros, ids::Id, lifecycle::Event, state::State, task::Kind},
+    storage::{self, AgentRow},
 };
 
-/// After which an agent of which nothing is heard has lost its leases.
-fn lost_after(timing: &Timing) -> Duration {
-    timing.silence + timing.grace
+/// Old rows are looked for once in this many rounds.
+const PURGE: u64 = 60;
+/// Keys of requests are kept for a day, microseconds.
+const KEYS_US: i64 = 24 * 3_600 * 1_000_000;
+/// An agent that has been silent for a day and holds nothing is forgotten, microseconds.
+const AGENTS_US: i64 = 24 * 3_600 * 1_000_000;
+
+/// What one sweeper remembers between its rounds.
+#[derive(Debug, Default)]
+pub struct Round {
+    last: Option<Instant>,
+    count: u64,
 }
 
-/// Sessions are looked through once in this many rounds.
-const PURGE: u64 = 60;
-
+/// This replica's own part: offers that nobody took.
 pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
-    let mut every = tokio::time::interval(dispatch.0.timing.round);
-    let mut rounds: u64 = 0;
+    let mut every = tokio::time::interval(dispatch.0.timing.round.min(dispatch.0.timing.offer / 4));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! { () = stop.cancelled() => return, _ = every.tick() => {} }
-        let now_us = dispatch.0.source.now_us();
-        if let Err(error) = dispatch.sweep(Instant::now(), now_us).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be looked through");
-        }
-        rounds += 1;
-        if rounds.is_multiple_of(PURGE)
-            && let Err(error) = dispatch.purge_sessions(now_us).await
-        {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old sessions could not be removed");
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = every.tick() => {
+                dispatch.lapse(Instant::now()).await;
+                dispatch.note_departures().await;
+                dispatch.prolong_former(Instant::now()).await;
+            }
         }
     }
 }
 
 impl Dispatch {
-    /// One round of the sweeper at a given time, by the monotonic and by the wall clock.
-    ///
-    /// # Errors
-    /// [`storage::Error`] of the engine: nobody is condemned in such a round.
-    pub async fn sweep(&self, now: Instant, now_us: i64) -> Result<(), storage::Error> {
-        let (store, timing) = (&self.0.store, &self.0.timing);
-        self.recall(now, now_us).await?;
-        let unacked = self.0.hub.lock().unacked(timing.offer, now);
+    /// Takes back the offers of this replica that nobody took in time.
+    pub async fn lapse(&self, now: Instant) {
+        let unacked = self.0.hub.lock().unacked(self.0.timing.offer, now);
         for held in unacked {
             self.take_back(&held.lease, held.state, Event::Lapsed).await;
         }
-        let connected = self.0.hub.lock().long_held(timing.round, now);
-        store.extend_leases(&connected, now_us).await?;
-        let orphans = self.0.hub.lock().orphans(lost_after(timing), now);
-        let lost_us = i64::try_from(lost_after(timing).as_micros()).unwrap_or(i64::MAX);
-        let mut orphans = orphans.into_iter();
-        while let Some(orphan) = orphans.next() {
-            let seen = store.lease_seen(orphan.lease.id).await;
-            if self.0.hub.lock().is_attached(orphan.lease.id) {
-                continue;
-            }
-            match seen {
-                Ok(Some(seen)) if now_us - seen >= lost_us => self.lost(&orphan.lease, orphan.state).await,
-                // Another replica serves this agent now, and may leave it to us again.
-                Ok(Some(_)) => self.0.hub.lock().orphan((orphan.lease, orphan.state), now),
-                // It has ended.
-                Ok(None) => {}
-                // Nothing is known of the others either: each is looked at again after the same time.
-                Err(error) => {
-                    let mut hub = self.0.hub.lock();
-                    for orphan in std::iter::once(orphan).chain(orphans) {
-                        hub.orphan((orphan.lease, orphan.state), now);
-                    }
-                    return Err(error);
-                }
+    }
+
+    /// One round of what one replica does for all, at a given time by the monotonic and by the wall clock. `alive`: the replicas
+    /// whose heartbeat is fresh, this one among them.
+    ///
+    /// # Errors
+    /// [`storage::Error`] of the engine: nobody is condemned in such a round.
+    pub async fn sweep(
+        &self,
+        round: &mut Round,
+        alive: &[Id],
+        now: Instant,
+        now_us: i64,
+    ) -> Result<(), storage::Error> {
+        let (store, timing) = (&self.0.store, &self.0.timing);
+        let passed = round.last.map_or(Duration::ZERO, |last| now.duration_since(last)).min(2 * timing.round);
+        // What fails below is counted by the next round, as one gap.
+        store.agents_silent(alive, micros(passed)).await?;
+        round.last = Some(now);
+        for agent in store.agents_suspect(micros(timing.silence)).await? {
+            self.judge(&agent).await?;
+        }
+        self.end_former(now_us).await?;
+        for cluster in store.due(now_us).await? {
+            self.look_at(cluster);
+        }
+        let expired = store.expire("expired: no agent started it within its validity", now_us).await?;
+        self.0.metrics.tasks_ended.with_label_values(&[State::Expired.word()]).inc_by(expired);
+        if round.count.is_multiple_of(PURGE) {
+            self.purge(now_us).await?;
+        }
+        round.count += 1;
+        Ok(())
+    }
+
+    /// An agent that was silent for so long is suspect; the leases whose grace is over as well are lost.
+    async fn judge(&self, agent: &AgentRow) -> Result<(), storage::Error> {
+        let Ok(journal) = Id::try_from(agent.journal.as_slice()) else { return Ok(()) };
+        for leased in self.0.store.leases_of(agent.cluster, journal).await? {
+            let grace = leased.lease.task.snapshot.options.grace.unwrap_or(self.0.timing.grace);
+            let is_over = agent.silent_us >= micros(self.0.timing.silence + grace);
+            if is_over && leased.state != State::Unknown && leased.lease.kind == Kind::Stream {
+                self.lost(&leased.lease, leased.state).await;
             }
         }
         Ok(())
     }
 
-    /// Takes over the leases that nobody looks after: all of the predecessor's at the start, and later those of replicas that
-    /// have gone. Their agents have the whole silence and grace to come back.
-    async fn recall(&self, now: Instant, now_us: i64) -> Result<(), storage::Error> {
-        let timing = &self.0.timing;
-        let before_us = match *self.0.recalled.lock() {
-            None => i64::MAX,
-            Some(last) if now.duration_since(last) < timing.silence => return Ok(()),
-            Some(_) => now_us - i64::try_from(timing.silence.as_micros()).unwrap_or(i64::MAX),
-        };
-        let leases = self.0.store.leases_unseen_since(before_us).await?;
-        *self.0.recalled.lock() = Some(now);
-        let mut hub = self.0.hub.lock();
-        for (lease, state) in leases {
-            if state != State::Unknown && !hub.is_attached(lease.id) {
-                hub.orphan((lease, state), now);
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets sessions that expired long ago and have no stream.
+    /// Removes what nobody asks for any more.
     ///
     /// # Errors
     /// [`storage::Error`] of the engine.
-    pub async fn purge_sessions(&self, now_us: i64) -> Result<u64, storage::Error> {
+    pub async fn purge(&self, now_us: i64) -> Result<(), storage::Error> {
+        let store = &self.0.store;
+        store.purge_sessions(now_us.saturating_sub(micros(self.0.timing.session))).await?;
+        store.purge_requests(now_us - KEYS_US).await?;
+        store.purge_agents(AGENTS_US).await?;
+        Ok(())
+    }
+
+    /// Notes that the sessions which have a stream here are in use.
+    ///
+    /// # Errors
+    /// [`storage::Error`] of the engine.
+    pub async fn touch_sessions(&self) -> Result<(), storage::Error> {
         let open = self.0.hub.lock().session_uuids();
-        self.0.store.touch_sessions(&open, now_us).await?;
-        let age_us = i64::try_from(self.0.timing.session.as_micros()).unwrap_or(i64::MAX);
-        self.0.store.purge_sessions(now_us.saturating_sub(age_us)).await
-    }
-
-    /// The lease is gone for good: run again only if that is safe.
-    pub(super) async fn lost(&self, lease: &Arc<Lease>, state: State) {
-        match self.steps(&lease.task).await {
-            Ok(kept) => {
-                let in_doubt = kept.iter().any(StepRow::in_doubt);
-                self.take_back(lease, state, Event::Lost { in_doubt, attempt: lease.task.attempt }).await;
-            }
-            Err(error) => self.later(lease, state, &error),
-        }
-    }
-
-    /// Writes what follows from an event that ends a lease, and lets the task be served again.
-    pub(super) async fn take_back(&self, lease: &Arc<Lease>, state: State, event: Event) {
-        let written = match next(state, event) {
-            Ok((_, Write::Requeue { spent })) => self.requeue(lease, spent).await,
-            Ok((_, Write::Doubt)) => {
-                let reason = "agent_lost: the agent was lost while a step ran that must not run twice";
-                self.0.store.mark_unknown(lease, reason).await.map(drop)
-            }
-            Ok((to, Write::Archive)) => self.give_up(lease, to).await,
-            Ok((_, Write::Nothing | Write::Lease)) => Ok(()),
-            Err(refused) => {
-                tracing::debug!(task.uuid = lease.task.uuid, %refused, "a lease stays as it is");
-                Ok(())
-            }
-        };
-        if let Err(error) = written {
-            self.later(lease, state, &error);
-        }
-    }
-
-    async fn requeue(&self, lease: &Lease, spent: bool) -> Result<(), storage::Error> {
-        if self.0.store.requeue(lease, spent).await? {
-            self.0.metrics.tasks_requeued.inc();
-            self.0.hub.lock().expect_backlog(lease.task.cluster);
-            self.poke(lease.task.cluster);
-        }
-        Ok(())
-    }
-
-    async fn give_up(&self, lease: &Arc<Lease>, to: State) -> Result<(), storage::Error> {
-        let kept = self.steps(&lease.task).await?;
-        let finish = Finish {
-            lease: Arc::clone(lease),
-            state: to as i16,
-            result: None,
-            error: Some(format!("agent_lost: {ATTEMPTS} attempts were lost with their agent")),
-            timeline: timeline_text(&Timeline::of(Some(lease.created), &kept)),
-            ended: self.0.source.now_us().max(lease.task.created + 1),
-            stepped: true,
-        };
-        self.archive(GIVEN_UP, finish).await;
-        Ok(())
-    }
-
-    fn later(&self, lease: &Arc<Lease>, state: State, error: &storage::Error) {
-        tracing::error!(
-            error = error as &dyn std::error::Error,
-            "a task could not be taken back; the sweeper will try again"
-        );
-        self.0.hub.lock().orphan((Arc::clone(lease), state), Instant::now());
+        self.0.store.touch_sessions(&open, self.0.source.now_us()).await
     }
 }

@@ -1,14 +1,18 @@
 //! The agents' side of the server: the only room that knows tonic. It turns protocol events into calls of `app` and
 //! `dispatch`, and orders into protocol events.
 
+mod former;
 mod poll;
 mod stream;
 
 use std::pin::Pin;
 
-use claiflow_proto::agent::v1::{
-    AgentMessage, AuthenticateRequest, AuthenticateResponse, PollRequest, PollResponse, ServerMessage,
-    agent_service_server::{AgentService, AgentServiceServer},
+use claiflow_proto::{
+    DESCRIPTORS,
+    agent::v1::{
+        AgentMessage, AuthenticateRequest, AuthenticateResponse, PollRequest, PollResponse, ServerMessage,
+        agent_service_server::{AgentService, AgentServiceServer},
+    },
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -28,22 +32,33 @@ struct Agents {
 /// Serves agents until `stop`. `message_bytes`: an agent's message at most, instead of the server's own limit.
 ///
 /// # Errors
-/// When the listener fails.
+/// When the listener fails, or the server cannot describe itself.
 pub async fn serve(
     app: App,
     listener: tokio::net::TcpListener,
     message_bytes: Option<usize>,
     stop: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
-    let service = AgentServiceServer::new(Agents { app, polls: Polls::default() })
-        .max_decoding_message_size(message_bytes.unwrap_or(MESSAGE_BYTES));
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let message_bytes = message_bytes.unwrap_or(MESSAGE_BYTES);
+    let former = former::service(app.clone(), message_bytes);
+    let service =
+        AgentServiceServer::new(Agents { app, polls: Polls::default() }).max_decoding_message_size(message_bytes);
     // The builder's own option concerns listeners that it makes itself.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .add_service(service)
+        .add_service(former)
+        .add_service(described().build_v1()?)
+        .add_service(described().build_v1alpha()?)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-        .await
+        .await?;
+    Ok(())
+}
+
+/// Server reflection: tools and agents of the first version ask which services there are.
+fn described<'a>() -> tonic_reflection::server::Builder<'a> {
+    tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS)
 }
 
 fn status(error: app::Error) -> Status {

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use claiflow_proto::agent::v1::{
-    AgentEvent, AgentMessage, Hello, Offer, Outcome, OutputChunk, Seen, ServerEvent, ServerMessage, Settled, Snapshot,
-    StepEvent, StepState, Verdict, Welcome, agent_event::Event, server_event,
+    AgentEvent, AgentMessage, Cancel, Drain, Hello, Offer, Outcome, OutputChunk, Pause, Seen, ServerEvent,
+    ServerMessage, Settled, Snapshot, StepEvent, Verdict, Welcome, agent_event::Event, server_event,
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -15,10 +15,11 @@ use crate::{
     dispatch::{Attach, Dispatch, Order},
     model::{
         ids::Id,
+        lifecycle::Doubt,
         state::State,
         statuses::timeline_text,
         step::{STARTED, StepRow},
-        task::{Finish, Lease, Timeline},
+        task::{Finish, Lease, Task, Timeline},
     },
     storage,
 };
@@ -31,6 +32,8 @@ const BATCH: usize = 256;
 const CHUNKS_BYTES: usize = 128 << 20;
 /// Output of one step that arrives in chunks, bytes.
 const OUTPUT_BYTES: usize = 20 << 20;
+/// An agent that says nothing for so long, while it should say that it lives each second, is not connected any more.
+const QUIET: Duration = Duration::from_secs(15);
 /// The first event must come within this time.
 const HELLO: Duration = Duration::from_secs(10);
 
@@ -92,7 +95,7 @@ async fn run(
         outcome = connection.read(queue.collect(), events) => outcome,
         () = write(dispatch, welcome, ordered, answers) => Ok(()),
     };
-    dispatch.detach(session);
+    dispatch.detach(session).await;
     tracing::info!(session.uuid = uuid, "an agent is disconnected");
     outcome
 }
@@ -143,6 +146,16 @@ async fn write(dispatch: &Dispatch, welcome: Welcome, mut ordered: mpsc::Unbound
                     server_event::Event::Settled(Settled { lease_id: lease.to_vec(), accepted, ..Settled::default() })
                 }
                 Order::Seen { stamp } => server_event::Event::Seen(Seen { stamp }),
+                Order::Cancel { lease } => server_event::Event::Cancel(Cancel {
+                    lease_id: lease.to_vec(),
+                    reason: "somebody cancelled the task".into(),
+                }),
+                Order::Pause { lease, paused } => {
+                    server_event::Event::Pause(Pause { lease_id: lease.to_vec(), paused })
+                }
+                Order::Drain { reason, reconnect_ms } => {
+                    server_event::Event::Drain(Drain { reason: reason.into(), reconnect_ms })
+                }
                 Order::StepSettled { lease, path, attempt, state, accepted } => server_event::Event::Settled(Settled {
                     lease_id: lease.to_vec(),
                     path,
@@ -195,18 +208,30 @@ async fn offer(
             language_level: task.snapshot.language_level,
         }),
         inputs: task.inputs.clone().into_bytes(),
-        run_timeout_ms: 3_600_000,
-        finished: finished.into_iter().filter(|step| step.output.is_some()).map(finished_step).collect(),
-        traceparent: String::new(),
+        run_timeout_ms: left_ms(task, dispatch.now_us()),
+        finished: finished.into_iter().filter(is_needed).map(known_step).collect(),
+        traceparent: task.traceparent.clone().unwrap_or_default(),
         alone: task.attempt > 2,
     })
 }
 
-fn finished_step(step: StepRow) -> StepEvent {
+/// What is left of a run, in milliseconds; at least one, so that the agent says that it is over.
+fn left_ms(task: &Task, now_us: i64) -> u64 {
+    let left_us = task.deadline().map_or(task.run_timeout_ms.saturating_mul(1_000), |deadline| deadline - now_us);
+    u64::try_from(left_us / 1_000).unwrap_or_default().max(1)
+}
+
+/// Whether the next attempt must know of a step: what it gave, what it noted, or that it may have happened.
+fn is_needed(step: &StepRow) -> bool {
+    step.output.is_some() || step.doubt() == Doubt::Ask
+}
+
+fn known_step(step: StepRow) -> StepEvent {
     StepEvent {
         path: step.path,
         r#try: step.attempt.unsigned_abs(),
-        state: StepState::Succeeded.into(),
+        state: i32::from(step.state),
+        effect: i32::from(step.effect),
         output: step.output.unwrap_or_default().into_bytes(),
         top: step.top.unsigned_abs(),
         wall_us: step.ended.unwrap_or(step.started),
@@ -228,7 +253,11 @@ impl Connection<'_> {
         for event in rest {
             self.event(event).await?;
         }
-        while let Some(message) = events.next().await {
+        let quiet = self.dispatch.timing().silence.min(QUIET);
+        while let Some(message) = tokio::time::timeout(quiet, events.next())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no heartbeat came"))?
+        {
             for event in message?.events {
                 self.event(event).await?;
             }
@@ -242,7 +271,9 @@ impl Connection<'_> {
             Some(Event::Hello(_)) => return Err(Status::invalid_argument("`hello` comes once")),
             Some(Event::Credit(credit)) => self.dispatch.credit(self.session, credit.stamp, credit.limit),
             Some(Event::Ack(ack)) => self.dispatch.ack(self.session, id(ack.lease_id)?),
-            Some(Event::Handback(handback)) => self.dispatch.handback(self.session, id(handback.lease_id)?).await,
+            Some(Event::Handback(handback)) => {
+                self.dispatch.handback(self.session, id(handback.lease_id)?, &handback.reason).await;
+            }
             Some(Event::Inventory(inventory)) => {
                 self.dispatch
                     .inventory(self.session, inventory.commands.into_iter().map(|command| command.name).collect());
@@ -335,7 +366,8 @@ impl Connection<'_> {
             Verdict::Succeeded => State::Succeeded,
             Verdict::Cancelled => State::Cancelled,
             Verdict::Unknown => State::Unknown,
-            Verdict::Failed | Verdict::TimedOut | Verdict::Unspecified => State::Failed,
+            Verdict::TimedOut => State::TimedOut,
+            Verdict::Failed | Verdict::Unspecified => State::Failed,
         };
         let finish = Finish {
             state: state as i16,
@@ -344,6 +376,7 @@ impl Connection<'_> {
             timeline: timeline_text(&timeline),
             ended: now.max(lease.task.created + 1),
             stepped: true,
+            counted: true,
             lease: Arc::clone(&lease),
         };
         self.dispatch.finish(self.session, finish).await;

@@ -6,9 +6,27 @@ use rand::RngCore as _;
 /// A 128-bit id.
 pub type Id = [u8; 16];
 
+/// Where times and ids come from: the system, or a simulation.
+pub trait Ids: Send + Sync + 'static {
+    /// Microseconds since 1970, UTC.
+    fn now_us(&self) -> i64;
+    /// 16 random bytes.
+    fn random(&self) -> Id;
+}
+
 /// Gives times and ids. The one place that reads the system's clock and randomness.
 #[derive(Clone, Debug, Default)]
 pub struct Source;
+
+impl Ids for Source {
+    fn now_us(&self) -> i64 {
+        Self::now_us(self)
+    }
+
+    fn random(&self) -> Id {
+        Self::random(self)
+    }
+}
 
 impl Source {
     /// Microseconds since 1970, UTC.

@@ -1,10 +1,12 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
 pub mod duration;
+pub mod former;
 pub mod ids;
 pub mod lifecycle;
 pub mod list;
 pub mod nouns;
+pub mod options;
 pub mod state;
 pub mod statuses;
 pub mod step;

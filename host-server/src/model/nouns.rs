@@ -8,9 +8,21 @@ pub struct Cluster {
     pub uuid: String,
     pub name: String,
     pub summary: Option<String>,
+    pub labels: Option<String>,
+    pub paused: bool,
+    pub concurrency: Option<i32>,
     pub created: i64,
     pub updated: i64,
     pub deleted: Option<i64>,
+}
+
+/// What an operator says about a cluster's tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClusterRules {
+    /// Nothing is offered.
+    pub paused: bool,
+    /// Tasks at once; none is no limit.
+    pub concurrency: Option<u32>,
 }
 
 /// A cluster's secret for its agents.
@@ -57,4 +69,5 @@ pub struct Template {
     pub origin: String,
     pub created: chrono::NaiveDateTime,
     pub updated: Option<chrono::NaiveDateTime>,
+    pub options: Option<String>,
 }

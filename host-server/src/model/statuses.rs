@@ -61,7 +61,7 @@ pub fn rows(view: &View, kept: &[StepRow]) -> Vec<StatusRow> {
         rows.push(begun(step.top, step.started));
         let ends_task = view.ended.is_some() && Some(step.top) == last && step.ok == (state == State::Succeeded);
         settled |= ends_task;
-        let status = if ends_task { view.state } else { PROCESSING };
+        let status = if ends_task { state.status() } else { PROCESSING };
         let message = if ends_task { view.error.clone() } else { None };
         rows.push(StatusRow {
             started: Some(step.started),
@@ -80,14 +80,14 @@ pub fn rows(view: &View, kept: &[StepRow]) -> Vec<StatusRow> {
     let stands = match state {
         State::Running | State::Offered => return rows,
         // Registered again after an attempt that was lost.
-        State::Ready => rows.len() > 1,
+        State::Ready | State::Paused | State::Scheduled => rows.len() > 1,
         _ => !settled,
     };
     if stands {
         let top = rows.last().map_or(0, |row| row.step_seq);
         let newest = rows.iter().map(|row| row.created).max().unwrap_or(view.created);
         let created = view.ended.unwrap_or(newest).max(newest);
-        rows.push(StatusRow { ended: view.ended, message: view.error.clone(), ..at(top, view.state, created) });
+        rows.push(StatusRow { ended: view.ended, message: view.error.clone(), ..at(top, state.status(), created) });
     }
     rows
 }
@@ -125,7 +125,10 @@ mod tests {
             priority: 0,
             attempt: 1,
             state,
+            cancel_requested: false,
+            labels: None,
             created: 10,
+            started: None,
             leased,
             ended: timeline.as_ref().map(|_| 99),
             timeline: timeline.map(|timeline| serde_json::to_string(&timeline).unwrap()),

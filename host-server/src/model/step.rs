@@ -1,5 +1,7 @@
 //! Steps of live tasks: what is kept of them, and what a report adds to it.
 
+use super::lifecycle::Doubt;
+
 /// A step of a live task; states and effects are numbered as in the agent protocol.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 #[allow(missing_docs, reason = "columns; times in microseconds since 1970")]
@@ -18,8 +20,29 @@ pub struct StepRow {
 pub const STARTED: i16 = 1;
 /// The state of a step that went well.
 pub const SUCCEEDED: i16 = 2;
+/// The state of a step that failed.
+pub const FAILED: i16 = 3;
+/// The effect of a step that must not happen twice.
+pub const NEVER: i16 = 4;
+/// The state of what was written down when it was first evaluated, and of notes.
+pub const RECORDED: i16 = 5;
 /// Effects that may happen twice: `read` and `idempotent`. One that was not named counts as the strictest.
 const REPEATABLE: std::ops::RangeInclusive<i16> = 1..=2;
+/// The effect that can be asked for.
+const READ: i16 = 1;
+const VERIFY: i16 = 3;
+
+/// What is not known after an attempt that was lost, by the steps that are kept of it.
+#[must_use]
+pub fn doubt(kept: &[StepRow]) -> Doubt {
+    kept.iter().map(StepRow::doubt).max().unwrap_or(Doubt::None)
+}
+
+/// Whether something else than `read` had started.
+#[must_use]
+pub fn touched(kept: &[StepRow]) -> bool {
+    kept.iter().any(|step| step.state != RECORDED && step.effect != READ)
+}
 
 /// What a report does to the row that is kept under the same path and try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +58,15 @@ pub enum Change {
 }
 
 impl StepRow {
-    /// Whether its effect may have happened and nobody knows.
+    /// Whether its effect may have happened and nobody knows, and who could be asked.
     #[must_use]
-    pub fn in_doubt(&self) -> bool {
-        self.state == STARTED && !REPEATABLE.contains(&self.effect)
+    pub fn doubt(&self) -> Doubt {
+        match (self.state, self.effect) {
+            (STARTED, effect) if REPEATABLE.contains(&effect) => Doubt::None,
+            (STARTED, VERIFY) => Doubt::Ask,
+            (STARTED, _) => Doubt::Never,
+            _ => Doubt::None,
+        }
     }
 
     /// What `report` adds to this row. `same_lease`: both came under one lease.
@@ -66,9 +94,7 @@ impl StepRow {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, STARTED, SUCCEEDED, StepRow};
-
-    const FAILED: i16 = 3;
+    use super::{Change, Doubt, FAILED, STARTED, SUCCEEDED, StepRow, doubt, touched};
 
     fn row(state: i16, output: &str) -> StepRow {
         StepRow {
@@ -111,15 +137,26 @@ mod tests {
 
     #[test]
     fn only_a_started_step_with_an_effect_is_in_doubt() {
-        for (state, effect, in_doubt) in [
-            (STARTED, 0, true),
-            (STARTED, 1, false),
-            (STARTED, 2, false),
-            (STARTED, 3, true),
-            (STARTED, 4, true),
-            (SUCCEEDED, 4, false),
+        for (state, effect, expected) in [
+            (STARTED, 0, Doubt::Never),
+            (STARTED, 1, Doubt::None),
+            (STARTED, 2, Doubt::None),
+            (STARTED, 3, Doubt::Ask),
+            (STARTED, 4, Doubt::Never),
+            (SUCCEEDED, 4, Doubt::None),
         ] {
-            assert_eq!(StepRow { effect, ..row(state, "") }.in_doubt(), in_doubt, "{state} {effect}");
+            assert_eq!(StepRow { effect, ..row(state, "") }.doubt(), expected, "{state} {effect}");
+        }
+        let kept = |effects: &[i16]| {
+            effects.iter().map(|effect| StepRow { effect: *effect, ..row(STARTED, "") }).collect::<Vec<_>>()
+        };
+        for (effects, strictest, is_touched) in [
+            (vec![], Doubt::None, false),
+            (vec![1, 1], Doubt::None, false),
+            (vec![1, 2], Doubt::None, true),
+            (vec![3, 4, 1], Doubt::Never, true),
+        ] {
+            assert_eq!((doubt(&kept(&effects)), touched(&kept(&effects))), (strictest, is_touched), "{effects:?}");
         }
     }
 }

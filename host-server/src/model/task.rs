@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ids::Id;
+use super::{ids::Id, options::Options, state::State};
 
 /// What a task runs; shared by the tasks of one template version.
 #[derive(Clone, Debug)]
@@ -19,6 +19,57 @@ pub struct Snapshot {
     pub language_level: u32,
     /// What an agent must serve.
     pub commands: Vec<String>,
+    /// As the template said them.
+    pub options: Options,
+    /// Their JSON text, as it was stored; none is the defaults.
+    pub options_text: Option<String>,
+}
+
+/// A limit on how many tasks run at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Names the row that is locked while the limit is looked at.
+    pub name: String,
+    /// Tasks at once.
+    pub limit: u32,
+}
+
+impl Snapshot {
+    /// The limits of a template's tasks on a cluster.
+    #[must_use]
+    pub fn gates(&self, cluster: i64) -> Vec<Gate> {
+        let limits = self.options.concurrency;
+        let template = self.template_uuid.to_ascii_lowercase();
+        let on_cluster = limits.cluster.map(|limit| Gate { name: format!("template {template} on {cluster}"), limit });
+        let everywhere = limits.total.map(|limit| Gate { name: format!("template {template}"), limit });
+        on_cluster.into_iter().chain(everywhere).collect()
+    }
+}
+
+/// Where a task goes when it is stored.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// To an agent that has a free slot.
+    Lease(Arc<Lease>),
+    /// Into `ready`.
+    Ready,
+    /// Into `later`, until this time, microseconds since 1970.
+    Later(i64),
+}
+
+/// A request's key (`Idempotency-Key`), kept for a day with what it created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Who asked.
+    pub caller: String,
+    /// Of the key.
+    pub digest: [u8; 32],
+    /// Of the request.
+    pub request: [u8; 32],
+    /// The tasks' id.
+    pub id: Id,
+    /// Microseconds since 1970.
+    pub created: i64,
 }
 
 /// A live task; also what an offer is made from.
@@ -50,6 +101,16 @@ pub struct Task {
     pub created: i64,
     /// Digest of the request, where the caller chose the uuid.
     pub request: Option<[u8; 32]>,
+    /// The first start happens before this time or never, microseconds since 1970.
+    pub valid_until: Option<i64>,
+    /// A run ends after this time, over all attempts, milliseconds.
+    pub run_timeout_ms: i64,
+    /// The first start, microseconds since 1970.
+    pub started: Option<i64>,
+    /// A JSON object of texts.
+    pub labels: Option<String>,
+    /// W3C trace context of the request.
+    pub traceparent: Option<String>,
 }
 
 impl Task {
@@ -57,6 +118,93 @@ impl Task {
     #[must_use]
     pub fn rank(&self) -> i64 {
         self.created - i64::from(self.priority) * 600_000_000
+    }
+
+    /// When the run's time is over, microseconds since 1970; none before its first start.
+    #[must_use]
+    pub fn deadline(&self) -> Option<i64> {
+        Some(self.started?.saturating_add(self.run_timeout_ms.saturating_mul(1_000)))
+    }
+
+    /// The limits that the task counts under, by the names of their rows: of its template on its cluster, and everywhere.
+    #[must_use]
+    pub fn gates(&self) -> Vec<Gate> {
+        self.snapshot.gates(self.cluster)
+    }
+}
+
+/// What kind of agent holds a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Kind {
+    /// It holds a stream, and its lease ends by silence.
+    Stream = 0,
+    /// One of the first version: silent while it runs, so its lease ends by the run's time.
+    Former = 1,
+}
+
+impl Kind {
+    /// The stored integer's meaning.
+    #[must_use]
+    pub fn of(value: i16) -> Self {
+        if value == Self::Former as i16 { Self::Former } else { Self::Stream }
+    }
+}
+
+/// What somebody asked of the holder of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Wish {
+    /// Nothing.
+    None = 0,
+    /// To stop before the next step.
+    Pause = 1,
+    /// To stop.
+    Cancel = 2,
+}
+
+impl Wish {
+    /// The stored integer's meaning.
+    #[must_use]
+    pub fn of(value: i16) -> Self {
+        match value {
+            1 => Self::Pause,
+            2 => Self::Cancel,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Who takes waiting tasks.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    /// An agent with a stream, by its journal: its leases end by silence.
+    Streaming(Id),
+    /// An agent of the first version, which is silent while a task runs: its leases end with the run's time.
+    Former {
+        /// Of its session.
+        journal: Id,
+        /// Tasks that it still holds, as far as anybody knows: it takes none of them again.
+        except: Vec<Id>,
+    },
+}
+
+impl Holder {
+    /// Whose leases they become.
+    #[must_use]
+    pub fn journal(&self) -> Id {
+        match self {
+            Self::Streaming(journal) | Self::Former { journal, .. } => *journal,
+        }
+    }
+
+    /// What kind of lease they get.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Streaming(_) => Kind::Stream,
+            Self::Former { .. } => Kind::Former,
+        }
     }
 }
 
@@ -69,8 +217,19 @@ pub struct Lease {
     pub journal: Id,
     /// When it was made, microseconds since 1970.
     pub created: i64,
+    /// Of its holder.
+    pub kind: Kind,
     /// What it is for.
     pub task: Arc<Task>,
+}
+
+impl Lease {
+    /// When the lease of an agent of the first version ends, microseconds since 1970; the others' end by silence.
+    #[must_use]
+    pub fn ends_by(&self) -> Option<i64> {
+        let run_us = self.task.run_timeout_ms.saturating_mul(1_000);
+        (self.kind == Kind::Former).then(|| self.created.saturating_add(run_us))
+    }
 }
 
 /// The end of a task under a lease.
@@ -90,6 +249,25 @@ pub struct Finish {
     pub ended: i64,
     /// Steps of it may be kept, which end with it.
     pub stepped: bool,
+    /// It may count under a limit.
+    pub counted: bool,
+}
+
+impl Finish {
+    /// What is said of the task where it ends as `state`.
+    #[must_use]
+    pub fn error_for(&self, state: State) -> Option<String> {
+        match (state, State::of(self.state), &self.error) {
+            (State::Cancelled, State::Succeeded, _) => {
+                Some("cancelled: its last step had ended before it could be stopped".into())
+            }
+            (State::Cancelled, State::Cancelled, None) => Some("cancelled".into()),
+            (State::Cancelled, reported, Some(error)) if reported != State::Cancelled => {
+                Some(format!("cancelled: {error}"))
+            }
+            (_, _, error) => error.clone(),
+        }
+    }
 }
 
 /// When things happened, kept with a final task; the API's status rows are made from it.
@@ -129,7 +307,10 @@ pub struct View {
     pub priority: i32,
     pub attempt: i32,
     pub state: i16,
+    pub cancel_requested: bool,
+    pub labels: Option<String>,
     pub created: i64,
+    pub started: Option<i64>,
     pub leased: Option<i64>,
     pub ended: Option<i64>,
     pub timeline: Option<String>,

@@ -16,6 +16,7 @@ use serde::{
 
 use super::{
     cluster::ClusterBody,
+    control::ResolveBody,
     fields::{fields, nearest, quoted},
     list::Page,
     problem::Problem,
@@ -31,9 +32,10 @@ const NAMED: usize = 8;
 type Names = fn() -> &'static [&'static str];
 
 /// Which keys say something, and where; a caller who uses one elsewhere meant something that would not happen.
-const MEANINGS: [(&str, Names); 6] = [
+const MEANINGS: [(&str, Names); 7] = [
     ("of `template`", fields::<TemplateBody>),
     ("of `service`", fields::<ServiceBody>),
+    ("of `resolve`", fields::<ResolveBody>),
     ("of `cluster_token`", fields::<TokenBody>),
     ("of `cluster`", fields::<ClusterBody>),
     ("a query parameter of POST /api/v1/template", fields::<DryRun>),
@@ -42,8 +44,6 @@ const MEANINGS: [(&str, Names); 6] = [
 
 /// What a body is for.
 pub(super) trait Resource: DeserializeOwned {
-    /// Keys with a meaning in the API that this server does not serve: taking them would be a false promise.
-    const UNSERVED: &[&str] = &[];
     /// Whether other keys are passed over with a warning, as the first version did, or refused.
     const TOLERANT: bool = true;
 }
@@ -92,9 +92,7 @@ fn check<T: Resource>(unknown: &[String], known: &[&'static str]) -> Result<(), 
     let mut mistakes = Vec::new();
     for name in unknown {
         let meaning = MEANINGS.iter().find(|(_, names)| names().contains(&name.as_str()));
-        if T::UNSERVED.contains(&name.as_str()) {
-            mistakes.push((name, format!("this server does not serve {}; leave it out", quoted(name))));
-        } else if let Some((place, _)) = meaning {
+        if let Some((place, _)) = meaning {
             mistakes.push((name, format!("{} has no meaning here: it is {place}", quoted(name))));
         } else if !T::TOLERANT {
             mistakes.push((name, format!("the key {} is unknown{}", quoted(name), hint(name, known))));

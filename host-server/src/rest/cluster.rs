@@ -15,7 +15,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    app::{App, cluster::Declare},
+    app::{App, cluster::Declare, text::Labels},
     model::{
         ids::{lookup, time},
         nouns,
@@ -41,11 +41,18 @@ pub(super) struct ClusterBody {
     /// Any words.
     #[schema(example = "EU, production")]
     summary: Option<String>,
+    /// Words by which people choose clusters.
+    #[schema(value_type = Option<Object>, example = json!({"region": "eu"}))]
+    labels: Option<Labels>,
+    /// Nothing is offered to its agents while it is paused; what runs goes on.
+    #[schema(example = false)]
+    paused: Option<bool>,
+    /// Tasks that run at once on the cluster; 0 is no limit.
+    #[schema(example = 0)]
+    concurrency: Option<u32>,
 }
 
-impl Resource for ClusterBody {
-    const UNSERVED: &[&str] = &["labels", "paused"];
-}
+impl Resource for ClusterBody {}
 
 /// Which clusters a list shows.
 #[derive(Deserialize, IntoParams)]
@@ -59,7 +66,8 @@ struct ClusterFilter {
 
 impl From<ClusterBody> for Declare {
     fn from(body: ClusterBody) -> Self {
-        Self { uuid: body.uuid, name: body.name, summary: body.summary }
+        let ClusterBody { uuid, name, summary, labels, paused, concurrency } = body;
+        Self { uuid, name, summary, labels, paused, concurrency }
     }
 }
 
@@ -72,6 +80,15 @@ struct Cluster {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
+    #[schema(value_type = Option<Object>, example = json!({"region": "eu"}))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Labels>,
+    /// Absent where it is not paused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
+    /// Tasks that run at once; absent where there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<i32>,
     created: DateTime<Utc>,
     updated: DateTime<Utc>,
 }
@@ -82,6 +99,9 @@ impl From<nouns::Cluster> for Cluster {
             uuid: row.uuid,
             name: row.name,
             summary: row.summary,
+            labels: row.labels.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            paused: row.paused,
+            concurrency: row.concurrency,
             created: time(row.created),
             updated: time(row.updated),
         }
@@ -96,7 +116,7 @@ pub(super) struct Alive {
     #[schema(example = "0.1.0")]
     #[serde(rename = "clientVersion", skip_serializing_if = "Option::is_none")]
     client_version: Option<String>,
-    /// The same, for scripts of the first version.
+    /// The same, unless it is an agent of the first version.
     #[schema(example = "0.1.0")]
     #[serde(rename = "clientLibVersion", skip_serializing_if = "Option::is_none")]
     client_lib_version: Option<String>,
@@ -171,6 +191,6 @@ pub(super) async fn alive(State(app): State<App>, Path(uuid): Path<String>) -> R
         Err(crate::app::Error::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    let version = app.alive(cluster.as_ref());
-    Ok(Json(Alive { alive: version.is_some(), client_lib_version: version.clone(), client_version: version }))
+    let (client_version, client_lib_version) = app.alive(cluster.as_ref()).await?.unzip();
+    Ok(Json(Alive { alive: client_version.is_some(), client_version, client_lib_version }))
 }

@@ -16,6 +16,13 @@ pub(super) async fn only_local(request: Request, next: Next) -> Response {
             .into_response();
     }
     let writes = matches!(request.method().as_str(), "POST" | "PUT" | "PATCH");
+    // A page of another site can send a POST without a body, and its browser says where it comes from.
+    if writes && let Some(origin) = foreign_origin(request.headers()) {
+        return Problem::forbidden(format!(
+            "without authentication no page of another site is served, as of `{origin}`"
+        ))
+        .into_response();
+    }
     if writes && has_body(request.headers()) && !is_json(request.headers()) {
         return Problem::media_type("send the header `Content-Type: application/json`".into()).into_response();
     }
@@ -33,6 +40,14 @@ fn check_host(headers: &HeaderMap, uri: &Uri) -> Result<(), String> {
         None if hosts.is_empty() => Err("none".to_owned()),
         None => Ok(()),
     }
+}
+
+/// The page that sent the request, where it is not this machine's.
+fn foreign_origin(headers: &HeaderMap) -> Option<String> {
+    let origin = headers.get(header::ORIGIN)?;
+    let text = origin.to_str().unwrap_or("one that cannot be printed");
+    let host = text.split_once("://").map_or("", |(_, host)| host);
+    (!is_loopback(host)).then(|| text.to_owned())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -56,8 +71,26 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::check_host;
-    use axum::http::{HeaderMap, Uri, header::HOST};
+    use super::{check_host, foreign_origin};
+    use axum::http::{
+        HeaderMap, Uri,
+        header::{HOST, ORIGIN},
+    };
+
+    #[test]
+    fn a_page_of_another_site_is_known_by_its_origin() {
+        for (origin, is_foreign) in [
+            ("http://localhost:8099", false),
+            ("http://127.0.0.1:8099", false),
+            ("https://example.com", true),
+            ("http://localhost.example.com", true),
+            ("null", true),
+        ] {
+            let headers = HeaderMap::from_iter([(ORIGIN, origin.parse().unwrap())]);
+            assert_eq!(foreign_origin(&headers).is_some(), is_foreign, "{origin}");
+        }
+        assert_eq!(foreign_origin(&HeaderMap::new()), None);
+    }
 
     #[test]
     fn only_names_of_this_machine_pass() {

@@ -1,7 +1,9 @@
 //! HTTP: people's side of the server. Handlers are thin; the use cases are in `app`.
 
 mod body;
+mod client;
 mod cluster;
+mod control;
 mod fields;
 mod list;
 mod local;
@@ -41,6 +43,8 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(session::routes())
         .merge(template::routes())
         .merge(service::routes())
+        .merge(control::routes())
+        .merge(client::routes())
         .merge(meta::routes())
         .split_for_parts();
     (router, openapi::complete(document, prefix))
@@ -70,10 +74,13 @@ pub fn router(app: App, prefix: &str, loopback: bool) -> Router {
     dress(router, app)
 }
 
-/// `/healthz`, `/readyz` and `/metrics` alone, for an address that probes reach and people's calls do not.
-pub fn operations(app: App) -> Router {
+/// `/healthz`, `/readyz` and `/metrics`, and under `prefix` the routes of agents, which authenticate: for an address that
+/// probes and agents reach and people's calls do not.
+pub fn operations(app: App, prefix: &str) -> Router {
     let (router, _) = meta::routes().split_for_parts();
-    dress(router, app)
+    let (agents, _) = client::routes().split_for_parts();
+    let agents = if prefix.is_empty() { agents } else { Router::new().nest(prefix, agents) };
+    dress(router.merge(agents), app)
 }
 
 /// What surrounds every route.

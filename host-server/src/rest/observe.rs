@@ -19,6 +19,10 @@ const REQUEST_ID_BYTES: usize = 128;
 /// What a layer or an extractor said about a refusal, bytes.
 const REFUSAL_BYTES: usize = 4_096;
 
+/// A request's id, for handlers that write it down.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) String);
+
 /// Takes or makes the request id, counts, and writes problems. Logs a failure, once.
 pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -28,6 +32,7 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     let id = given_id(request.headers()).unwrap_or_else(|| app.request_id());
     let warnings = Warnings::default();
     request.extensions_mut().insert(warnings.clone());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", request.id = id);
 
     let mut response = next.run(request).instrument(span.clone()).await;

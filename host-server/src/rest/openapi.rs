@@ -26,6 +26,7 @@ use utoipa::{
         (name = "session", description = "Authenticated agent connections"),
         (name = "template", description = "Flows with the JSON Schema of their inputs"),
         (name = "service", description = "Tasks: one run of a template on one cluster"),
+        (name = "client", description = "Agents of the first version, where they speak HTTP; also served on the address of `ops.port`"),
         (name = "meta", description = "Health and metrics"),
     )
 )]
@@ -89,7 +90,7 @@ fn meaning(status: &str) -> &'static str {
     match status {
         "200" => "Done",
         "400" => "The request cannot be read, or a field is wrong",
-        "403" => "Without authentication: the Host is not a loopback one",
+        "403" => "The Host is not a loopback one, or an agent's session is unknown or has expired",
         "404" => "There is no such resource",
         "409" => "The resource exists with other content",
         "413" => "The body is too large",

@@ -45,6 +45,10 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "0f5658f37f2b45d881f19c7f56ea2e23")]
     request_id: Option<String>,
+    /// Where the task stands, when that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "succeeded")]
+    state: Option<&'static str>,
     /// What the log gets and the caller does not.
     #[serde(skip)]
     cause: Option<String>,
@@ -72,6 +76,7 @@ impl Problem {
             detail,
             errors: vec![],
             request_id: None,
+            state: None,
             cause: None,
         }))
     }
@@ -172,6 +177,12 @@ impl From<app::Error> for Problem {
             }
             app::Error::Invalid { errors, .. } => {
                 Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail).with(errors)
+            }
+            app::Error::Stands { state, .. } => {
+                let mut problem =
+                    Self::of(StatusCode::CONFLICT, "state", "The task stands where this has no meaning", detail);
+                problem.0.state = Some(state);
+                problem
             }
             app::Error::Unavailable(cause) => {
                 let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail);

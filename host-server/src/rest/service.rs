@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
+    http::HeaderMap,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use crate::{
     app::{
         App,
         service::{Create, Shown},
+        text::Labels,
     },
     model::{
         ids::{hex, lookup, stored, time, unhex},
@@ -72,15 +74,25 @@ pub(super) struct ServiceBody {
     /// Higher runs first, -100 to 100.
     #[schema(minimum = -100, maximum = 100, example = 0)]
     priority: Option<i32>,
+    /// The task waits until this time.
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    run_at: Option<String>,
+    /// The first start happens before this time, or the task expires; `ClientConfig/ServiceValidityPeriod` from now when absent.
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    deadline: Option<String>,
+    /// A run ends after this time, over all attempts, such as `1h30m`; the template's when absent.
+    #[schema(example = "30m")]
+    run_timeout: Option<String>,
+    /// Words by which people find tasks.
+    #[schema(value_type = Option<Object>, example = json!({"ticket": "OPS-7"}))]
+    labels: Option<Labels>,
 }
 
-impl Resource for ServiceBody {
-    const UNSERVED: &[&str] = &["run_at", "deadline", "run_timeout", "labels"];
-}
+impl Resource for ServiceBody {}
 
 impl ServiceBody {
     /// `cluster`: the one that the path names.
-    fn create(self, cluster: Option<String>) -> Result<Create, Problem> {
+    fn create(self, cluster: Option<String>, headers: &HeaderMap) -> Result<Create, Problem> {
         let template_uuid = self.template_uuid.filter(|uuid| !uuid.is_empty());
         let template_uuid =
             template_uuid.ok_or_else(|| Problem::malformed("`template_uuid` is required and not empty".into()))?;
@@ -109,8 +121,28 @@ impl ServiceBody {
             inputs: self.inputs.unwrap_or_default(),
             channel: self.subscribed_channel,
             priority,
+            run_at: moment("run_at", self.run_at.as_deref())?,
+            deadline: moment("deadline", self.deadline.as_deref())?,
+            run_timeout: self.run_timeout,
+            labels: self.labels,
+            traceparent: traceparent(headers),
+            key: key(headers)?,
         })
     }
+}
+
+/// The request's trace context, if it has the form of one.
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let is_right = text.len() == 55 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    is_right.then(|| text.to_owned())
+}
+
+/// `Idempotency-Key`, as the caller wrote it.
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::malformed("`Idempotency-Key` is plain ASCII text".into()))?;
+    Ok(Some(text.to_owned()))
 }
 
 /// One uuid, or an array of them.
@@ -172,7 +204,7 @@ impl ServiceFilter {
 
 /// A task, as every call shows it.
 #[derive(Serialize, ToSchema)]
-struct Service {
+pub(super) struct Service {
     #[schema(example = "00000000000000000000000000000000")]
     cluster_uuid: String,
     #[schema(example = "0f5658f37f2b45d881f19c7f56ea2e23")]
@@ -194,9 +226,19 @@ struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
     subscribed_channel: Option<String>,
     priority: i32,
-    /// `ready`, `running`, `succeeded`, `failed`, `cancelled`, `expired`, `unknown`.
+    /// `scheduled`, `ready`, `running`, `paused`, `succeeded`, `failed`, `timed_out`, `cancelled`, `expired`, `unknown`.
     #[schema(example = "succeeded")]
     state: &'static str,
+    /// Why it stands where it stands, while it is not final: what it waits for, or what is in doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "no agent has kubernetes.pods.get.v1")]
+    reason: Option<String>,
+    /// Somebody cancelled it: it ends as cancelled, whatever its agent reports.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cancel_requested: bool,
+    #[schema(value_type = Option<Object>, example = json!({"ticket": "OPS-7"}))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Box<RawValue>>,
     /// Counted from 1; grows when a lost attempt is run again.
     #[schema(example = 1)]
     attempt: i32,
@@ -204,6 +246,9 @@ struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     created: DateTime<Utc>,
+    /// When an agent was first given it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<DateTime<Utc>>,
     statuses: Vec<Status>,
@@ -242,7 +287,8 @@ struct ServiceResult {
 }
 
 impl Service {
-    fn of(shown: Shown, with_results: bool) -> Self {
+    pub(super) fn of(app: &App, shown: Shown, with_results: bool) -> Self {
+        let reason = app.reason(&shown);
         let statuses = statuses::rows(&shown.view, &shown.steps).into_iter().map(Status::of).collect();
         let Shown { view, snapshot, .. } = shown;
         let ended = view.ended.map(time);
@@ -268,9 +314,13 @@ impl Service {
             subscribed_channel: view.channel,
             priority: view.priority,
             state: TaskState::of(view.state).word(),
+            reason,
+            cancel_requested: view.cancel_requested && view.ended.is_none(),
+            labels: view.labels.and_then(|text| RawValue::from_string(text).ok()),
             attempt: view.attempt,
-            error: view.error,
+            error: view.error.filter(|_| view.ended.is_some()),
             created: time(view.created),
+            started: view.started.map(time),
             ended,
             statuses,
             results,
@@ -293,21 +343,26 @@ impl Status {
 
 /// Create tasks
 ///
-/// One task on each cluster, on all of them or on none. A `uuid` that comes again with the same request gives the stored answer.
-#[utoipa::path(post, path = "/api/v1/service", tag = "service", request_body = ServiceBody, responses(
+/// One task on each cluster, on all of them or on none. A `uuid` or a header `Idempotency-Key` that comes again
+/// with the same request gives the stored answer; with another one it is a conflict. Keys are kept for 24 hours.
+#[utoipa::path(post, path = "/api/v1/service", tag = "service", params(("Idempotency-Key" = Option<String>, Header, description = "Names the request, for 24 hours")), request_body = ServiceBody, responses(
     (status = OK, body = [Service]),
     (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, body = Problem, content_type = "application/problem+json"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn create_services(State(app): State<App>, Body(body): Body<ServiceBody>) -> Result<Json<Vec<Service>>, Problem> {
-    let created = app.create_tasks(body.create(None)?).await?;
-    Ok(Json(created.into_iter().map(|shown| Service::of(shown, false)).collect()))
+async fn create_services(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Body(body): Body<ServiceBody>,
+) -> Result<Json<Vec<Service>>, Problem> {
+    let created = app.create_tasks(body.create(None, &headers)?).await?;
+    Ok(Json(created.into_iter().map(|shown| Service::of(&app, shown, false)).collect()))
 }
 
 /// Create a task on a cluster
-#[utoipa::path(post, path = "/api/v1/cluster/{cluster_uuid}/service", tag = "service", params(("cluster_uuid" = String, Path)), request_body = ServiceBody, responses(
+#[utoipa::path(post, path = "/api/v1/cluster/{cluster_uuid}/service", tag = "service", params(("cluster_uuid" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "Names the request, for 24 hours")), request_body = ServiceBody, responses(
     (status = OK, body = Service),
     (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
@@ -317,11 +372,12 @@ async fn create_services(State(app): State<App>, Body(body): Body<ServiceBody>) 
 async fn create_service(
     State(app): State<App>,
     Path(cluster): Path<String>,
+    headers: HeaderMap,
     Body(body): Body<ServiceBody>,
 ) -> Result<Json<Service>, Problem> {
-    let mut created = app.create_tasks(body.create(Some(cluster))?).await?;
+    let mut created = app.create_tasks(body.create(Some(cluster), &headers)?).await?;
     let one = created.pop().ok_or_else(|| Problem::not_found("no task was created".into()))?;
-    Ok(Json(Service::of(one, false)))
+    Ok(Json(Service::of(&app, one, false)))
 }
 
 /// List tasks
@@ -351,7 +407,7 @@ async fn list_services(State(app): State<App>, list: List<ServiceFilter>) -> Res
     // The window holds for the further pages too, or it would move on between them.
     let window = page.created_after.map(|us| ("created_after", time(us).to_rfc3339_opts(SecondsFormat::Micros, true)));
     let (headers, tasks) = list.cut(page.tasks, Some(limit), |shown| cursor(&shown.view), window.as_slice());
-    Ok((headers, Json(tasks.into_iter().map(|shown| Service::of(shown, false)).collect())))
+    Ok((headers, Json(tasks.into_iter().map(|shown| Service::of(&app, shown, false)).collect())))
 }
 
 /// Read a task
@@ -363,7 +419,7 @@ async fn get_service(
     State(app): State<App>,
     Path((cluster, uuid)): Path<(String, String)>,
 ) -> Result<Json<Service>, Problem> {
-    Ok(Json(Service::of(app.task(&cluster, &uuid).await?, true)))
+    Ok(Json(Service::of(&app, app.task(&cluster, &uuid).await?, true)))
 }
 
 /// Read a task's result

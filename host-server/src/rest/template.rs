@@ -47,10 +47,13 @@ pub(super) struct TemplateBody {
     /// JSON Schema of the inputs, an object or its JSON text; `{}`, which is the default, accepts any.
     #[schema(value_type = Option<Object>, example = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}))]
     inputs: Option<Box<RawValue>>,
+    /// `run_timeout` and `grace` (durations such as `1h30m`), `concurrency` (`{"cluster": 1, "total": 10}`: tasks at once) and
+    /// `needs_agent` (refuse tasks that no connected agent can run).
+    #[schema(value_type = Option<Object>, example = json!({"run_timeout": "30m", "concurrency": {"cluster": 1}}))]
+    options: Option<Box<RawValue>>,
 }
 
 impl Resource for TemplateBody {
-    const UNSERVED: &[&str] = &["options"];
     const TOLERANT: bool = false;
 }
 
@@ -62,6 +65,7 @@ impl TemplateBody {
             summary: self.summary,
             flow: self.flow.as_deref().map(text).transpose()?,
             inputs: self.inputs.as_deref().map(text).transpose()?,
+            options: self.options.as_deref().map(text).transpose()?,
         })
     }
 }
@@ -103,6 +107,10 @@ struct Template {
     #[schema(example = "{}")]
     #[serde(skip_serializing_if = "Option::is_none")]
     inputs: Option<String>,
+    /// JSON text, as it was stored; absent where all is as usual.
+    #[schema(example = r#"{"run_timeout":"30m"}"#)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<String>,
     /// `predefined`, `system` or `userdefined`.
     #[schema(example = "userdefined")]
     origin: String,
@@ -119,6 +127,7 @@ impl From<nouns::Template> for Template {
             summary: row.summary,
             flow: row.flow,
             inputs: row.inputs,
+            options: row.options,
             origin: row.origin,
             created: row.created.and_utc(),
             updated: row.updated.map(|time| time.and_utc()),

@@ -4,23 +4,36 @@ use std::sync::Arc;
 
 use sqlx::Row as _;
 
-use super::{Error, Store, both, push_list, task_of};
+use super::{Error, Store, both, task::LIVE_COLUMNS, task_of};
 use crate::model::{
     ids::Id,
     state::State,
-    task::{Lease, Task},
+    task::{Kind, Lease, Task, Wish},
 };
 
-const LEASES: &str = "SELECT l.lease_id, l.journal, l.created AS leased, l.epoch, t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, t.inputs, \
-     t.channel, t.priority, t.attempt, t.state, t.created FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster";
+/// A lease with its task, where the task stands and what somebody asked of its holder.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// The lease.
+    pub lease: Arc<Lease>,
+    /// Running, or unknown: whether an offer was taken is not stored, and the careful reading is that it was.
+    pub state: State,
+    /// See [`Wish`].
+    pub wish: Wish,
+}
+
+fn leases_sql(condition: &str) -> String {
+    format!(
+        "SELECT l.lease_id, l.journal, l.created AS leased, l.kind, l.wish, {LIVE_COLUMNS} FROM lease l JOIN task t ON t.id = l.task AND t.cluster = l.cluster {condition}"
+    )
+}
 
 /// Leases that a condition over one or two values meets, each with where its task stands.
 macro_rules! leases {
     ($self:expr, $condition:literal, $($value:expr),*) => {{
         let mut leases = Vec::new();
         both!(&$self.db, pool => {
-            let sql = format!("{LEASES} {}", $condition);
-            let rows = sqlx::query(sqlx::AssertSqlSafe(sql)) $(.bind($value))* .fetch_all(pool).await?;
+            let rows = sqlx::query(sqlx::AssertSqlSafe(leases_sql($condition))) $(.bind($value))* .fetch_all(pool).await?;
             for row in &rows {
                 let Some(snapshot) = $self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
                 let task = Arc::new(task_of!(row, row.try_get("cluster")?, snapshot));
@@ -28,11 +41,12 @@ macro_rules! leases {
                     id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
                     journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),
                     created: row.try_get("leased")?,
+                    kind: Kind::of(row.try_get("kind")?),
                     task,
                 };
-                // Whether an offer was taken is not stored: the careful reading is that it was.
                 let in_doubt = row.try_get::<i16, _>("state")? == State::Unknown as i16;
-                leases.push((Arc::new(lease), if in_doubt { State::Unknown } else { State::Running }));
+                let state = if in_doubt { State::Unknown } else { State::Running };
+                leases.push(Leased { lease: Arc::new(lease), state, wish: Wish::of(row.try_get("wish")?) });
             }
         });
         Ok(leases)
@@ -40,56 +54,40 @@ macro_rules! leases {
 }
 
 impl Store {
-    /// The leases of an agent in a cluster, and whether their tasks run or are in doubt. Another cluster's are never given,
-    /// whatever journal an agent names.
+    /// The leases of an agent in a cluster. Another cluster's are never given, whatever journal an agent names.
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn leases_of(&self, cluster: i64, journal: Id) -> Result<Vec<(Arc<Lease>, State)>, Error> {
+    pub async fn leases_of(&self, cluster: i64, journal: Id) -> Result<Vec<Leased>, Error> {
         leases!(self, "WHERE l.journal = ? AND l.cluster = ?", journal.to_vec(), cluster)
     }
 
-    /// The leases of every cluster whose holder was last known to be connected before a time, microseconds since 1970; as
-    /// [`Store::leases_of`].
+    /// The lease of a task, if it has one.
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn leases_unseen_since(&self, before_us: i64) -> Result<Vec<(Arc<Lease>, State)>, Error> {
-        leases!(self, "WHERE l.seen < ?", before_us)
+    pub async fn lease_of(&self, cluster: i64, task: Id) -> Result<Option<Leased>, Error> {
+        let found: Result<Vec<Leased>, Error> =
+            leases!(self, "WHERE l.task = ? AND l.cluster = ?", task.to_vec(), cluster);
+        Ok(found?.pop())
     }
 
-    /// The lease of a task in doubt, under which its agent may still settle it.
+    /// A lease by its id, in a cluster.
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn lease_in_doubt(&self, cluster: i64, lease: Id) -> Result<Option<Arc<Lease>>, Error> {
-        let found: Result<Vec<(Arc<Lease>, State)>, Error> =
-            leases!(self, "WHERE l.lease_id = ? AND l.cluster = ? AND t.state = 64", lease.to_vec(), cluster);
-        Ok(found?.pop().map(|(lease, _)| lease))
+    pub async fn lease(&self, cluster: i64, lease: Id) -> Result<Option<Leased>, Error> {
+        let found: Result<Vec<Leased>, Error> =
+            leases!(self, "WHERE l.lease_id = ? AND l.cluster = ?", lease.to_vec(), cluster);
+        Ok(found?.pop())
     }
 
-    /// Notes that the holders of these leases are connected.
+    /// Leases of agents of the first version whose time is over.
     ///
     /// # Errors
     /// [`Error`] of the engine.
-    pub async fn extend_leases(&self, leases: &[Id], now_us: i64) -> Result<(), Error> {
-        for chunk in leases.chunks(256) {
-            both!(&self.db, pool => {
-                let mut query = sqlx::QueryBuilder::new("UPDATE lease SET seen = ");
-                query.push_bind(now_us).push(" WHERE lease_id IN (");
-                push_list!(query, chunk.iter());
-                query.build().execute(pool).await?;
-            });
-        }
-        Ok(())
-    }
-
-    /// When a lease's holder was last known to be connected, microseconds since 1970; none when the lease has ended.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn lease_seen(&self, lease: Id) -> Result<Option<i64>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT seen FROM lease WHERE lease_id = ?").bind(lease.to_vec()).fetch_optional(pool).await?))
+    pub async fn leases_past(&self, now_us: i64) -> Result<Vec<Leased>, Error> {
+        leases!(self, "WHERE l.kind = 1 AND t.state <> 64 AND l.deadline < ?", now_us)
     }
 
     /// An effect is in doubt: the task keeps its lease id, under which a true report may settle it. False: the lease was

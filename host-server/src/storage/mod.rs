@@ -1,17 +1,28 @@
 //! The one `Store`, on MariaDB and on SQLite. SQL is shared wherever both accept it; what differs stands side by side.
 
-mod cancel;
+mod agent;
 mod engine;
+mod former;
 mod lease;
+mod limits;
 mod nouns;
 mod pieces;
 mod read;
+mod request;
+mod resolve;
 mod session;
 mod step;
 mod task;
+mod waiting;
 
+pub use agent::AgentRow;
+pub use lease::Leased;
+pub use request::AuditRow;
+pub use resolve::Settlement;
 pub use step::Kept;
+pub use task::Claim;
 pub(crate) use task::{push_list, task_of};
+pub use waiting::{Ending, Wished};
 
 use std::{collections::HashMap, path::Path, str::FromStr as _, sync::Arc, time::Duration};
 

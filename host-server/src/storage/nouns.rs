@@ -3,14 +3,15 @@
 use super::{Db, Error, Store, both};
 use crate::model::{
     list::Listing,
-    nouns::{Cluster, Session, Template, Token},
+    nouns::{Cluster, ClusterRules, Session, Template, Token},
 };
 
-const CLUSTER: &str = "SELECT id, uuid, name, summary, created, updated, deleted FROM cluster";
+const CLUSTER: &str =
+    "SELECT id, uuid, name, summary, labels, paused, concurrency, created, updated, deleted FROM cluster";
 const TOKEN: &str =
     "SELECT id, uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
 const SESSION: &str = "SELECT id, uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, deleted FROM session";
-const TEMPLATE: &str = "SELECT uuid, name, summary, flow, inputs, origin, created, updated FROM template";
+const TEMPLATE: &str = "SELECT uuid, name, summary, flow, inputs, origin, created, updated, options FROM template";
 
 /// One row of a table by its uuid.
 macro_rules! one {
@@ -62,18 +63,31 @@ impl Store {
         one!(self, CLUSTER, Cluster, "WHERE uuid = ?", uuid)
     }
 
+    pub async fn cluster_rules(&self, id: i64) -> Result<ClusterRules, Error> {
+        let sql = "SELECT paused, concurrency, deleted IS NOT NULL FROM cluster WHERE id = ?";
+        both!(&self.db, pool => {
+            let row: Option<(bool, Option<i32>, bool)> = sqlx::query_as(sql).bind(id).fetch_optional(pool).await?;
+            // A cluster that is gone takes nothing.
+            let Some((paused, limit, is_deleted)) = row else { return Ok(ClusterRules { paused: true, concurrency: None }) };
+            Ok(ClusterRules { paused: paused || is_deleted, concurrency: limit.and_then(|limit| u32::try_from(limit).ok()) })
+        })
+    }
+
     pub async fn clusters(&self, listing: &Listing<i64>) -> Result<Vec<Cluster>, Error> {
         page!(self, CLUSTER, Cluster, "deleted IS NULL", "id", listing)
     }
 
     pub async fn insert_cluster(&self, cluster: &Cluster) -> Result<u64, Error> {
-        let Cluster { uuid, name, summary, created, .. } = cluster;
+        let Cluster { uuid, name, summary, labels, paused, concurrency, created, .. } = cluster;
         run!(
             self,
-            "INSERT INTO cluster (uuid, name, summary, created, updated) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO cluster (uuid, name, summary, labels, paused, concurrency, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             uuid,
             name,
             summary,
+            labels,
+            paused,
+            concurrency,
             created,
             created
         )
@@ -81,12 +95,15 @@ impl Store {
 
     /// Also revives a deleted one, so that its history stays readable under one row.
     pub async fn update_cluster(&self, cluster: &Cluster) -> Result<u64, Error> {
-        let Cluster { uuid, name, summary, updated, deleted, .. } = cluster;
+        let Cluster { uuid, name, summary, labels, paused, concurrency, updated, deleted, .. } = cluster;
         run!(
             self,
-            "UPDATE cluster SET name = ?, summary = ?, updated = ?, deleted = ?, revision = revision + 1 WHERE uuid = ?",
+            "UPDATE cluster SET name = ?, summary = ?, labels = ?, paused = ?, concurrency = ?, updated = ?, deleted = ?, revision = revision + 1 WHERE uuid = ?",
             name,
             summary,
+            labels,
+            paused,
+            concurrency,
             updated,
             deleted,
             uuid
@@ -185,30 +202,32 @@ impl Store {
     }
 
     pub async fn insert_template(&self, template: &Template) -> Result<u64, Error> {
-        let Template { uuid, name, summary, flow, inputs, origin, created, .. } = template;
+        let Template { uuid, name, summary, flow, inputs, origin, created, options, .. } = template;
         run!(
             self,
-            "INSERT INTO template (uuid, name, summary, flow, inputs, origin, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO template (uuid, name, summary, flow, inputs, origin, created, options) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             uuid,
             name,
             summary,
             flow,
             inputs,
             origin,
-            created
+            created,
+            options
         )
     }
 
     pub async fn update_template(&self, template: &Template) -> Result<u64, Error> {
-        let Template { uuid, name, summary, flow, inputs, updated, .. } = template;
+        let Template { uuid, name, summary, flow, inputs, updated, options, .. } = template;
         run!(
             self,
-            "UPDATE template SET name = ?, summary = ?, flow = ?, inputs = ?, updated = ? WHERE uuid = ?",
+            "UPDATE template SET name = ?, summary = ?, flow = ?, inputs = ?, updated = ?, options = ? WHERE uuid = ?",
             name,
             summary,
             flow,
             inputs,
             updated,
+            options,
             uuid
         )
     }

@@ -1,23 +1,46 @@
 //! The writes of a task's life: create, claim, finish, give back. Each is one transaction for many tasks.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use sqlx::Row as _;
 
+use super::limits::{Limits, cluster_gate};
 use super::{
     Db, Error, Store, both, cut,
+    former::push_former,
     pieces::{padded, pieces},
 };
 use crate::model::{
     ids::Id,
-    task::{Finish, Lease, Snapshot, Task},
+    lifecycle::settled,
+    options::Options,
+    state::State,
+    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Wish},
 };
 
 /// Snapshots kept in memory at most.
 const SNAPSHOTS: usize = 10_000;
+
+/// What a live task is made from.
+pub(crate) const LIVE_COLUMNS: &str = "t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.epoch, \
+     t.state, t.created, t.valid_until, t.run_timeout_ms, t.started, t.labels, t.traceparent";
+
+/// Which waiting tasks are taken, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The cluster's row.
+    pub cluster: i64,
+    /// What the agent can run.
+    pub snapshots: &'a HashMap<Id, Arc<Snapshot>>,
+    /// Tasks at most.
+    pub limit: usize,
+    /// The agent.
+    pub holder: &'a Holder,
+    /// Microseconds since 1970.
+    pub now_us: i64,
+    /// Tasks that may run at once on the cluster.
+    pub cluster_limit: Option<u32>,
+}
 
 /// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
 macro_rules! insert {
@@ -37,7 +60,7 @@ macro_rules! insert_leases {
     ($tx:expr, $leases:expr) => {
         insert!(
             $tx,
-            "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, seen) ",
+            "INSERT INTO lease (lease_id, task, cluster, epoch, journal, created, kind, deadline) ",
             $leases.as_slice(),
             |_| 0,
             |b, lease| b
@@ -47,9 +70,21 @@ macro_rules! insert_leases {
                 .push_bind(lease.task.epoch)
                 .push_bind(lease.journal.to_vec())
                 .push_bind(lease.created)
-                .push_bind(lease.created)
+                .push_bind(lease.kind as i16)
+                .push_bind(lease.ends_by())
         )
     };
+}
+
+/// Who counts under which limits, from now on.
+macro_rules! insert_slots {
+    ($tx:expr, $leases:expr) => {{
+        let slots: Vec<(String, Id)> =
+            $leases.iter().flat_map(|lease| lease.task.gates().into_iter().map(|gate| (gate.name, lease.id))).collect();
+        insert!($tx, "INSERT INTO slot (gate, lease_id) ", slots.as_slice(), |_| 0, |b, (gate, lease)| b
+            .push_bind(gate.clone())
+            .push_bind(lease.to_vec()));
+    }};
 }
 
 /// A live task from its row; either engine's.
@@ -69,6 +104,11 @@ macro_rules! task_of {
             epoch: $row.try_get("epoch")?,
             created: $row.try_get("created")?,
             request: None,
+            valid_until: $row.try_get("valid_until")?,
+            run_timeout_ms: $row.try_get("run_timeout_ms")?,
+            started: $row.try_get("started")?,
+            labels: $row.try_get("labels")?,
+            traceparent: $row.try_get("traceparent")?,
         }
     };
 }
@@ -120,11 +160,13 @@ impl Ending {
     /// The statements in their order, each with its leases.
     fn deletes<'a>(
         &self,
+        counted: &'a [Id],
         stepped: &'a [Id],
         all: &'a [Id],
     ) -> impl Iterator<Item = (&'static str, &'static str, &'a [Id])> {
-        let steps = std::iter::once((self.steps.0, self.steps.1, stepped));
-        steps.chain(self.rows.iter().map(move |(head, tail)| (*head, *tail, all)))
+        let slots = ("DELETE FROM slot WHERE lease_id IN (", "", counted);
+        let steps = (self.steps.0, self.steps.1, stepped);
+        [slots, steps].into_iter().chain(self.rows.iter().map(move |(head, tail)| (*head, *tail, all)))
     }
 }
 
@@ -147,17 +189,17 @@ impl Store {
     pub async fn keep_snapshot(&self, snapshot: &Snapshot) -> Result<(), Error> {
         let sql = match &self.db {
             Db::Maria(_) => {
-                "INSERT IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands, options) VALUES (?, ?, ?, ?, ?, ?, ?)"
             }
             Db::Sqlite(_) => {
-                "INSERT OR IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands) VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT OR IGNORE INTO snapshot (id, template_uuid, flow, step_max, language_level, commands, options) VALUES (?, ?, ?, ?, ?, ?, ?)"
             }
         };
         let commands = serde_json::to_string(&snapshot.commands).unwrap_or_default();
         both!(&self.db, pool => { sqlx::query(sql)
             .bind(snapshot.id.to_vec()).bind(&snapshot.template_uuid).bind(&snapshot.flow)
             .bind(i32::try_from(snapshot.step_max).unwrap_or(i32::MAX)).bind(i32::try_from(snapshot.language_level).unwrap_or(i32::MAX))
-            .bind(commands).execute(pool).await?; });
+            .bind(commands).bind(&snapshot.options_text).execute(pool).await?; });
         Ok(())
     }
 
@@ -181,9 +223,10 @@ impl Store {
 
     async fn read_snapshot(&self, id: Id) -> Result<Option<Snapshot>, Error> {
         both!(&self.db, pool => {
-            let row = sqlx::query("SELECT template_uuid, flow, step_max, language_level, commands FROM snapshot WHERE id = ?")
+            let row = sqlx::query("SELECT template_uuid, flow, step_max, language_level, commands, options FROM snapshot WHERE id = ?")
                 .bind(id.to_vec()).fetch_optional(pool).await?;
             let Some(row) = row else { return Ok(None) };
+            let options_text: Option<String> = row.try_get(5)?;
             Ok(Some(Snapshot {
                 id,
                 template_uuid: row.try_get(0)?,
@@ -191,29 +234,41 @@ impl Store {
                 step_max: usize::try_from(row.try_get::<i32, _>(2)?).unwrap_or_default(),
                 language_level: u32::try_from(row.try_get::<i32, _>(3)?).unwrap_or_default(),
                 commands: serde_json::from_str(&row.try_get::<String, _>(4)?).unwrap_or_default(),
+                // They were checked before the snapshot was stored.
+                options: options_text.as_deref().and_then(|text| Options::parse(text).ok()).unwrap_or_default(),
+                options_text,
             }))
         })
     }
 
-    /// Stores tasks, each with its lease or as `ready`, in one commit.
+    /// Stores tasks, each with its lease, as `ready` or for later, in one commit; and the keys of the requests that brought them.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] when one of the callers' own uuids exists; nothing is stored then.
-    pub async fn create_tasks(&self, tasks: &[(Arc<Task>, Option<Arc<Lease>>)]) -> Result<(), Error> {
+    /// [`Error::Duplicate`] when one of the callers' own uuids or keys exists; nothing is stored then.
+    pub async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error> {
         both!(&self.creates, pool => {
             let mut tx = pool.begin().await?;
+            insert!(tx, "INSERT INTO idempotency (caller, digest, request, id, created) ", keys, |_| 0, |b, key|
+                b.push_bind(key.caller.clone()).push_bind(key.digest.to_vec()).push_bind(key.request.to_vec()).push_bind(key.id.to_vec()).push_bind(key.created));
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
             insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.as_slice(), |_| 0, |b, (task, request)|
                 b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, lease)|
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, place)| {
+                let state = if matches!(place, Place::Later(_)) { State::Scheduled } else { State::Ready };
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
-                    .push_bind(task.priority).push_bind(0_i16).push_bind(i64::from(lease.is_some())).push_bind(task.created));
-            let leases: Vec<_> = tasks.iter().filter_map(|(_, lease)| lease.clone()).collect();
+                    .push_bind(task.priority).push_bind(state as i16).push_bind(i64::from(matches!(place, Place::Lease(_))))
+                    .push_bind(task.valid_until).push_bind(task.run_timeout_ms).push_bind(task.started).push_bind(task.labels.clone())
+                    .push_bind(task.traceparent.clone()).push_bind(task.created)
+            });
+            let leases: Vec<_> = tasks.iter().filter_map(|(_, place)| if let Place::Lease(lease) = place { Some(Arc::clone(lease)) } else { None }).collect();
             insert_leases!(tx, leases);
-            let ready: Vec<_> = tasks.iter().filter(|(_, lease)| lease.is_none()).map(|(task, _)| task).collect();
-            insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need) ", ready.as_slice(), |_| 0, |b, task|
-                b.push_bind(task.cluster).push_bind(task.rank()).push_bind(task.id.to_vec()).push_bind(task.snapshot.id.to_vec()));
+            let ready: Vec<_> = tasks.iter().filter(|(_, place)| matches!(place, Place::Ready)).map(|(task, _)| task).collect();
+            insert!(tx, "INSERT INTO ready (cluster, `rank`, id, need, valid_until) ", ready.as_slice(), |_| 0, |b, task|
+                b.push_bind(task.cluster).push_bind(task.rank()).push_bind(task.id.to_vec()).push_bind(task.snapshot.id.to_vec()).push_bind(task.valid_until));
+            let later: Vec<_> = tasks.iter().filter_map(|(task, place)| if let Place::Later(due) = place { Some((task, *due)) } else { None }).collect();
+            insert!(tx, "INSERT INTO later (due, cluster, id, `rank`, need, valid_until) ", later.as_slice(), |_| 0, |b, (task, due)|
+                b.push_bind(*due).push_bind(task.cluster).push_bind(task.id.to_vec()).push_bind(task.rank()).push_bind(task.snapshot.id.to_vec()).push_bind(task.valid_until));
             tx.commit().await?;
             Ok(())
         })
@@ -250,37 +305,70 @@ impl Store {
         both!(&self.db, pool => Ok(sqlx::query_scalar(sql).bind(cluster).bind(limit).fetch_all(pool).await?))
     }
 
-    /// Takes up to `limit` waiting tasks of a cluster that run one of `snapshots`, and leases them to `journal`.
+    /// Takes up to `limit` waiting tasks of a cluster that run one of `snapshots`, and leases them to `journal`. Tasks that
+    /// a limit holds back stay where they are; `cluster_limit` is the cluster's own.
     ///
     /// # Errors
     /// [`Error`] of the engine; nothing is taken then.
     pub async fn claim(
         &self,
-        cluster: i64,
-        snapshots: &HashMap<Id, Arc<Snapshot>>,
-        limit: usize,
-        journal: Id,
-        now_us: i64,
-        mut lease_id: impl FnMut() -> Id,
+        claim: &Claim<'_>,
+        lease_id: &(dyn Fn() -> Id + Send + Sync),
     ) -> Result<Vec<Arc<Lease>>, Error> {
+        let Claim { cluster, snapshots, limit, holder, now_us, cluster_limit } = *claim;
+        let (journal, kind) = (holder.journal(), holder.kind());
         // SQLite has one writer: the second claimer waits for the first one's commit and reads what is left.
-        let (begin, lock) = match &self.db {
-            Db::Maria(_) => ("BEGIN", " FOR UPDATE SKIP LOCKED"),
-            Db::Sqlite(_) => ("BEGIN IMMEDIATE", ""),
+        let (begin, lock, lock_row, ignore) = match &self.db {
+            Db::Maria(_) => ("BEGIN", " FOR UPDATE SKIP LOCKED", " FOR UPDATE", "INSERT IGNORE INTO gate (name) "),
+            Db::Sqlite(_) => ("BEGIN IMMEDIATE", "", "", "INSERT OR IGNORE INTO gate (name) "),
         };
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
-            let mut query = sqlx::QueryBuilder::new("SELECT id, `rank` FROM ready WHERE cluster = ");
-            query.push_bind(cluster).push(" AND need IN (");
-            push_list!(query, snapshots.keys());
-            query.push(" ORDER BY `rank`, id LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(lock);
-            let found = query.build().fetch_all(&mut *tx).await?;
-            if found.is_empty() {
+            let mut limits = Limits::of(cluster, cluster_limit, snapshots.values());
+            if !limits.names().is_empty() {
+                // Each limit is a row that its claimers lock, in one order: so nobody counts while another adds.
+                let mut query = sqlx::QueryBuilder::new(ignore);
+                query.push_values(limits.names(), |mut b, name| { b.push_bind(name); });
+                query.build().execute(&mut *tx).await?;
+                let mut query = sqlx::QueryBuilder::new("SELECT name FROM gate WHERE name IN (");
+                let mut list = query.separated(", ");
+                for name in limits.names() {
+                    list.push_bind(name);
+                }
+                query.push(") ORDER BY name").push(lock_row);
+                query.build().fetch_all(&mut *tx).await?;
+                let mut query = sqlx::QueryBuilder::new("SELECT gate, COUNT(*) FROM slot WHERE gate IN (");
+                let mut list = query.separated(", ");
+                for name in limits.names() {
+                    list.push_bind(name);
+                }
+                query.push(") GROUP BY gate");
+                for row in query.build().fetch_all(&mut *tx).await? {
+                    limits.taken(&row.try_get::<String, _>(0)?, row.try_get(1)?);
+                }
+            }
+            let open: Vec<Id> = snapshots.values().filter(|snapshot| limits.is_open(snapshot)).map(|snapshot| snapshot.id).collect();
+            if open.is_empty() {
                 return Ok(vec![]);
             }
+            let mut query = sqlx::QueryBuilder::new("SELECT id, `rank`, need FROM ready WHERE cluster = ");
+            query.push_bind(cluster).push(" AND need IN (");
+            push_list!(query, open.iter());
+            if let Holder::Former { except, .. } = holder {
+                push_former!(query, except);
+            }
+            query.push(" AND (valid_until IS NULL OR valid_until > ").push_bind(now_us);
+            query.push(") ORDER BY `rank`, id LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(lock);
+            let found = query.build().fetch_all(&mut *tx).await?;
             let mut keys = Vec::new();
             for row in &found {
-                keys.push((row.try_get::<Vec<u8>, _>(0)?, row.try_get::<i64, _>(1)?));
+                let need: Vec<u8> = row.try_get(2)?;
+                if snapshots.get(need.as_slice()).is_some_and(|snapshot| limits.take(snapshot)) {
+                    keys.push((row.try_get::<Vec<u8>, _>(0)?, row.try_get::<i64, _>(1)?));
+                }
+            }
+            if keys.is_empty() {
+                return Ok(vec![]);
             }
             let mut query = sqlx::QueryBuilder::new("DELETE FROM ready WHERE cluster = ");
             query.push_bind(cluster).push(" AND (");
@@ -290,12 +378,11 @@ impl Store {
             }
             query.push(")");
             query.build().execute(&mut *tx).await?;
-            let mut query = sqlx::QueryBuilder::new("UPDATE task SET epoch = epoch + 1 WHERE cluster = ");
-            query.push_bind(cluster).push(" AND id IN (");
+            let mut query = sqlx::QueryBuilder::new("UPDATE task SET epoch = epoch + 1, started = COALESCE(started, ");
+            query.push_bind(now_us).push(") WHERE cluster = ").push_bind(cluster).push(" AND id IN (");
             push_list!(query, keys.iter().map(|(id, _)| id));
             query.build().execute(&mut *tx).await?;
-            let mut query = sqlx::QueryBuilder::new(
-                "SELECT id, uuid, snapshot, name, summary, inputs, channel, priority, attempt, epoch, created FROM task WHERE cluster = ");
+            let mut query = sqlx::QueryBuilder::new(format!("SELECT {LIVE_COLUMNS} FROM task t WHERE cluster = "));
             query.push_bind(cluster).push(" AND id IN (");
             push_list!(query, keys.iter().map(|(id, _)| id));
             let rows = query.build().fetch_all(&mut *tx).await?;
@@ -304,74 +391,67 @@ impl Store {
                 let snapshot: Vec<u8> = row.try_get("snapshot")?;
                 let Some(snapshot) = snapshots.get(snapshot.as_slice()).map(Arc::clone) else { continue };
                 let task = Arc::new(task_of!(row, cluster, snapshot));
-                leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, task }));
+                leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, kind, task }));
             }
             leases.sort_by_key(|lease| (lease.task.rank(), lease.task.id));
             insert_leases!(tx, leases);
+            insert_slots!(tx, leases);
+            let on_cluster: Vec<_> = leases.iter().filter(|_| cluster_limit.is_some()).collect();
+            insert!(tx, "INSERT INTO slot (gate, lease_id) ", on_cluster.as_slice(), |_| 0, |b, lease|
+                b.push_bind(cluster_gate(cluster)).push_bind(lease.id.to_vec()));
             tx.commit().await?;
             Ok(leases)
         })
     }
 
-    /// Moves tasks to the history, fenced by their lease ids. Answers the leases that were still valid.
+    /// Moves tasks to the history, fenced by their lease ids. Answers the leases that were still valid, and how each task ended:
+    /// a cancel that was committed before wins.
     ///
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
-    pub async fn finish(&self, ends: &[Finish]) -> Result<Vec<Id>, Error> {
+    pub async fn finish(&self, ends: &[Finish]) -> Result<HashMap<Id, State>, Error> {
         let sql = Ending::of(&self.db);
         both!(&self.finishes, pool => {
             let mut tx = pool.begin_with(sql.begin).await?;
-            let mut query = sqlx::QueryBuilder::new("SELECT lease_id FROM lease WHERE lease_id IN (");
+            let mut query = sqlx::QueryBuilder::new("SELECT lease_id, wish FROM lease WHERE lease_id IN (");
             push_list!(query, ends.iter().map(|end| end.lease.id));
             query.push(sql.lock);
             let rows = query.build().fetch_all(&mut *tx).await?;
-            let mut valid: Vec<Id> = Vec::with_capacity(rows.len());
+            let mut open: HashMap<Id, bool> = HashMap::with_capacity(rows.len());
             for row in &rows {
-                valid.push(row.try_get::<Vec<u8>, _>(0)?.try_into().unwrap_or_default());
+                let lease = row.try_get::<Vec<u8>, _>(0)?.try_into().unwrap_or_default();
+                open.insert(lease, row.try_get::<i16, _>(1)? == Wish::Cancel as i16);
             }
+            let valid: Vec<Id> = open.keys().copied().collect();
             // An outcome that an agent repeated may be in the batch twice: its first report is the one that counts.
-            let mut open: HashSet<Id> = valid.iter().copied().collect();
-            let accepted: Vec<&Finish> = ends.iter().filter(|end| open.remove(&end.lease.id)).collect();
+            let ended = |end| {
+                let end: &Finish = end;
+                let cancelled = open.remove(&end.lease.id)?;
+                Some((end, settled(State::of(end.state), cancelled)))
+            };
+            let accepted: Vec<(&Finish, State)> = ends.iter().filter_map(ended).collect();
             if accepted.is_empty() {
-                return Ok(valid);
+                return Ok(HashMap::new());
             }
-            let stepped: Vec<Id> = accepted.iter().filter(|end| end.stepped).map(|end| end.lease.id).collect();
-            for (head, tail, leases) in sql.deletes(&stepped, &valid).filter(|(.., leases)| !leases.is_empty()) {
+            let stepped: Vec<Id> = accepted.iter().filter(|(end, _)| end.stepped).map(|(end, _)| end.lease.id).collect();
+            let counted: Vec<Id> = accepted.iter().filter(|(end, _)| end.counted).map(|(end, _)| end.lease.id).collect();
+            for (head, tail, leases) in sql.deletes(&counted, &stepped, &valid).filter(|(.., leases)| !leases.is_empty()) {
                 let mut query = sqlx::QueryBuilder::new(head);
                 push_list!(query, leases.iter());
                 query.push(tail);
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) ", accepted.as_slice(), |end| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, end| {
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, started, created, ended, timeline, result, error) ", accepted.as_slice(), |(end, _)| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, (end, state)| {
                 let task = &end.lease.task;
+                let result = end.result.clone().filter(|_| *state == State::Succeeded);
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
-                    .push_bind(task.priority).push_bind(end.state).push_bind(task.attempt).push_bind(task.created).push_bind(end.ended)
-                    .push_bind(end.timeline.clone()).push_bind(end.result.clone()).push_bind(end.error.as_deref().map(|error| cut(error).to_owned()))
+                    .push_bind(task.priority).push_bind(*state as i16).push_bind(task.attempt).push_bind(task.labels.clone())
+                    .push_bind(task.started).push_bind(task.created).push_bind(end.ended)
+                    .push_bind(end.timeline.clone()).push_bind(result).push_bind(end.error_for(*state).map(|error| cut(&error).to_owned()))
             });
             tx.commit().await?;
-            Ok(valid)
-        })
-    }
-
-    /// Gives tasks back to `ready`; `spent` counts the attempt. Leases that were gone are left alone.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine; nothing has changed then.
-    pub async fn requeue(&self, lease: &Lease, spent: bool) -> Result<bool, Error> {
-        both!(&self.db, pool => {
-            let mut tx = pool.begin().await?;
-            let gone = sqlx::query("DELETE FROM lease WHERE lease_id = ?").bind(lease.id.to_vec()).execute(&mut *tx).await?.rows_affected();
-            if gone == 0 {
-                return Ok(false);
-            }
-            sqlx::query("UPDATE task SET attempt = attempt + ? WHERE id = ? AND cluster = ?")
-                .bind(i32::from(spent)).bind(lease.task.id.to_vec()).bind(lease.task.cluster).execute(&mut *tx).await?;
-            sqlx::query("INSERT INTO ready (cluster, `rank`, id, need) VALUES (?, ?, ?, ?)")
-                .bind(lease.task.cluster).bind(lease.task.rank()).bind(lease.task.id.to_vec()).bind(lease.task.snapshot.id.to_vec())
-                .execute(&mut *tx).await?;
-            tx.commit().await?;
-            Ok(true)
+            Ok(accepted.into_iter().map(|(end, state)| (end.lease.id, state)).collect())
         })
     }
 }

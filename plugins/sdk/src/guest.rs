@@ -118,6 +118,10 @@ pub(crate) mod outside {
         Duration::from_nanos(monotonic_clock::now())
     }
 
+    pub(crate) fn sleep(time: Duration) {
+        monotonic_clock::subscribe_duration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).block();
+    }
+
     pub(crate) fn random(length: usize) -> Vec<u8> {
         generator::get_random_bytes(u64::try_from(length).unwrap_or(u64::MAX))
     }

@@ -5,6 +5,7 @@ use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
     marker::PhantomData,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -36,11 +37,13 @@ struct Scene {
     notes: Vec<Value>,
     remaining_ms: u64,
     stop: Option<String>,
+    slept: Duration,
 }
 
 impl Default for Scene {
     fn default() -> Self {
-        Self { lines: Vec::new(), progress: Vec::new(), notes: Vec::new(), remaining_ms: 60_000, stop: None }
+        let (lines, progress, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { lines, progress, notes, remaining_ms: 60_000, stop: None, slept: Duration::ZERO }
     }
 }
 
@@ -76,6 +79,11 @@ impl Host {
     /// Asks commands to stop, from here on.
     pub fn stop(&self, reason: &str) {
         SCENE.with_borrow_mut(|scene| scene.stop = Some(reason.to_owned()));
+    }
+
+    /// How long commands slept so far. A test does not wait for it: its clocks go on by so much at once.
+    pub fn slept(&self) -> Duration {
+        SCENE.with_borrow(|scene| scene.slept)
     }
 
     /// The lines so far.
@@ -137,7 +145,10 @@ pub(crate) mod outside {
         let value = serde_json::from_str(&value)?;
         SCENE.with_borrow_mut(|scene| {
             if scene.notes.len() >= NOTES_MAX {
-                return Err(Error::new("budget", format!("a task keeps at most {NOTES_MAX} notes")));
+                return Err(Error::new(
+                    "budget",
+                    format!("a call and its earlier attempts leave at most {NOTES_MAX} notes"),
+                ));
             }
             scene.notes.push(value);
             Ok(())
@@ -145,14 +156,22 @@ pub(crate) mod outside {
     }
 
     pub(crate) fn unix() -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + slept()
     }
 
     pub(crate) fn monotonic() -> Duration {
         thread_local! {
             static BEGAN: Instant = Instant::now();
         }
-        BEGAN.with(Instant::elapsed)
+        BEGAN.with(Instant::elapsed) + slept()
+    }
+
+    pub(crate) fn sleep(time: Duration) {
+        SCENE.with_borrow_mut(|scene| scene.slept += time);
+    }
+
+    fn slept() -> Duration {
+        SCENE.with_borrow(|scene| scene.slept)
     }
 
     /// Good enough for a test: what seeds the hash maps of this process.

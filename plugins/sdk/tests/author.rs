@@ -178,6 +178,21 @@ fn the_host_of_a_test_says_how_the_task_stands() {
 }
 
 #[test]
+fn a_sleep_takes_a_test_no_time_and_ends_when_the_command_should() {
+    use claiflow_sdk::clock;
+    use std::time::Duration;
+    let host = Host::new();
+    let (hour, before) = (Duration::from_secs(3_600), clock::monotonic());
+    task::sleep(hour).unwrap();
+    assert_eq!(host.slept(), hour);
+    assert!(clock::monotonic() - before >= hour);
+    task::sleep(Duration::ZERO).unwrap();
+    host.stop("cancelled");
+    assert_eq!(task::sleep(hour).unwrap_err().code(), "stopped");
+    assert_eq!(host.slept(), hour, "it was not begun");
+}
+
+#[test]
 fn notes_have_the_contracts_limits() {
     let host = Host::new();
     assert_eq!(task::note(&"x".repeat(5_000)).unwrap_err().code(), "too-large");

@@ -289,12 +289,13 @@ pub struct LogLine {
     #[prost(int64, tag = "6")]
     pub wall_us: i64,
 }
-/// An offer that the agent does not take, or a task that it gives back before its first step; the attempt is kept.
+/// A task that the agent gives back. The attempt is kept, unless the agent was restarted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Handback {
     #[prost(bytes = "vec", tag = "1")]
     pub lease_id: ::prost::alloc::vec::Vec<u8>,
-    /// `stale-credit`, `draining`, …
+    /// `stale-credit`, `draining`: nothing of it has begun. `paused`: it stopped before its next step, as it was asked to.
+    /// `restarted`: the agent's process ended while it ran, and what it knew of the run has been reported.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
 }
@@ -305,7 +306,7 @@ pub struct ServerMessage {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ServerEvent {
-    #[prost(oneof = "server_event::Event", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "server_event::Event", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub event: ::core::option::Option<server_event::Event>,
 }
 /// Nested message and enum types in `ServerEvent`.
@@ -324,6 +325,8 @@ pub mod server_event {
         Cancel(super::Cancel),
         #[prost(message, tag = "6")]
         Drain(super::Drain),
+        #[prost(message, tag = "7")]
+        Pause(super::Pause),
     }
 }
 /// The answer to `hello`.
@@ -370,7 +373,8 @@ pub struct Offer {
     /// What is left of the run, in milliseconds.
     #[prost(uint64, tag = "10")]
     pub run_timeout_ms: u64,
-    /// Steps that finished in earlier attempts.
+    /// What is known of earlier attempts: steps that finished, notes (RECORDED), and steps of class `verify` that started and
+    /// whose end nobody knows (STARTED), which are asked for before they run again.
     #[prost(message, repeated, tag = "11")]
     pub finished: ::prost::alloc::vec::Vec<StepEvent>,
     #[prost(string, tag = "12")]
@@ -416,6 +420,14 @@ pub struct Cancel {
     pub lease_id: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
+}
+/// Stop before the next step, and hand the task back with the reason `paused`; or, where `paused` is false, go on after all.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pause {
+    #[prost(bytes = "vec", tag = "1")]
+    pub lease_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "2")]
+    pub paused: bool,
 }
 /// Finish what runs and take nothing more: the server is about to stop, or an operator paused the agent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

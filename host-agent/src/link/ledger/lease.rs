@@ -16,7 +16,7 @@ pub(super) struct Lease {
     pub(super) run: Run,
     /// Ends of steps that the server has not settled.
     pub(super) steps: Vec<Arc<StepEvent>>,
-    /// Starts that wait for the server's word.
+    /// Starts and notes that wait for the server's word.
     pub(super) starts: Vec<Start>,
     /// A step whose effect must not happen twice was announced.
     pub(super) effect_begun: bool,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use claiflow_proto::agent::v1::{Outcome, Settled, StepEvent, StepState};
+use claiflow_proto::agent::v1::{LogLine, Outcome, Settled, StepEvent, StepState};
 use prost::Message as _;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -34,15 +34,15 @@ impl Ledger {
         self.journal.started(&step.lease_id, &step.path, step.encode_to_vec())
     }
 
-    /// A step whose effect must not happen twice is about to start. The receiver gets the server's word, over broken streams
-    /// too; it closes when the lease is gone.
+    /// A step whose effect must not happen twice is about to start, or its call leaves a note. The receiver gets the server's
+    /// word, over broken streams too; it closes when the lease is gone.
     pub(in crate::link) fn start(&self, step: StepEvent) -> oneshot::Receiver<bool> {
         let (word, answer) = oneshot::channel();
         let mut inner = self.lock();
         let Inner { leases, outbox, .. } = &mut *inner;
         if let Some(lease) = leases.get_mut(&step.lease_id) {
             let event = Arc::new(step);
-            lease.effect_begun = true;
+            lease.effect_begun |= event.state() == StepState::Started;
             lease.starts.push(Start { event: Arc::clone(&event), word });
             outbox.push(Ordered::Step(event));
         }
@@ -72,7 +72,18 @@ impl Ledger {
         self.changed(inner, now);
     }
 
-    /// The server's answer to a step's start, a step's end, or (no path) an outcome.
+    /// A plugin said something.
+    pub(in crate::link) fn log(&self, line: LogLine) {
+        let mut inner = self.lock();
+        // Without its lease nobody wants to hear of it.
+        if inner.leases.contains_key(&line.lease_id) {
+            inner.outbox.log(line);
+            drop(inner);
+            self.waiting.notify_one();
+        }
+    }
+
+    /// The server's answer to a step's start, a note, a step's end, or (no path) an outcome.
     pub(in crate::link) fn settled(&self, settled: &Settled, now: Instant) {
         let mut inner = self.lock();
         if settled.path.is_empty() || !settled.accepted {
@@ -82,8 +93,10 @@ impl Ledger {
         }
         let Inner { leases, unsettled_bytes, journal, .. } = &mut *inner;
         let Some(lease) = leases.get_mut(&settled.lease_id) else { return };
-        if settled.state() == StepState::Started {
-            for start in lease.starts.extract_if(.., |start| start.event.path == settled.path) {
+        let state = settled.state();
+        if matches!(state, StepState::Started | StepState::Recorded) {
+            let answered = |start: &mut Start| start.event.path == settled.path && start.event.state() == state;
+            for start in lease.starts.extract_if(.., answered) {
                 // The run may have been cancelled meanwhile.
                 let _ = start.word.send(true);
             }

@@ -52,8 +52,8 @@ impl Lines {
         }
     }
 
-    pub(crate) fn sink(&self) -> &dyn CallSink {
-        &*self.sink
+    pub(crate) fn sink(&self) -> &Arc<dyn CallSink> {
+        &self.sink
     }
 }
 

@@ -1,0 +1,81 @@
+//! A person says what became of a step in doubt.
+
+use super::{
+    Error, Store, both,
+    waiting::{Ending, archive, enter},
+};
+use crate::model::{
+    state::State,
+    step::{STARTED, SUCCEEDED},
+    task::Lease,
+};
+
+/// What the step did, as a person found out.
+#[derive(Clone, Copy, Debug)]
+pub enum Settlement<'a> {
+    /// It has happened, with this output: the flow goes on behind it.
+    Succeeded {
+        /// JSON text.
+        output: &'a str,
+    },
+    /// It has not happened: the step runs again.
+    Rerun,
+    /// It failed, and the task with it.
+    Failed(Ending<'a>),
+}
+
+impl Store {
+    /// Settles the step at `path` of a task in doubt. The lease ends, so that a late report changes nothing. False: the task is
+    /// not in doubt under this lease any more, or the step is not.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn resolve(
+        &self,
+        lease: &Lease,
+        path: &str,
+        settlement: Settlement<'_>,
+        now_us: i64,
+    ) -> Result<bool, Error> {
+        let (begin, lock) = match &self.db {
+            super::Db::Maria(_) => ("BEGIN", " FOR UPDATE"),
+            super::Db::Sqlite(_) => ("BEGIN IMMEDIATE", ""),
+        };
+        let task = &lease.task;
+        let (id, cluster): (Vec<u8>, i64) = (task.id.to_vec(), task.cluster);
+        both!(&self.db, pool => {
+            let mut tx = pool.begin_with(begin).await?;
+            let sql = format!("SELECT epoch FROM lease WHERE lease_id = ?{lock}");
+            let held: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(lease.id.to_vec()).fetch_optional(&mut *tx).await?;
+            let sql = format!("SELECT state FROM task WHERE id = ? AND cluster = ?{lock}");
+            let state: Option<i16> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(&id).bind(cluster).fetch_optional(&mut *tx).await?;
+            if held.is_none() || state != Some(State::Unknown as i16) {
+                return Ok(false);
+            }
+            let met = match settlement {
+                Settlement::Succeeded { output } => sqlx::query("UPDATE step SET state = ?, output = ?, ended = ? WHERE task = ? AND cluster = ? AND path = ? AND state = ?")
+                    .bind(SUCCEEDED).bind(output).bind(now_us).bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?,
+                Settlement::Rerun | Settlement::Failed(_) => sqlx::query("DELETE FROM step WHERE task = ? AND cluster = ? AND path = ? AND state = ?")
+                    .bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?,
+            };
+            if met.rows_affected() == 0 {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            for sql in ["DELETE FROM lease WHERE lease_id = ?", "DELETE FROM slot WHERE lease_id = ?"] {
+                sqlx::query(sql).bind(lease.id.to_vec()).execute(&mut *tx).await?;
+            }
+            match settlement {
+                Settlement::Failed(ending) => archive!(tx, ending, &id, cluster),
+                Settlement::Succeeded { .. } | Settlement::Rerun => {
+                    sqlx::query("UPDATE task SET state = 0, reason = NULL WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                    let mut again = crate::model::task::Task::clone(task);
+                    again.valid_until = None;
+                    enter!(tx, &again, None::<i64>);
+                }
+            }
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+}

@@ -1,0 +1,338 @@
+//! Tasks that no agent holds: what becomes ready in time, what expires, and what people end, pause or let go on.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row as _;
+
+use super::{Db, Error, Store, both};
+use crate::model::{
+    ids::Id,
+    state::State,
+    task::{Lease, Wish},
+};
+
+/// Rows of one round at most.
+const ROUND: i64 = 256;
+/// How often a task that is claimed at the same moment is looked at again.
+const TRIES: u32 = 8;
+/// What is kept of a final task, from its live row; values: state, end, timeline, error, task, cluster.
+pub(super) const ARCHIVE: &str = "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error) \
+     SELECT id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, ?, attempt, labels, created_by, started, created, ?, ?, NULL, ? FROM task WHERE id = ? AND cluster = ?";
+
+/// What became of a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wished {
+    /// Nobody held it: it is done.
+    Done,
+    /// An agent holds it, and is to be told.
+    Noted,
+    /// The task stands elsewhere, where the wish has no meaning.
+    Stands(State),
+    /// There is no such live task.
+    Gone,
+}
+
+/// What a task that nobody holds ends with.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    /// A final state.
+    pub state: State,
+    /// One sentence.
+    pub error: &'a str,
+    /// JSON text of what happened in earlier attempts.
+    pub timeline: &'a str,
+    /// Microseconds since 1970.
+    pub now_us: i64,
+}
+
+/// Moves a live task that has no lease to the history; inside a transaction.
+macro_rules! archive {
+    ($tx:expr, $ending:expr, $id:expr, $cluster:expr) => {{
+        let Ending { state, error, timeline, now_us } = $ending;
+        sqlx::query($crate::storage::waiting::ARCHIVE)
+            .bind(state as i16)
+            .bind(now_us)
+            .bind(timeline)
+            .bind(super::cut(error))
+            .bind($id)
+            .bind($cluster)
+            .execute(&mut *$tx)
+            .await?;
+        for sql in ["DELETE FROM step WHERE task = ? AND cluster = ?", "DELETE FROM task WHERE id = ? AND cluster = ?"]
+        {
+            sqlx::query(sql).bind($id).bind($cluster).execute(&mut *$tx).await?;
+        }
+    }};
+}
+
+/// Takes a task out of `ready` or `later`; whether it was there.
+macro_rules! withdraw {
+    ($tx:expr, $id:expr, $cluster:expr, $rank:expr) => {{
+        let ready = sqlx::query("DELETE FROM ready WHERE cluster = ? AND `rank` = ? AND id = ?")
+            .bind($cluster)
+            .bind($rank)
+            .bind($id)
+            .execute(&mut *$tx)
+            .await?
+            .rows_affected();
+        let later = sqlx::query("DELETE FROM later WHERE id = ? AND cluster = ?")
+            .bind($id)
+            .bind($cluster)
+            .execute(&mut *$tx)
+            .await?
+            .rows_affected();
+        ready + later > 0
+    }};
+}
+
+/// Puts a task into `ready`, or into `later` where `$due` says when.
+macro_rules! enter {
+    ($tx:expr, $task:expr, $due:expr) => {{
+        let task = $task;
+        match $due {
+            None => {
+                sqlx::query("INSERT INTO ready (cluster, `rank`, id, need, valid_until) VALUES (?, ?, ?, ?, ?)")
+                    .bind(task.cluster)
+                    .bind(task.rank())
+                    .bind(task.id.to_vec())
+                    .bind(task.snapshot.id.to_vec())
+                    .bind(task.valid_until)
+                    .execute(&mut *$tx)
+                    .await?
+            }
+            Some(due) => {
+                sqlx::query("INSERT INTO later (due, cluster, id, `rank`, need, valid_until) VALUES (?, ?, ?, ?, ?, ?)")
+                    .bind(due)
+                    .bind(task.cluster)
+                    .bind(task.id.to_vec())
+                    .bind(task.rank())
+                    .bind(task.snapshot.id.to_vec())
+                    .bind(task.valid_until)
+                    .execute(&mut *$tx)
+                    .await?
+            }
+        };
+    }};
+}
+pub(super) use {archive, enter};
+
+impl Store {
+    fn begin(&self) -> (&'static str, &'static str, &'static str) {
+        match &self.db {
+            Db::Maria(_) => ("BEGIN", " FOR UPDATE", " FOR UPDATE SKIP LOCKED"),
+            Db::Sqlite(_) => ("BEGIN IMMEDIATE", "", ""),
+        }
+    }
+
+    /// Moves what is due into `ready`; of which clusters.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn due(&self, now_us: i64) -> Result<BTreeSet<i64>, Error> {
+        let (begin, _, skip) = self.begin();
+        let mut clusters = BTreeSet::new();
+        both!(&self.db, pool => {
+            let mut tx = pool.begin_with(begin).await?;
+            let sql = format!("SELECT due, cluster, id, `rank`, need, valid_until FROM later WHERE due <= ? ORDER BY due LIMIT ?{skip}");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now_us).bind(ROUND).fetch_all(&mut *tx).await?;
+            for row in &rows {
+                let (cluster, id): (i64, Vec<u8>) = (row.try_get("cluster")?, row.try_get("id")?);
+                sqlx::query("DELETE FROM later WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                sqlx::query("UPDATE task SET state = 0 WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                sqlx::query("INSERT INTO ready (cluster, `rank`, id, need, valid_until) VALUES (?, ?, ?, ?, ?)")
+                    .bind(cluster).bind(row.try_get::<i64, _>("rank")?).bind(&id).bind(row.try_get::<Vec<u8>, _>("need")?)
+                    .bind(row.try_get::<Option<i64>, _>("valid_until")?).execute(&mut *tx).await?;
+                clusters.insert(cluster);
+            }
+            tx.commit().await?;
+        });
+        Ok(clusters)
+    }
+
+    /// Ends tasks that nobody started within their validity; how many.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn expire(&self, error: &str, now_us: i64) -> Result<u64, Error> {
+        let (begin, _, skip) = self.begin();
+        let ending = Ending { state: State::Expired, error, timeline: r#"{"steps":[]}"#, now_us };
+        both!(&self.db, pool => {
+            let mut tx = pool.begin_with(begin).await?;
+            let sql = format!("SELECT cluster, `rank`, id FROM ready WHERE valid_until <= ? ORDER BY valid_until LIMIT ?{skip}");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now_us).bind(ROUND).fetch_all(&mut *tx).await?;
+            for row in &rows {
+                let (cluster, rank, id): (i64, i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                sqlx::query("DELETE FROM ready WHERE cluster = ? AND `rank` = ? AND id = ?").bind(cluster).bind(rank).bind(&id)
+                    .execute(&mut *tx).await?;
+                archive!(tx, ending, &id, cluster);
+            }
+            tx.commit().await?;
+            Ok(rows.len() as u64)
+        })
+    }
+
+    /// Cancels a task: at once where nobody holds it, else by a mark on its lease, which decides however the run ends.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn cancel(&self, cluster: i64, task: Id, rank: i64, ending: Ending<'_>) -> Result<Wished, Error> {
+        self.wish(cluster, task, rank, Wish::Cancel, Some(ending)).await
+    }
+
+    /// Pauses a task: at once where nobody holds it, else before its next step.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn pause(&self, cluster: i64, task: Id, rank: i64) -> Result<Wished, Error> {
+        self.wish(cluster, task, rank, Wish::Pause, None).await
+    }
+
+    async fn wish(
+        &self,
+        cluster: i64,
+        task: Id,
+        rank: i64,
+        wish: Wish,
+        ending: Option<Ending<'_>>,
+    ) -> Result<Wished, Error> {
+        let (begin, ..) = self.begin();
+        let id = task.to_vec();
+        for _ in 0..TRIES {
+            let wished = both!(&self.db, pool => {
+                let mut tx = pool.begin_with(begin).await?;
+                // The lease first, as everything that ends one does. What a stronger wish said stays.
+                let held = sqlx::query("UPDATE lease SET wish = CASE WHEN wish < ? THEN ? ELSE wish END WHERE task = ? AND cluster = ?")
+                    .bind(wish as i16).bind(wish as i16).bind(&id).bind(cluster).execute(&mut *tx).await?.rows_affected() > 0;
+                let waits = !held && withdraw!(tx, &id, cluster, rank);
+                let state: Option<i16> = sqlx::query_scalar("SELECT state FROM task WHERE id = ? AND cluster = ?").bind(&id).bind(cluster)
+                    .fetch_optional(&mut *tx).await?;
+                let wished = match (state.map(State::of), ending) {
+                    (None, _) => Some(Wished::Gone),
+                    (Some(State::Unknown), _) => Some(Wished::Stands(State::Unknown)),
+                    (Some(_), Some(_)) if held => {
+                        sqlx::query("UPDATE task SET cancel_requested = 1 WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                        Some(Wished::Noted)
+                    }
+                    (Some(_), None) if held => Some(Wished::Noted),
+                    (Some(state), Some(ending)) if waits || state == State::Paused => {
+                        archive!(tx, ending, &id, cluster);
+                        Some(Wished::Done)
+                    }
+                    (Some(State::Paused), None) => Some(Wished::Done),
+                    (Some(_), None) if waits => {
+                        sqlx::query("UPDATE task SET state = 128 WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                        Some(Wished::Done)
+                    }
+                    // It is between two places: another transaction moves it at this moment.
+                    (Some(_), _) => None,
+                };
+                match wished {
+                    Some(Wished::Done | Wished::Noted) => tx.commit().await?,
+                    _ => tx.rollback().await?,
+                }
+                wished
+            });
+            match wished {
+                Some(wished) => return Ok(wished),
+                None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        }
+        Err(Error::Engine(sqlx::Error::WorkerCrashed))
+    }
+
+    /// Lets a paused task go on, or takes back the wish to pause.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn resume(&self, task: &crate::model::task::Task) -> Result<Wished, Error> {
+        let (begin, lock, _) = self.begin();
+        let (id, cluster) = (task.id.to_vec(), task.cluster);
+        both!(&self.db, pool => {
+            let mut tx = pool.begin_with(begin).await?;
+            let held = sqlx::query("UPDATE lease SET wish = 0 WHERE task = ? AND cluster = ? AND wish = 1").bind(&id).bind(cluster)
+                .execute(&mut *tx).await?.rows_affected() > 0;
+            let sql = format!("SELECT state FROM task WHERE id = ? AND cluster = ?{lock}");
+            let state: Option<i16> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(&id).bind(cluster).fetch_optional(&mut *tx).await?;
+            let wished = match state.map(State::of) {
+                None => Wished::Gone,
+                Some(State::Paused) => {
+                    sqlx::query("UPDATE task SET state = 0 WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                    enter!(tx, task, None::<i64>);
+                    Wished::Done
+                }
+                Some(_) if held => Wished::Noted,
+                Some(state) => Wished::Stands(state),
+            };
+            tx.commit().await?;
+            Ok(wished)
+        })
+    }
+
+    /// Gives a task back to `ready`, or to `later` until `due`; `spent` counts the attempt. A pause that was asked for holds it
+    /// there instead. False: the lease was gone, or somebody cancelled the task, which is then for the caller to end.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing has changed then.
+    pub async fn requeue(&self, lease: &Lease, spent: bool, due: Option<i64>) -> Result<bool, Error> {
+        let (begin, lock, _) = self.begin();
+        let task = &lease.task;
+        both!(&self.db, pool => {
+            let mut tx = pool.begin_with(begin).await?;
+            let sql = format!("SELECT wish FROM lease WHERE lease_id = ?{lock}");
+            let wish: Option<i16> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(lease.id.to_vec()).fetch_optional(&mut *tx).await?;
+            let Some(wish) = wish.map(Wish::of).filter(|wish| *wish != Wish::Cancel) else { return Ok(false) };
+            for sql in ["DELETE FROM lease WHERE lease_id = ?", "DELETE FROM slot WHERE lease_id = ?"] {
+                sqlx::query(sql).bind(lease.id.to_vec()).execute(&mut *tx).await?;
+            }
+            let state = if wish == Wish::Pause { State::Paused } else { State::Ready };
+            sqlx::query("UPDATE task SET attempt = attempt + ?, state = ?, reason = NULL WHERE id = ? AND cluster = ?")
+                .bind(i32::from(spent)).bind(state as i16).bind(task.id.to_vec()).bind(task.cluster).execute(&mut *tx).await?;
+            if state == State::Ready {
+                let mut again = crate::model::task::Task::clone(task);
+                // Validity concerns the first start only.
+                again.valid_until = again.valid_until.filter(|_| !spent);
+                enter!(tx, &again, due);
+            }
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+
+    /// Cancels all tasks of a cluster that nobody holds, and marks those that an agent holds; how many ended.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; what has ended stays so.
+    pub async fn cancel_cluster(&self, cluster: i64, ending: Ending<'_>) -> Result<u64, Error> {
+        let (begin, ..) = self.begin();
+        let mut ended = 0;
+        loop {
+            let gone = both!(&self.db, pool => {
+                let mut tx = pool.begin_with(begin).await?;
+                sqlx::query("UPDATE lease SET wish = 2 WHERE cluster = ?").bind(cluster).execute(&mut *tx).await?;
+                let mut rows: Vec<(Vec<u8>, i64)> = sqlx::query_as("SELECT id, `rank` FROM ready WHERE cluster = ? ORDER BY `rank`, id LIMIT ?")
+                    .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?;
+                rows.extend(sqlx::query_as::<_, (Vec<u8>, i64)>("SELECT id, `rank` FROM later WHERE cluster = ? LIMIT ?")
+                    .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?);
+                let mut gone = 0;
+                for (id, rank) in &rows {
+                    if withdraw!(tx, id, cluster, *rank) {
+                        archive!(tx, ending, id, cluster);
+                        gone += 1;
+                    }
+                }
+                let paused: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM task WHERE cluster = ? AND state = 128 LIMIT ?")
+                    .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?;
+                for id in &paused {
+                    archive!(tx, ending, id, cluster);
+                    gone += 1;
+                }
+                tx.commit().await?;
+                gone
+            });
+            ended += gone;
+            if gone == 0 {
+                return Ok(ended);
+            }
+        }
+    }
+}
