@@ -19,7 +19,8 @@ fn slow(id: &str, key: &str, wait_ms: u64) -> Value {
 }
 
 fn template(pair: &Pair<'_>, name: &str, flow: &Value) -> Result<()> {
-    pair.post("/api/v1/template", &json!({"uuid": name, "name": name, "flow": flow.to_string(), "inputs": {}})).map(drop)
+    pair.post("/api/v1/template", &json!({"uuid": name, "name": name, "flow": flow.to_string(), "inputs": {}}))
+        .map(drop)
 }
 
 fn path(uuid: &str) -> String {
