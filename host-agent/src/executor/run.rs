@@ -175,7 +175,7 @@ impl Run<'_> {
             step.elapsed = self.begun.elapsed();
             return Ok(self.succeeded(step, done));
         }
-        if effect > Effect::Idempotent {
+        if effect > Effect::Read {
             match self.unless_interrupted(self.report.started(step.clone())).await {
                 Ok(true) => {}
                 Ok(false) => return Err((Verdict::Fenced, self.why(Verdict::Fenced))),
@@ -231,7 +231,12 @@ impl Run<'_> {
             // A one-step flow's output is its result: it is not sent twice.
             _ => step.output = (self.tops > 1 || path.contains('/')).then_some(done.output),
         }
+        let had_effect = step.effect > Effect::Read;
         self.last = Some(step);
+        // What comes next may take its time, and an effect that nobody heard of is in doubt.
+        if had_effect && progress.done.is_none() {
+            self.flush();
+        }
         progress
     }
 

@@ -108,8 +108,8 @@ pub struct Line {
 /// Where a run reports.
 #[async_trait::async_trait]
 pub trait Report: Send + Sync {
-    /// A step with an effect is about to start. Waits for the server's word, over broken connections too; false: the lease
-    /// is gone, do not.
+    /// A step that is not `read` is about to start. Waits until that cannot be forgotten and, where its effect must not
+    /// happen twice, for the server's word, over broken connections too; false: the lease is gone, do not.
     async fn started(&self, step: Step) -> bool;
     /// A step before the last ended.
     fn ended(&self, step: Step);
