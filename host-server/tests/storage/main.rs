@@ -32,7 +32,6 @@ mod claim;
 mod create;
 mod engine;
 mod finish;
-mod leader;
 mod life;
 mod list;
 mod shell;
