@@ -1,6 +1,6 @@
 //! Start, serve, drain, stop: every question about the process's life is answered here.
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
 use claiflow_flow_worker::Pool;
 use tokio::{
@@ -13,7 +13,7 @@ use crate::{
     app::App,
     config::{Config, Database},
     dispatch::Dispatch,
-    grpc,
+    grpc, jobs,
     metrics::Metrics,
     model::ids::Source,
     rest,
@@ -50,8 +50,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         }
         Database::Maria(maria) => {
             tracing::info!(
-                database.host = maria.host,
-                database.port = maria.port,
+                database.hosts = ?maria.hosts,
                 database.name = maria.dbname,
                 "tasks are kept in MariaDB"
             );
@@ -81,6 +80,16 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         }
         None => None,
     };
+    match reached_at(config.replica_address, agents.local_addr()?) {
+        Some(address) => {
+            tracing::info!(replica.address = address, "other replicas on the same database reach this one");
+            app.reached_at(address);
+        }
+        None => tracing::info!(
+            "`replica.address` is not set and `grpc.host` is not one address, so other replicas do not reach this one: what they create for agents here waits for the next scan"
+        ),
+    }
+    let jobs = jobs::start(&app, config.retention, &stop);
     let router = rest::router(app.clone(), prefix, loopback);
     let web = tokio::spawn(rest::serve(http, router, stop.clone()));
     let grpc = tokio::spawn(grpc::serve(app, agents, config.grpc_message_bytes, stop.clone()));
@@ -98,6 +107,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
             ops.await??;
         }
         grpc.await??;
+        jobs.await?;
         store.close().await;
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     };
@@ -110,4 +120,9 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         _ = int.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where other replicas reach the agents' port: as configured, or where it listens, when that is one address.
+fn reached_at(configured: Option<String>, listens: SocketAddr) -> Option<String> {
+    configured.or_else(|| (!listens.ip().is_unspecified()).then(|| listens.to_string()))
 }

@@ -1,9 +1,9 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
 use prometheus::{
-    DEFAULT_BUCKETS, Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder, exponential_buckets, register_int_counter_with_registry as counter,
-    register_int_gauge_with_registry as gauge,
+    DEFAULT_BUCKETS, Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets, register_gauge_with_registry as float_gauge,
+    register_int_counter_with_registry as counter, register_int_gauge_with_registry as gauge,
 };
 
 /// See the module.
@@ -20,6 +20,24 @@ pub struct Metrics {
     pub tasks_requeued: IntCounter,
     /// Agents that are connected to this replica.
     pub agents_connected: IntGauge,
+    /// Lines of commands that were not kept.
+    pub lines_dropped: IntCounter,
+    /// Whether this replica leads a kind of periodic work (1) or not (0).
+    pub leads: IntGaugeVec,
+    /// The epoch of the lead that this replica had last, by kind of work.
+    pub leader_epoch: IntGaugeVec,
+    /// Replicas whose heartbeat is fresh, this one included.
+    pub replicas: IntGauge,
+    /// How far this machine's clock is ahead of the database's, in seconds.
+    pub clock_offset_seconds: Gauge,
+    /// Other replicas that this one hears of.
+    pub peers_connected: IntGauge,
+    /// What this replica was told by others.
+    pub peer_events: IntCounter,
+    /// Days for which the history has partitions; less than two needs a look.
+    pub history_days_ahead: IntGauge,
+    /// Final tasks that went because their retention was over.
+    pub history_purged: IntCounter,
     /// Write transactions of the lanes.
     pub commits: IntCounter,
     /// HTTP requests by method, route and status.
@@ -61,7 +79,17 @@ impl Metrics {
             "Size of an HTTP answer's body before compression, in bytes",
             sizes,
         )?;
+        let leads = IntGaugeVec::new(
+            Opts::new("claiflow_leads", "Whether this replica leads a kind of periodic work (1) or not (0)"),
+            &["work"],
+        )?;
+        let leader_epoch = IntGaugeVec::new(
+            Opts::new("claiflow_leader_epoch", "The epoch of the lead that this replica had last, by kind of work"),
+            &["work"],
+        )?;
         registry.register(Box::new(tasks_ended.clone()))?;
+        registry.register(Box::new(leads.clone()))?;
+        registry.register(Box::new(leader_epoch.clone()))?;
         registry.register(Box::new(http_requests.clone()))?;
         for histogram in [&http_seconds, &http_request_bytes, &http_response_bytes] {
             registry.register(Box::new(histogram.clone()))?;
@@ -83,7 +111,32 @@ impl Metrics {
                 "Agents that are connected to this replica",
                 registry
             )?,
+            lines_dropped: counter!(
+                "claiflow_log_lines_dropped_total",
+                "Lines of commands that were not kept, since too many came or the database did not take them",
+                registry
+            )?,
             commits: counter!("claiflow_commits_total", "Write transactions of the lanes", registry)?,
+            replicas: gauge!("claiflow_replicas", "Replicas whose heartbeat is fresh, this one included", registry)?,
+            clock_offset_seconds: float_gauge!(
+                "claiflow_clock_offset_seconds",
+                "How far this machine's clock is ahead of the database's, in seconds",
+                registry
+            )?,
+            peers_connected: gauge!("claiflow_peers_connected", "Other replicas that this one hears of", registry)?,
+            peer_events: counter!("claiflow_peer_events_total", "What this replica was told by others", registry)?,
+            history_days_ahead: gauge!(
+                "claiflow_history_days_ahead",
+                "Days for which the history has partitions; less than two needs a look",
+                registry
+            )?,
+            history_purged: counter!(
+                "claiflow_history_purged_total",
+                "Final tasks that went because their retention was over",
+                registry
+            )?,
+            leads,
+            leader_epoch,
             tasks_ended,
             http_requests,
             http_seconds,

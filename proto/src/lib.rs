@@ -10,6 +10,16 @@ pub mod agent {
     }
 }
 
+/// `claiflow.peer`
+pub mod peer {
+    /// The protocol between replicas of the server; its rules stand in `claiflow/peer/v1/peer.proto`.
+    #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]
+    #[rustfmt::skip]
+    pub mod v1 {
+        include!("generated/claiflow.peer.v1.rs");
+    }
+}
+
 /// What agents of the first version speak: `pkg.server.api`.
 pub mod former {
     /// `pkg/server/api/client/client.proto`

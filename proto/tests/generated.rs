@@ -8,7 +8,8 @@ use prost::Message as _;
 fn the_committed_code_is_what_the_proto_files_give() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let committed = root.join("src/generated");
-    let sources = ["claiflow/agent/v1/agent.proto", "pkg/server/api/client/client.proto"];
+    let sources =
+        ["claiflow/agent/v1/agent.proto", "claiflow/peer/v1/peer.proto", "pkg/server/api/client/client.proto"];
     let files = protox::compile(sources.map(|source| root.join(source)), [root]).unwrap();
     let out = tempfile::tempdir().unwrap();
     let mut described = files.clone();
@@ -29,7 +30,12 @@ fn the_committed_code_is_what_the_proto_files_give() {
         let found = fs::read(&target).unwrap_or_default();
         assert!(found == bytes, "{} is stale: run CLAIFLOW_GENERATE=1 cargo test -p claiflow-proto", target.display());
     }
-    let expected =
-        ["claiflow.agent.v1.rs", "descriptors.bin", "pkg.server.api.client.rs", "pkg.server.api.datatype.rs"];
+    let expected = [
+        "claiflow.agent.v1.rs",
+        "claiflow.peer.v1.rs",
+        "descriptors.bin",
+        "pkg.server.api.client.rs",
+        "pkg.server.api.datatype.rs",
+    ];
     assert_eq!(names, expected);
 }

@@ -7,6 +7,7 @@ mod cluster_of_two;
 mod database;
 mod demo;
 mod e2e;
+mod faults;
 mod openapi;
 mod people;
 mod plugin;
@@ -14,6 +15,7 @@ mod process;
 mod readme;
 mod stories;
 mod test;
+mod wishes;
 
 use std::{
     env,
@@ -31,6 +33,7 @@ use clap::{Parser, Subcommand};
   cargo xtask demo
   cargo xtask test --strict
   cargo xtask bench e2e
+  cargo xtask faults --list
   cargo xtask new-plugin restart-tool
   cargo xtask build-plugin plugins/example
   cargo xtask openapi"
@@ -59,6 +62,8 @@ enum Task {
     /// Measure release builds with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Kill, stop and cut off real processes under load, and show what was lost or happened twice.
+    Faults(faults::Faults),
     /// Write the OpenAPI document that the server prints to host-server/openapi.json.
     Openapi,
     /// Make a component of each plugin crate.
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         Task::Test { strict } => test::run(strict),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
+        Task::Faults(faults) => faults.run(),
         Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         Task::NewPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),

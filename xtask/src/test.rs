@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cluster_of_two::Built, database::MariaDb, e2e, people, root};
+use crate::{cluster_of_two::Built, database::MariaDb, e2e, faults, people, root};
 
 #[derive(Default)]
 struct Count {
@@ -67,6 +67,10 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     if let Some(database) = &database {
         count.take(e2e::run(&built, &maria, Some(database)));
     }
+    if database.is_none() {
+        count.skip("the faults on MariaDB", "MariaDB is missing");
+    }
+    count.take(faults::short(database)?);
     if strict || there("chromedriver") {
         count.take(people::run(&built, &directory.path().join("people")));
     } else {

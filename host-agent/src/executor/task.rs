@@ -118,7 +118,8 @@ pub trait Report: Send + Sync {
     async fn note(&self, step: &Step, index: usize, text: String) -> bool;
     /// A call said something. Lines may be dropped where too many wait.
     fn log(&self, line: Line);
-    /// Waits while the server is away for so long that the lease may be somebody else's.
+    /// Waits before the next step: while the task is paused, and while the server is away for so long that the lease may be
+    /// somebody else's.
     async fn holds(&self);
 }
 

@@ -99,6 +99,6 @@ impl Report for Reporter {
     }
 
     async fn holds(&self) {
-        self.ledger.holds().await;
+        self.ledger.holds(&self.lease_id).await;
     }
 }

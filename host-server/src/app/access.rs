@@ -11,6 +11,7 @@ use crate::{
         ids::{Source, hex, lookup},
         list::Listing,
         nouns::Session,
+        replica::PeerEvent,
     },
     storage::{self, Store},
 };
@@ -142,7 +143,13 @@ impl App {
     pub async fn revoke_session(&self, uuid: &str) -> Result<(), Error> {
         let uuid = lookup(uuid);
         self.store.delete_session(&uuid, self.source.now_us()).await?;
-        self.dispatch.disconnect_session(&uuid);
+        self.end_session(uuid);
         Ok(())
+    }
+
+    /// Ends a session's stream, here or on another replica.
+    pub(super) fn end_session(&self, uuid: String) {
+        self.dispatch.disconnect_session(&uuid);
+        self.dispatch.peers().tell(&PeerEvent::SessionRevoked(uuid));
     }
 }

@@ -8,6 +8,7 @@ use crate::model::{
     ids::{hex, lookup, uuid_text},
     list::Listing,
     nouns::Cluster,
+    replica::PeerEvent,
     state::State,
 };
 use crate::storage::Ending;
@@ -147,6 +148,7 @@ impl App {
         self.store.forget_cluster_access(&row.uuid).await?;
         self.clusters.lock().remove(&row.uuid);
         self.dispatch.disconnect_cluster(row.id);
+        self.dispatch.peers().tell(&PeerEvent::ClusterDeleted(row.id, row.uuid));
         let ending = Ending {
             state: State::Cancelled,
             error: "cancelled: the cluster was deleted",

@@ -4,9 +4,11 @@ pub mod access;
 pub mod cluster;
 pub mod control;
 pub mod former;
+pub mod replica;
 mod request;
 mod schema;
 pub mod service;
+pub mod story;
 pub mod template;
 pub(crate) mod text;
 pub mod token;
@@ -47,6 +49,9 @@ pub enum Error {
     /// The caller is not who they say.
     #[error("{0}")]
     Refused(String),
+    /// Nothing is wrong with the request; the server should get none.
+    #[error("{0}")]
+    Unready(String),
     /// Too late, or too early: the task stands where this has no meaning. The state's word is given.
     #[error("{detail}")]
     Stands {
@@ -93,6 +98,7 @@ pub struct Inner {
     pub(crate) prepared: Mutex<HashMap<String, Arc<service::Prepared>>>,
     pub(crate) clusters: Mutex<HashMap<String, service::KnownCluster>>,
     pub(crate) validity: Mutex<Option<(Instant, i64)>>,
+    replicas: replica::Replicas,
 }
 
 impl std::ops::Deref for App {
@@ -115,6 +121,7 @@ impl App {
         metrics: Metrics,
     ) -> Result<Self, storage::Error> {
         let secret = access::session_secret(&store, &source).await?;
+        let replicas = replica::Replicas::new(dispatch.replica());
         Ok(Self(Arc::new(Inner {
             store,
             source,
@@ -125,6 +132,7 @@ impl App {
             prepared: Mutex::default(),
             clusters: Mutex::default(),
             validity: Mutex::default(),
+            replicas,
         })))
     }
 
@@ -146,11 +154,12 @@ impl App {
         &self.dispatch
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and our clock agrees with its.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`], [`Error::Unready`].
     pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.store.ping().await?)
+        self.store.ping().await?;
+        self.clock_is_right()
     }
 }

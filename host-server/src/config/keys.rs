@@ -41,6 +41,7 @@ pub(super) const KEYS: &[&str] = &[
     "grpc.tls.certFile",
     "grpc.tls.enable",
     "grpc.tls.keyFile",
+    "history.retention",
     "http.cors.allowMethods",
     "http.cors.allowOrigins",
     "http.host",
@@ -56,6 +57,7 @@ pub(super) const KEYS: &[&str] = &[
     "migrate.source",
     "ops.host",
     "ops.port",
+    "replica.address",
 ];
 
 const ENIGMA: &str = "enigma";

@@ -3,6 +3,7 @@
 //! A key whose capability this server lacks is refused with a sentence: nobody should believe in a lock that is not there.
 
 mod arguments;
+mod hosts;
 mod keys;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub use arguments::{Arguments, Command};
 use keys::Settings;
 
 use crate::{
+    jobs::Retention,
     model::{duration, timing::Timing},
     storage::Maria,
 };
@@ -65,6 +67,10 @@ pub struct Config {
     pub ops: Option<String>,
     /// Where tasks are kept.
     pub database: Database,
+    /// Where other replicas reach the agents' port; none is [`Config::grpc`], if that is one address.
+    pub replica_address: Option<String>,
+    /// How long final tasks are kept.
+    pub retention: Retention,
     /// How long things may take before they are taken back.
     pub timing: Timing,
     /// A `tracing` filter.
@@ -97,6 +103,8 @@ impl Config {
                 .and_then(|bytes| usize::try_from(bytes).ok()),
             ops: ops(&settings)?,
             database: database(&settings, arguments)?,
+            replica_address: replica_address(&settings)?,
+            retention: retention(&settings)?,
             timing: timing(&settings)?,
             log: log(&settings)?,
             notes,
@@ -191,8 +199,10 @@ fn database(settings: &Settings, arguments: &Arguments) -> Result<Database, Erro
                 .unwrap_or_else(arguments::default_data_dir),
         )),
         "mysql" | "mariadb" => Ok(Database::Maria(Maria {
-            host: settings.text("database.host", "127.0.0.1"),
-            port: settings.port("database.port")?.unwrap_or(3306),
+            hosts: hosts::read(
+                &settings.text("database.host", "127.0.0.1"),
+                settings.port("database.port")?.unwrap_or(3306),
+            )?,
             dbname: settings.text("database.dbname", "claiflow"),
             username: settings.text("database.username", "claiflow"),
             password: settings.text("database.password", ""),
@@ -202,6 +212,35 @@ fn database(settings: &Settings, arguments: &Arguments) -> Result<Database, Erro
                 .unwrap_or(15),
         })),
         other => Err(Error::value("database.type", format!("`{other}` is not one of sqlite, mariadb, mysql"))),
+    }
+}
+
+fn replica_address(settings: &Settings) -> Result<Option<String>, Error> {
+    let Some(text) = settings.get("replica.address") else { return Ok(None) };
+    match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some((host, Ok(1..)))
+            if !host.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/') =>
+        {
+            Ok(Some(text.to_owned()))
+        }
+        _ => Err(Error::value(
+            "replica.address",
+            format!("`{text}` is not `host:port`, where other replicas reach this one"),
+        )),
+    }
+}
+
+/// Whole days, as `90d`: the history is removed by days.
+fn retention(settings: &Settings) -> Result<Retention, Error> {
+    let Some(text) = settings.get("history.retention").filter(|text| *text != "unlimited") else {
+        return Ok(Retention::Unlimited);
+    };
+    match text.strip_suffix('d').map(str::parse::<u32>) {
+        Some(Ok(days @ 1..=36_500)) => Ok(Retention::For(Duration::from_secs(u64::from(days) * 86_400))),
+        _ => Err(Error::value(
+            "history.retention",
+            format!("`{text}` is not a number of days such as 90d, or `unlimited`"),
+        )),
     }
 }
 

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::{Arguments, Config, Database};
+use crate::jobs::Retention;
 
 fn read_files(files: &[&str], variables: &[(&str, &str)], http_port: Option<u16>) -> Result<Config, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -40,7 +43,7 @@ fn the_files_of_the_first_version_are_read() {
     let enigma = "enigma:\n  claiflow.v1:\n    blockmethod: none\n    BLOCKSIZE: 0\n    blockKey: null\n    cipherMode: NONE\n    cipherSalt: null\n    padding: none\n    strconv: plain\n";
     let config = read_files(&[application, enigma, database], &[], None).unwrap();
     let Database::Maria(maria) = config.database else { panic!("not MariaDB") };
-    assert_eq!((maria.host.as_str(), maria.port, maria.connections), ("db", 3307, 15));
+    assert_eq!((maria.hosts, maria.connections), (vec![("db".to_owned(), 3307)], 15));
     assert_eq!(config.grpc_message_bytes, Some(1 << 30));
     assert_eq!(config.log, "info");
     assert!(config.notes.iter().any(|note| note.contains("migrate.source")), "{:?}", config.notes);
@@ -56,6 +59,9 @@ fn what_cannot_be_read_is_refused_with_the_right_key() {
         ("http: {port: many}", &["`http.port`", "many"]),
         ("http: {port: 70000}", &["`http.port`", "65535"]),
         ("http: {urlPrefix: 'a b'}", &["`http.urlPrefix`"]),
+        ("replica: {address: 10.0.0.1}", &["`replica.address`", "host:port"]),
+        ("history: {retention: 90}", &["`history.retention`", "90d"]),
+        ("history: {retention: 0d}", &["`history.retention`"]),
         ("delivery: {grace: soon}", &["`delivery.grace`", "10s, 5m"]),
         ("delivery: {offer: 0s}", &["`delivery.offer`", "100ms"]),
         ("delivery: {leaseTtl: 10s, silence: 5s, grace: 5s}", &["`delivery.leaseTtl`", "shorter"]),
@@ -129,4 +135,25 @@ fn verbose_is_the_former_way_to_ask_for_more() {
     ] {
         assert_eq!(read(yaml).unwrap().log, level, "{yaml}");
     }
+}
+
+#[test]
+fn several_database_hosts_are_a_list_or_a_text() {
+    let hosts = vec![("a".to_owned(), 3306), ("b".to_owned(), 3307)];
+    for yaml in ["database: {type: mariadb, host: [a, 'b:3307']}", "database: {type: mariadb, host: 'a, b:3307'}"] {
+        let Database::Maria(maria) = read(yaml).unwrap().database else { panic!("{yaml}") };
+        assert_eq!(maria.hosts, hosts, "{yaml}");
+    }
+}
+
+#[test]
+fn final_tasks_are_kept_for_ever_unless_it_is_said() {
+    for (yaml, retention) in [
+        ("", Retention::Unlimited),
+        ("history: {retention: unlimited}", Retention::Unlimited),
+        ("history: {retention: 90d}", Retention::For(Duration::from_secs(90 * 86_400))),
+    ] {
+        assert_eq!(read(yaml).unwrap().retention, retention, "{yaml}");
+    }
+    assert_eq!(read("replica: {address: 'pod-1:18099'}").unwrap().replica_address.as_deref(), Some("pod-1:18099"));
 }

@@ -4,6 +4,7 @@ use super::{Dispatch, Order, lanes};
 use crate::{
     model::{
         ids::Id,
+        replica::PeerEvent,
         state::State,
         statuses::timeline_text,
         task::{Task, Timeline, Wish},
@@ -56,11 +57,20 @@ impl Dispatch {
         Ok(wished)
     }
 
-    /// Tells the agent that holds a task what somebody wishes, if it is connected here.
+    /// Tells the agent that holds a task what somebody wishes, wherever it is connected.
     ///
     /// # Errors
     /// [`storage::Error`] of the engine; the wish is written down all the same.
     pub async fn remind(&self, cluster: i64, task: Id) -> Result<(), storage::Error> {
+        self.0.peers.tell(&PeerEvent::Wish(cluster, task));
+        self.remind_here(cluster, task).await
+    }
+
+    /// Tells the agent that holds a task what somebody wishes, if it is connected here.
+    ///
+    /// # Errors
+    /// [`storage::Error`] of the engine; the wish is written down all the same.
+    pub async fn remind_here(&self, cluster: i64, task: Id) -> Result<(), storage::Error> {
         if let Some(leased) = self.0.store.lease_of(cluster, task).await? {
             self.0.hub.lock().tell(leased.lease.id, wish_order(leased.lease.id, leased.wish));
         }

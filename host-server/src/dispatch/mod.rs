@@ -7,6 +7,8 @@ mod claim;
 mod former;
 mod hub;
 mod lanes;
+mod log;
+mod peers;
 mod report;
 mod sweep;
 mod tasks;
@@ -26,6 +28,7 @@ use crate::{
     model::{
         ids::{Id, Ids},
         lifecycle::Event,
+        replica::PeerEvent,
         state::State,
         task::{Finish, RequestKey, Snapshot, Task, Wish},
     },
@@ -35,6 +38,8 @@ use former::Polls;
 pub use former::{End, Poll, Taken};
 use hub::Hub;
 pub use hub::{Attach, Order};
+pub use log::Said;
+pub use peers::{Peers, Served};
 pub use sweep::Round;
 pub use tasks::Tasks;
 
@@ -59,8 +64,12 @@ struct Inner {
     finishes: mpsc::Sender<Ended>,
     pokes: mpsc::UnboundedSender<i64>,
     timing: Timing,
+    peers: Peers,
     /// Streams that ended and are not written down yet.
     departed: Mutex<Vec<Departed>>,
+    lines: mpsc::Sender<log::Line>,
+    places: log::Places,
+    stop: CancellationToken,
 }
 
 struct Departed {
@@ -105,13 +114,31 @@ impl Dispatch {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
+        let (lines, said) = mpsc::channel(log::QUEUE);
+        let (places, stop_all) = (log::Places::default(), stop.clone());
         let replica = source.random();
-        let (hub, polls, departed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (hub, polls, departed, peers) = (Mutex::default(), Mutex::default(), Mutex::default(), Peers::default());
         let (store, source) = (Arc::new(store), Arc::new(source));
-        let inner = Inner { replica, hub, polls, store, source, metrics, creates, finishes, pokes, timing, departed };
-        let dispatch = Self(Arc::new(inner));
+        let dispatch = Self(Arc::new(Inner {
+            replica,
+            hub,
+            polls,
+            store,
+            source,
+            metrics,
+            creates,
+            finishes,
+            pokes,
+            timing,
+            peers,
+            departed,
+            lines,
+            places,
+            stop: stop_all,
+        }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
+        tokio::spawn(log::run(dispatch.clone(), said));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
         tokio::spawn(sweep::run(dispatch.clone(), stop.clone()));
         dispatch
@@ -147,6 +174,7 @@ impl Dispatch {
         // An earlier stream of this agent that ends here ends now, and says nothing more.
         let evicted = self.0.hub.lock().evict(cluster, journal);
         self.0.metrics.agents_connected.sub(i64::try_from(evicted).unwrap_or_default());
+        (0..evicted).for_each(|_| self.0.peers.lost(cluster));
         let before = self.0.store.agent(cluster, journal).await?;
         self.0.store.agent_attached(cluster, journal, &uuid, self.0.replica, self.0.source.now_us()).await?;
         let stored = self.0.store.leases_of(cluster, journal).await?;
@@ -165,6 +193,7 @@ impl Dispatch {
             session
         };
         self.0.metrics.agents_connected.inc();
+        self.0.peers.gained(cluster);
         let is_closed = before.is_none_or(|row| row.detached.is_some() || row.replica == self.0.replica);
         if is_closed {
             self.dropped(dropped).await;
@@ -198,6 +227,7 @@ impl Dispatch {
     pub async fn detach(&self, session: u64) {
         let Some((cluster, journal, session)) = self.0.hub.lock().detach(session) else { return };
         self.0.metrics.agents_connected.dec();
+        self.0.peers.lost(cluster);
         let at_us = self.0.source.now_us();
         self.0.departed.lock().push(Departed { cluster, journal, session, at_us });
         self.note_departures().await;
@@ -293,6 +323,24 @@ impl Dispatch {
     pub fn disconnect_all(&self) {
         self.0.hub.lock().disconnect(|_| true);
         self.0.polls.lock().end_all();
+        self.0.peers.close();
+    }
+
+    /// What this replica and the others tell each other.
+    #[must_use]
+    pub fn peers(&self) -> &Peers {
+        &self.0.peers
+    }
+
+    /// The sessions that have a stream here, by their uuids.
+    #[must_use]
+    pub fn session_uuids(&self) -> Vec<String> {
+        self.0.hub.lock().session_uuids()
+    }
+
+    /// Waits until the server stops.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.stop.clone().cancelled_owned()
     }
 
     /// Why a task of the cluster that is ready waits, as far as this replica knows.
@@ -312,8 +360,14 @@ impl Dispatch {
         self.0.hub.lock().drain("the server stops", reconnect_ms);
     }
 
-    /// Tasks of a cluster wait: looks at them soon.
+    /// Tasks of a cluster wait, for agents here or on other replicas: all look at them soon.
     pub fn look_at(&self, cluster: i64) {
+        self.look_here(cluster);
+        self.0.peers.tell(&PeerEvent::Waiting(cluster));
+    }
+
+    /// Tasks of a cluster wait, as another replica says: looks at them soon.
+    pub fn look_here(&self, cluster: i64) {
         self.0.hub.lock().expect_backlog(cluster);
         self.poke(cluster);
     }

@@ -2,6 +2,7 @@
 //! `dispatch`, and orders into protocol events.
 
 mod former;
+mod peer;
 mod poll;
 mod stream;
 
@@ -40,6 +41,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let message_bytes = message_bytes.unwrap_or(MESSAGE_BYTES);
+    let (replicas, dialling) = (peer::Peers::server(app.clone()), tokio::spawn(peer::dial(app.clone(), stop.clone())));
     let former = former::service(app.clone(), message_bytes);
     let service =
         AgentServiceServer::new(Agents { app, polls: Polls::default() }).max_decoding_message_size(message_bytes);
@@ -49,10 +51,13 @@ pub async fn serve(
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
         .add_service(service)
         .add_service(former)
+        .add_service(replicas)
         .add_service(described().build_v1()?)
         .add_service(described().build_v1alpha()?)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await?;
+    // It ends with the same token; a panic in it has been told.
+    let _ = dialling.await;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
 use crate::{
-    dispatch::{Attach, Dispatch, Order},
+    dispatch::{Attach, Dispatch, Order, Said},
     model::{
         ids::Id,
         lifecycle::Doubt,
@@ -282,7 +282,10 @@ impl Connection<'_> {
             Some(Event::Step(step)) => self.step(step).await?,
             Some(Event::Outcome(outcome)) => self.outcome(outcome).await?,
             Some(Event::Log(line)) => {
-                tracing::debug!(step.path = line.path, level = line.level, message = line.message, "a plugin says");
+                let fields =
+                    (!line.fields.is_empty()).then(|| serde_json::to_string(&sorted(line.fields)).unwrap_or_default());
+                let said = Said { path: line.path, level: line.level, message: line.message, fields };
+                self.dispatch.log(self.session, id(line.lease_id)?, said);
             }
         }
         Ok(())
@@ -403,6 +406,11 @@ fn row_of(step: &StepEvent, output: Option<String>, now: i64) -> StepRow {
 fn unavailable(error: storage::Error) -> Status {
     tracing::error!(error = &error as &dyn std::error::Error, "a report could not be stored");
     Status::unavailable("the server cannot reach its database at the moment")
+}
+
+/// In one order, so that the same fields are the same text.
+fn sorted(fields: HashMap<String, String>) -> std::collections::BTreeMap<String, String> {
+    fields.into_iter().collect()
 }
 
 fn id(bytes: Vec<u8>) -> Result<Id, Status> {

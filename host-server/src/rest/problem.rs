@@ -178,6 +178,9 @@ impl From<app::Error> for Problem {
             app::Error::Invalid { errors, .. } => {
                 Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail).with(errors)
             }
+            app::Error::Unready(_) => {
+                Self::of(StatusCode::SERVICE_UNAVAILABLE, "unready", "Use another replica", detail)
+            }
             app::Error::Stands { state, .. } => {
                 let mut problem =
                     Self::of(StatusCode::CONFLICT, "state", "The task stands where this has no meaning", detail);

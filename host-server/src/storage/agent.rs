@@ -46,8 +46,8 @@ impl Store {
         let sql = "REPLACE INTO agent (cluster, journal, session, replica, attached, detached, silent_us) VALUES (?, ?, ?, ?, ?, NULL, 0)";
         both!(&self.db, pool => {
             sqlx::query(sql).bind(cluster).bind(journal.to_vec()).bind(session).bind(replica.to_vec()).bind(now_us).execute(pool).await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The stream of a session has ended; a later stream of the same agent is not touched.
@@ -59,8 +59,8 @@ impl Store {
             "UPDATE agent SET detached = ? WHERE cluster = ? AND journal = ? AND session = ? AND detached IS NULL";
         both!(&self.db, pool => {
             sqlx::query(sql).bind(now_us).bind(cluster).bind(journal.to_vec()).bind(session).execute(pool).await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Counts healthy time for agents that are not connected, or whose replica says nothing. `alive`: the replicas that do.
@@ -89,8 +89,8 @@ impl Store {
             }
             query.push(")");
             query.build().execute(pool).await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Agents that were silent for so long and hold leases.

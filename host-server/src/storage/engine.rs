@@ -1,6 +1,8 @@
 //! What MariaDB must be for claiflow: asked once, before the schema is touched, and answered with what to mend.
 
-use sqlx::{MySqlPool, Row as _};
+use std::time::{Duration, Instant};
+
+use sqlx::{MySqlPool, Row as _, migrate::MigrateError};
 
 use super::Error;
 
@@ -25,6 +27,32 @@ struct Facts {
     max_packet_bytes: u64,
     /// `schema_migrations.version` of the first version's server.
     original: Option<i64>,
+}
+
+/// How long another replica's migration is waited for.
+const MIGRATING: Duration = Duration::from_secs(60);
+
+/// Brings the schema up to date. Replicas that start together meet at the migration's row: one runs it, the others wait.
+///
+/// # Errors
+/// [`Error::Migrate`].
+pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), Error> {
+    let mut migrator = sqlx::migrate!("../migrations/mariadb");
+    // GET_LOCK, which the migrator would take, is refused by Galera.
+    migrator.set_locking(false);
+    let until = Instant::now() + MIGRATING;
+    loop {
+        match migrator.run(pool).await {
+            Ok(()) => return Ok(()),
+            Err(error @ (MigrateError::Execute(_) | MigrateError::ExecuteMigration(..) | MigrateError::Dirty(_)))
+                if Instant::now() < until =>
+            {
+                tracing::info!(%error, "the schema could not be brought up to date yet; another replica may be at it");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => return Err(Error::Migrate(error)),
+        }
+    }
 }
 
 /// Asks, and refuses what cannot hold the promises.

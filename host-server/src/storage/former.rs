@@ -62,8 +62,8 @@ impl Store {
                 .bind(&session.uuid).bind(&session.cluster_uuid).bind(&session.token_uuid).bind(&session.agent_version).bind(library)
                 .bind(session.issued_at).bind(session.expires_at).bind(session.created).bind(session.updated)
                 .execute(pool).await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Lets sessions live at least until a time, microseconds since 1970.
@@ -82,7 +82,8 @@ impl Store {
                 }
                 query.push(")");
                 query.build().execute(pool).await?;
-            });
+                Ok(())
+            })?;
         }
         Ok(())
     }

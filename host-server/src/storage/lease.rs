@@ -31,8 +31,8 @@ fn leases_sql(condition: &str) -> String {
 /// Leases that a condition over one or two values meets, each with where its task stands.
 macro_rules! leases {
     ($self:expr, $condition:literal, $($value:expr),*) => {{
-        let mut leases = Vec::new();
         both!(&$self.db, pool => {
+            let mut leases = Vec::new();
             let rows = sqlx::query(sqlx::AssertSqlSafe(leases_sql($condition))) $(.bind($value))* .fetch_all(pool).await?;
             for row in &rows {
                 let Some(snapshot) = $self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
@@ -48,8 +48,8 @@ macro_rules! leases {
                 let state = if in_doubt { State::Unknown } else { State::Running };
                 leases.push(Leased { lease: Arc::new(lease), state, wish: Wish::of(row.try_get("wish")?) });
             }
-        });
-        Ok(leases)
+            Ok(leases)
+        })
     }};
 }
 

@@ -1,13 +1,20 @@
 //! The one `Store`, on MariaDB and on SQLite. SQL is shared wherever both accept it; what differs stands side by side.
 
 mod agent;
+mod clock;
 mod engine;
 mod former;
+mod leader;
 mod lease;
 mod limits;
+mod link;
+mod log;
+mod nodes;
 mod nouns;
+mod partition;
 mod pieces;
 mod read;
+mod replica;
 mod request;
 mod resolve;
 mod session;
@@ -17,6 +24,7 @@ mod waiting;
 
 pub use agent::AgentRow;
 pub use lease::Leased;
+pub use partition::{DAY_US, Patience};
 pub use request::AuditRow;
 pub use resolve::Settlement;
 pub use step::Kept;
@@ -28,12 +36,16 @@ use std::{collections::HashMap, path::Path, str::FromStr as _, sync::Arc, time::
 
 use parking_lot::Mutex;
 use sqlx::{
-    Connection as _, MySqlPool, SqlitePool,
-    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+    SqlitePool,
+    mysql::{MySqlConnectOptions, MySqlDatabaseError},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio_util::sync::{CancellationToken, DropGuard};
+
 use crate::model::{ids::Id, task::Snapshot};
+use link::Link;
+use nodes::Nodes;
 
 pub use sqlx::Error as Cause;
 
@@ -46,6 +58,12 @@ pub enum Error {
     /// A list met more rows than could be read in its time.
     #[error("the list took too long")]
     TooSlow,
+    /// The engine says nothing.
+    #[error("the database did not answer in time")]
+    Silent,
+    /// Another replica leads in this work, or nobody: nothing was done.
+    #[error("this replica does not lead any more")]
+    Superseded,
     /// The engine refused or is away.
     #[error("the database did not answer as it should")]
     Engine(#[source] sqlx::Error),
@@ -69,10 +87,8 @@ impl From<sqlx::Error> for Error {
 /// Where MariaDB is.
 #[derive(Clone, Debug)]
 pub struct Maria {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Host names or addresses with their ports: the first that can be written to is used.
+    pub hosts: Vec<(String, u16)>,
     /// The schema, which must exist.
     pub dbname: String,
     /// Who connects.
@@ -84,20 +100,32 @@ pub struct Maria {
 }
 
 impl Error {
-    /// Whether the whole transaction may be tried again: deadlock, lock wait, snapshot conflict, busy, lost connection, an
-    /// engine that stops or (Galera) is not ready.
+    /// Whether the whole transaction may be tried again: deadlock, lock wait, snapshot conflict, busy, or a node that stops, is
+    /// away, cannot be written to or (Galera) is not ready.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Engine(sqlx::Error::Database(error)) => {
-                match error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-                    Some(error) => matches!(error.number(), 1213 | 1205 | 1020 | 1053 | 1927 | 1047),
-                    None => matches!(error.code().as_deref(), Some("5" | "6" | "517")),
-                }
+            Self::Engine(sqlx::Error::Database(error)) if error.try_downcast_ref::<MySqlDatabaseError>().is_none() => {
+                matches!(error.code().as_deref(), Some("5" | "6" | "517"))
             }
-            Self::Engine(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
-            _ => false,
+            _ => matches!(self.number(), Some(1213 | 1205 | 1020)) || self.may_be_the_node(),
         }
+    }
+
+    /// Whether another MariaDB node may do what this one did not.
+    fn may_be_the_node(&self) -> bool {
+        match self {
+            Self::Silent => true,
+            Self::Engine(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => true,
+            // It stops; the connection was ended; it is read-only (three ways); Galera is not ready, or refused the commit.
+            _ => matches!(self.number(), Some(1053 | 1927 | 1290 | 1792 | 1836 | 1047 | 1180)),
+        }
+    }
+
+    /// MariaDB's number of an error.
+    fn number(&self) -> Option<u16> {
+        let Self::Engine(sqlx::Error::Database(error)) = self else { return None };
+        error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
     }
 }
 
@@ -106,20 +134,28 @@ pub(crate) const TASK_BYTES: usize = 15 << 20;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Db {
-    Maria(MySqlPool),
+    Maria(Link),
     Sqlite(SqlitePool),
 }
 
-/// Runs one piece of code against either engine.
+/// Runs one piece of code against either engine: the inside of an async block that gives `Result<_, Error>`.
 macro_rules! both {
     ($db:expr, $pool:ident => $body:expr) => {
         match $db {
-            $crate::storage::Db::Maria($pool) => $body,
-            $crate::storage::Db::Sqlite($pool) => $body,
+            $crate::storage::Db::Maria(link) => {
+                let $pool = &link.pool();
+                link.held($pool, async { $body }).await
+            }
+            $crate::storage::Db::Sqlite($pool) => $crate::storage::plainly(async { $body }).await,
         }
     };
 }
 pub(crate) use both;
+
+/// Says what an async block gives.
+pub(crate) async fn plainly<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    Box::pin(work).await
+}
 
 /// Everything that is kept.
 #[derive(Clone, Debug)]
@@ -130,6 +166,8 @@ pub struct Store {
     finishes: Db,
     /// Snapshots never change, so what was read once is read from here.
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
+    /// Ends, with the last clone, what looks after the connections.
+    watched: Option<Arc<DropGuard>>,
 }
 
 impl Store {
@@ -155,24 +193,23 @@ impl Store {
     /// [`Error`] when it is away, refuses, cannot hold the promises, or cannot be migrated.
     pub async fn maria(maria: &Maria) -> Result<Self, Error> {
         let options = MySqlConnectOptions::from_str("mysql://")?
-            .host(&maria.host)
-            .port(maria.port)
             .database(&maria.dbname)
             .username(&maria.username)
             .password(&maria.password)
             .statement_cache_capacity(1_000);
-        let pool = pool_of(options.clone(), maria.connections).await?;
-        engine::check(&pool).await?;
-        // GET_LOCK, which the migrator would take, is refused by Galera.
-        let mut migrator = sqlx::migrate!("../migrations/mariadb");
-        migrator.set_locking(false);
-        migrator.run(&pool).await.map_err(Error::Migrate)?;
-        let lane = || pool_of(options.clone(), 1);
-        Ok(Self::over(Db::Maria(pool), Db::Maria(lane().await?), Db::Maria(lane().await?)))
+        let nodes = maria.hosts.iter().map(|(host, port)| options.clone().host(host).port(*port)).collect();
+        let nodes = Nodes::find(nodes).await?;
+        let (all, creates, finishes) = (nodes.link(maria.connections), nodes.link(1), nodes.link(1));
+        engine::check(&all.pool()).await?;
+        engine::migrate(&all.pool()).await?;
+        let stop = CancellationToken::new();
+        tokio::spawn(nodes.watch([all.clone(), creates.clone(), finishes.clone()], stop.clone()));
+        let store = Self::over(Db::Maria(all), Db::Maria(creates), Db::Maria(finishes));
+        Ok(Self { watched: Some(Arc::new(stop.drop_guard())), ..store })
     }
 
     fn over(db: Db, creates: Db, finishes: Db) -> Self {
-        Self { db, creates, finishes, snapshots: Arc::default() }
+        Self { db, creates, finishes, snapshots: Arc::default(), watched: None }
     }
 
     /// Whether the engine answers.
@@ -180,46 +217,24 @@ impl Store {
     /// # Errors
     /// [`Error`] when it does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        both!(&self.db, pool => { sqlx::query("SELECT 1").execute(pool).await?; });
-        Ok(())
+        both!(&self.db, pool => {
+            sqlx::query("SELECT 1").execute(pool).await?;
+            Ok(())
+        })
     }
 
     /// Ends all connections.
     pub async fn close(&self) {
+        if let Some(watched) = &self.watched {
+            watched.token().cancel();
+        }
         for db in [&self.creates, &self.finishes, &self.db] {
-            both!(db, pool => pool.close().await);
+            match db {
+                Db::Maria(link) => link.close().await,
+                Db::Sqlite(pool) => pool.close().await,
+            }
         }
     }
-}
-
-/// A connection that rested for longer is asked whether it lives before it is used.
-const IDLE: Duration = Duration::from_secs(1);
-
-/// Connections to MariaDB that are set up alike.
-async fn pool_of(options: MySqlConnectOptions, connections: u32) -> Result<MySqlPool, sqlx::Error> {
-    MySqlPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(10))
-        // To ask a busy connection whether it lives would cost each statement a second round trip.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                for statement in engine::SESSION {
-                    sqlx::query(*statement).execute(&mut *connection).await?;
-                }
-                Ok(())
-            })
-        })
-        .connect_with(options)
-        .await
 }
 
 /// Words for people, cut to what a TEXT column holds.

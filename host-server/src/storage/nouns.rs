@@ -251,7 +251,9 @@ impl Store {
                 "INSERT OR IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)"
             }
         };
-        both!(&self.db, pool => { sqlx::query(sql).bind(uuid).bind(name).bind(value).bind(now_us).bind(now_us).execute(pool).await?; });
-        Ok(())
+        both!(&self.db, pool => {
+            sqlx::query(sql).bind(uuid).bind(name).bind(value).bind(now_us).bind(now_us).execute(pool).await?;
+            Ok(())
+        })
     }
 }

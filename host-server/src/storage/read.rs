@@ -121,20 +121,15 @@ impl Store {
             return Ok(vec![]);
         }
         match &self.db {
-            Db::Maria(pool) => {
+            Db::Maria(link) => {
                 let mut query = sqlx::QueryBuilder::new(LIST_TIME_SQL);
                 query.push(select);
                 conditions!(query, listing, is_live);
-                query.build_query_as().fetch_all(pool).await.map_err(|error| match &error {
-                    sqlx::Error::Database(inner)
-                        if inner
-                            .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-                            .is_some_and(|inner| inner.number() == STATEMENT_TIMEOUT) =>
-                    {
-                        Error::TooSlow
-                    }
-                    _ => error.into(),
-                })
+                let pool = &link.pool();
+                let read = async { Ok(query.build_query_as().fetch_all(pool).await?) };
+                link.held(pool, read)
+                    .await
+                    .map_err(|error| if error.number() == Some(STATEMENT_TIMEOUT) { Error::TooSlow } else { error })
             }
             Db::Sqlite(pool) => {
                 let mut query = sqlx::QueryBuilder::new(select);
@@ -146,7 +141,7 @@ impl Store {
 }
 
 /// The smallest id of a millisecond.
-fn first_id(ms: i64) -> Vec<u8> {
+pub(super) fn first_id(ms: i64) -> Vec<u8> {
     let millisecond = ms.clamp(0, (1 << 48) - 1).to_be_bytes();
     millisecond.into_iter().skip(2).chain([0; 10]).collect()
 }

@@ -60,7 +60,7 @@ impl Store {
         both!(&self.db, pool => {
             sqlx::query(sql).bind(row.at).bind(row.caller).bind(row.action).bind(row.subject).bind(row.request_id).bind(super::cut(row.detail))
                 .execute(pool).await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 }

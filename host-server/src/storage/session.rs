@@ -1,6 +1,8 @@
 //! Session rows live as long as their streams, and a while longer for people who look back.
 
-use super::{Error, Store, both};
+use std::collections::HashSet;
+
+use super::{Error, Store, both, pieces::padded};
 
 /// Rows that one purge removes at most.
 const PURGE: i64 = 10_000;
@@ -13,6 +15,28 @@ impl Store {
     pub async fn sessions_of_token(&self, token_uuid: &str) -> Result<Vec<String>, Error> {
         both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT uuid FROM session WHERE token_uuid = ? AND deleted IS NULL")
             .bind(token_uuid).fetch_all(pool).await?))
+    }
+
+    /// Which of these sessions were revoked or removed.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn gone_sessions(&self, mut uuids: Vec<String>) -> Result<Vec<String>, Error> {
+        let mut open = HashSet::new();
+        for chunk in uuids.chunks(256) {
+            let found: Vec<String> = both!(&self.db, pool => {
+                let mut query = sqlx::QueryBuilder::new("SELECT uuid FROM session WHERE deleted IS NULL AND uuid IN (");
+                let mut list = query.separated(", ");
+                for uuid in padded(chunk) {
+                    list.push_bind(uuid.clone());
+                }
+                query.push(")");
+                Ok(query.build_query_scalar().fetch_all(pool).await?)
+            })?;
+            open.extend(found);
+        }
+        uuids.retain(|uuid| !open.contains(uuid));
+        Ok(uuids)
     }
 
     /// Notes that these sessions have an open stream.
@@ -30,7 +54,8 @@ impl Store {
                 }
                 query.push(")");
                 query.build().execute(pool).await?;
-            });
+                Ok(())
+            })?;
         }
         Ok(())
     }

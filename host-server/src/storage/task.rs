@@ -196,11 +196,13 @@ impl Store {
             }
         };
         let commands = serde_json::to_string(&snapshot.commands).unwrap_or_default();
-        both!(&self.db, pool => { sqlx::query(sql)
+        both!(&self.db, pool => {
+            sqlx::query(sql)
             .bind(snapshot.id.to_vec()).bind(&snapshot.template_uuid).bind(&snapshot.flow)
             .bind(i32::try_from(snapshot.step_max).unwrap_or(i32::MAX)).bind(i32::try_from(snapshot.language_level).unwrap_or(i32::MAX))
-            .bind(commands).bind(&snapshot.options_text).execute(pool).await?; });
-        Ok(())
+            .bind(commands).bind(&snapshot.options_text).execute(pool).await?;
+            Ok(())
+        })
     }
 
     /// A snapshot by its id, from memory where it was read before.

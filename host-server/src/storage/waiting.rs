@@ -130,8 +130,8 @@ impl Store {
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn due(&self, now_us: i64) -> Result<BTreeSet<i64>, Error> {
         let (begin, _, skip) = self.begin();
-        let mut clusters = BTreeSet::new();
         both!(&self.db, pool => {
+            let mut clusters = BTreeSet::new();
             let mut tx = pool.begin_with(begin).await?;
             let sql = format!("SELECT due, cluster, id, `rank`, need, valid_until FROM later WHERE due <= ? ORDER BY due LIMIT ?{skip}");
             let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now_us).bind(ROUND).fetch_all(&mut *tx).await?;
@@ -145,8 +145,8 @@ impl Store {
                 clusters.insert(cluster);
             }
             tx.commit().await?;
-        });
-        Ok(clusters)
+            Ok(clusters)
+        })
     }
 
     /// Ends tasks that nobody started within their validity; how many.
@@ -230,8 +230,8 @@ impl Store {
                     Some(Wished::Done | Wished::Noted) => tx.commit().await?,
                     _ => tx.rollback().await?,
                 }
-                wished
-            });
+                Ok(wished)
+            })?;
             match wished {
                 Some(wished) => return Ok(wished),
                 None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
@@ -327,8 +327,8 @@ impl Store {
                     gone += 1;
                 }
                 tx.commit().await?;
-                gone
-            });
+                Ok(gone)
+            })?;
             ended += gone;
             if gone == 0 {
                 return Ok(ended);

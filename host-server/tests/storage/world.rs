@@ -69,8 +69,7 @@ pub(crate) fn server() -> Option<Maria> {
     let options = MySqlConnectOptions::from_str(&url).unwrap();
     let password = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')?.0.split_once(':')).unwrap().1;
     Some(Maria {
-        host: options.get_host().into(),
-        port: options.get_port(),
+        hosts: vec![(options.get_host().into(), options.get_port())],
         dbname: String::new(),
         username: options.get_username().into(),
         password: password.into(),
@@ -80,10 +79,11 @@ pub(crate) fn server() -> Option<Maria> {
 
 /// Types a text into the `mariadb` client, as an operator does.
 pub(crate) fn shell(maria: &Maria, database: &str, text: &str) -> String {
+    let (host, port) = &maria.hosts[0];
     let output = std::process::Command::new("mariadb")
         .args(["--no-defaults", "--protocol=tcp", "--default-character-set=utf8mb4", "--batch", "--skip-column-names"])
-        .arg(format!("--host={}", maria.host))
-        .arg(format!("--port={}", maria.port))
+        .arg(format!("--host={host}"))
+        .arg(format!("--port={port}"))
         .arg(format!("--user={}", maria.username))
         .env("MYSQL_PWD", &maria.password)
         .args([&format!("--database={database}"), "--execute", text])
@@ -243,6 +243,7 @@ async fn sqlite(file: &std::path::Path) -> SqliteConnection {
 }
 
 pub(crate) async fn mysql(maria: &Maria) -> MySqlConnection {
-    let options = MySqlConnectOptions::new().host(&maria.host).port(maria.port).database(&maria.dbname);
+    let (host, port) = &maria.hosts[0];
+    let options = MySqlConnectOptions::new().host(host).port(*port).database(&maria.dbname);
     options.username(&maria.username).password(&maria.password).connect().await.unwrap()
 }

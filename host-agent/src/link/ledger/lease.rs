@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claiflow_proto::agent::v1::{Outcome, StepEvent};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::link::outbox::{Ordered, Outbox};
@@ -21,6 +21,10 @@ pub(super) struct Lease {
     /// A step whose effect must not happen twice was announced.
     pub(super) effect_begun: bool,
     pub(super) outcome: Option<Arc<Outcome>>,
+    /// The server wants its run to stop before the next step.
+    pub(super) paused: watch::Sender<bool>,
+    /// Its run has stopped there.
+    pub(super) stopped: bool,
     /// Its run died with an earlier process: when its reports are settled, it goes back.
     pub(super) restored: bool,
 }
@@ -49,6 +53,8 @@ impl Lease {
             starts: Vec::new(),
             effect_begun: false,
             outcome: None,
+            paused: watch::Sender::new(false),
+            stopped: false,
             restored: false,
         }
     }

@@ -106,9 +106,7 @@ impl Ledger {
             *unsettled_bytes -= step.output.len();
         }
         journal.settled(&settled.lease_id, &settled.path);
-        if lease.restored && lease.steps.is_empty() && lease.outcome.is_none() {
-            inner.lose(&settled.lease_id);
-            inner.hand_back(settled.lease_id.clone(), "restarted");
+        if inner.hand_back_if_told(&settled.lease_id) {
             self.changed(inner, now);
         }
     }

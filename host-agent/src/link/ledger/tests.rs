@@ -201,7 +201,8 @@ async fn a_run_waits_while_the_server_is_away_and_goes_on_with_its_next_word() {
     let past = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
     let ledger = unattached(1, past);
     ledger.begin(&[], TTL, past);
-    let mut holds = std::pin::pin!(ledger.holds());
+    let lease = LEASE.to_vec();
+    let mut holds = std::pin::pin!(ledger.holds(&lease));
     assert!(futures_util::poll!(holds.as_mut()).is_pending(), "the lease lapsed 30 s ago");
     ledger.credit(Instant::now());
     assert!(futures_util::poll!(holds.as_mut()).is_pending(), "what was only sent proves nothing");
