@@ -35,7 +35,7 @@ pub struct Signals {
 
 /// Commands that answer in turn what a case says: `{"effect", "floor", "answers": [{"ok"} | {"fails", "applied"}]}`. An
 /// answer may come after `"raises": "cancel" | "gone"`, after it was asked to stop (`"when": "stopped"`), or `"never"`; before
-/// it, the call may leave `"notes"` and `"logs"`. `"verify"` are the answers to that question, `"done"` with its output,
+/// it, the call may leave `"notes"`, `"logs"` and `"progress"`. `"verify"` are the answers to that question, `"done"` with its output,
 /// `"not-done"` or `"unknown"` with a reason, which come in the same ways.
 pub struct Script {
     commands: HashMap<String, Scripted>,
@@ -105,6 +105,10 @@ impl Script {
         self.contexts.lock().unwrap().push((call.step.clone(), call.effect_key.clone(), call.notes.clone()));
         for text in answer["logs"].as_array().into_iter().flatten() {
             call.sink.log(LogLevel::Info, text.as_str().unwrap(), &[("name".into(), "value".into())]);
+        }
+        if let Some(progress) = answer["progress"].as_array() {
+            let number = |at: usize| progress[at].as_u64().unwrap();
+            call.sink.progress(number(0), number(1), progress[2].as_str().unwrap());
         }
         for note in answer["notes"].as_array().into_iter().flatten() {
             assert!(call.sink.note(note.to_string()).await, "the note is kept");
