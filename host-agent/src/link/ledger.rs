@@ -2,7 +2,6 @@
 //! must outlive the process goes into the journal too.
 
 mod lease;
-mod pause;
 mod report;
 mod restore;
 #[cfg(test)]
@@ -10,7 +9,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -170,6 +169,13 @@ impl Ledger {
         }
     }
 
+    /// Waits until leases hold: at once where they do, else for the server's next sign of life.
+    pub(super) async fn holds(&self) {
+        let mut valid_until = self.valid_until.subscribe();
+        // The sender is `self`: it does not close.
+        let _ = valid_until.wait_for(|until| Instant::now() < *until).await;
+    }
+
     /// Takes an offer and acknowledges it, or hands it back: its credit is too old, something runs alone, or the agent
     /// takes nothing more.
     pub(super) fn take(&self, offer: &Offer, now: Instant) -> Taken {
@@ -219,6 +225,13 @@ impl Ledger {
     pub(super) fn cancel(&self, lease_id: &LeaseId) {
         if let Some(lease) = self.lock().leases.get(lease_id) {
             lease.run.stop.cancel();
+        }
+    }
+
+    /// Somebody wants the run to stop before its next step, or to go on after all.
+    pub(super) fn pause(&self, lease_id: &LeaseId, paused: bool) {
+        if let Some(lease) = self.lock().leases.get(lease_id) {
+            lease.run.pause.store(paused, Ordering::Relaxed);
         }
     }
 
@@ -290,23 +303,6 @@ impl Inner {
 
     fn hand_back(&mut self, lease_id: LeaseId, reason: &str) {
         self.outbox.push(Ordered::Handback(Handback { lease_id, reason: reason.into() }));
-    }
-
-    /// Hands a lease back whose run is dead or has stopped, once the server has settled everything that was reported under
-    /// it. Answers whether.
-    fn hand_back_if_told(&mut self, lease_id: &LeaseId) -> bool {
-        let Some(lease) = self.leases.get(lease_id) else { return false };
-        let reason = match (lease.restored, lease.stopped) {
-            (true, _) => "restarted",
-            (false, true) => "paused",
-            (false, false) => return false,
-        };
-        let told = lease.steps.is_empty() && lease.outcome.is_none();
-        if told {
-            self.lose(lease_id);
-            self.hand_back(lease_id.clone(), reason);
-        }
-        told
     }
 
     /// Forgets a lease; its run stops and starts nothing more.

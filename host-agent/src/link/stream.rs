@@ -197,7 +197,7 @@ fn handle(agent: &Agent, event: ServerEvent, away: &mut Option<Duration>) {
             ledger.refuse_offers(Instant::now());
             *away = Some(Duration::from_millis(drain.reconnect_ms));
         }
-        Some(server_event::Event::Pause(pause)) => ledger.pause(&pause),
+        Some(server_event::Event::Pause(pause)) => ledger.pause(&pause.lease_id, pause.paused),
         Some(server_event::Event::Welcome(_)) | None => {}
     }
 }

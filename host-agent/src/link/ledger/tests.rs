@@ -201,8 +201,7 @@ async fn a_run_waits_while_the_server_is_away_and_goes_on_with_its_next_word() {
     let past = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
     let ledger = unattached(1, past);
     ledger.begin(&[], TTL, past);
-    let lease = LEASE.to_vec();
-    let mut holds = std::pin::pin!(ledger.holds(&lease));
+    let mut holds = std::pin::pin!(ledger.holds());
     assert!(futures_util::poll!(holds.as_mut()).is_pending(), "the lease lapsed 30 s ago");
     ledger.credit(Instant::now());
     assert!(futures_util::poll!(holds.as_mut()).is_pending(), "what was only sent proves nothing");
@@ -257,6 +256,23 @@ async fn a_drain_ends_when_the_last_outcome_is_settled_and_the_last_run_is_over(
     assert!(futures_util::poll!(idle.as_mut()).is_pending(), "the outcome is not settled");
     ledger.settled(&settled("", StepState::Unspecified, true), begun);
     idle.await;
+}
+
+#[test]
+fn a_paused_run_goes_back_when_its_ends_are_settled() {
+    let (ledger, begun, run) = holding();
+    ledger.pause(&LEASE.to_vec(), true);
+    assert!(run.pause.load(Ordering::Relaxed));
+    ledger.pause(&LEASE.to_vec(), false);
+    assert!(!run.pause.load(Ordering::Relaxed), "somebody wants it to go on after all");
+
+    ledger.step(step("0", StepState::Succeeded, 1));
+    ledger.stopped(&LEASE.to_vec(), begun);
+    ledger.begin(&[], TTL, begun);
+    assert!(!said(&ledger).contains(&"handback paused".to_owned()), "its end is not settled");
+    ledger.settled(&settled("0", StepState::Succeeded, true), begun);
+    assert!(said(&ledger).contains(&"handback paused".to_owned()));
+    assert!(ledger.held().is_empty());
 }
 
 #[test]
