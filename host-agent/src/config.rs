@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The generic agent: runs tasks in its cluster with commands from WebAssembly plugins. It only dials out.
 #[derive(Parser)]
@@ -52,12 +52,27 @@ pub struct Run {
     pub cache: Option<PathBuf>,
 }
 
+/// What carries the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Streams, and requests once several streams in a row did not last.
+    #[default]
+    Auto,
+    /// One stream.
+    Stream,
+    /// Requests that the server holds for some seconds.
+    Poll,
+}
+
 /// How to serve.
 #[derive(Args)]
 pub struct Agent {
     /// The server, host:port.
     #[arg(long, env = "CLAIFLOW_SERVER_URL", default_value = "localhost:18099")]
     pub server: String,
+    /// How to speak with the server: over one stream, by requests where proxies end streams, or by whichever lasts.
+    #[arg(long, env = "CLAIFLOW_TRANSPORT", value_enum, default_value_t)]
+    pub transport: Transport,
     /// The cluster that this agent speaks for.
     #[arg(long, env = "CLAIFLOW_CLUSTER_UUID")]
     pub clusteruuid: Option<String>,
@@ -76,7 +91,8 @@ pub struct Agent {
     /// Tasks at once.
     #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub slots: u64,
-    /// A directory that is this agent's own: the id by which the server knows it again.
+    /// A directory that is this agent's own and outlives it, up to 1 GiB: the id by which the server knows it again, and the
+    /// journal of what it must still report.
     #[arg(long, env = "CLAIFLOW_STATE", default_value = "claiflow-agent-state")]
     pub state: PathBuf,
     /// A directory that is this agent's own: compiled code. Inside the state directory when absent.
@@ -93,6 +109,7 @@ impl Arguments {
     pub fn read(arguments: impl Iterator<Item = String>) -> Self {
         let long = [
             "-server",
+            "-transport",
             "-clusteruuid",
             "-token",
             "-loglevel",

@@ -39,6 +39,8 @@ struct Readiness {
     connected: bool,
     /// Every plugin that was there at the start is loaded or refused.
     plugins_settled: bool,
+    /// The disk takes the journal.
+    journal_writable: bool,
 }
 
 /// `/plugins`: what is served, and why something is not.
@@ -111,8 +113,9 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
     let readiness = Readiness {
         connected: health.metrics.connected.get() == 1,
         plugins_settled: health.settled.load(Ordering::Relaxed),
+        journal_writable: health.metrics.journal_writable.get() == 1,
     };
-    let ready = readiness.connected && readiness.plugins_settled;
+    let ready = readiness.connected && readiness.plugins_settled && readiness.journal_writable;
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
 }
 

@@ -4,6 +4,7 @@ pub mod config;
 pub mod executor;
 pub mod grants;
 pub mod health;
+pub mod journal;
 pub mod lifecycle;
 pub mod link;
 pub mod metrics;

@@ -1,16 +1,17 @@
 //! Start, serve, drain, stop: every question about the agent's life is answered here.
 
-use std::{fs, io, io::IsTerminal as _, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use claiflow_flow_worker::Pool;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Agent, Arguments, Other},
+    config::{self, Agent, Arguments, Other},
     executor::{Executor, commands::Commands},
     health::Health,
-    link::{Link, Refused},
+    journal::{Directory, Journal},
+    link::{Ambient, Fallback, Grpc, Link, Poll, Refused, Server, Transport},
     metrics::{Counted, Metrics},
     plugin::{self, Runtime, SystemClock},
 };
@@ -60,15 +61,20 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let needed = |name: &str, variable: &str| format!("--{name} is missing; give it, or set {variable}");
     let cluster = agent.clusteruuid.ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
     let token = agent.token.ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
-    let (journal, _lock) = journal(&agent.state)
-        .map_err(|error| format!("{}: the state directory cannot be used: {error}", agent.state.display()))?;
+    let server = Server::new(agent.server, cluster, token).map_err(|Refused(message)| message)?;
+    let state = agent.state.display().to_string();
+    let unusable = |error: &dyn Error| format!("{state}: the state directory cannot be used: {}", chain(error));
+    let directory = Directory::open(&agent.state).map_err(|error| unusable(&error))?;
+    let metrics = Arc::new(Metrics::register().map_err(|error| format!("the metrics cannot be registered: {error}"))?);
+    let journal = Journal::open(Arc::new(directory.disk()), metrics.journal_writable.clone())
+        .await
+        .map_err(|error| unusable(&error))?;
     let slots = usize::try_from(agent.slots).unwrap_or(16);
     let mut config = plugin::Config::new(agent.plugins, program.clone());
     config.grants = agent.grants;
     config.cache = Some(agent.cache.unwrap_or_else(|| agent.state.join("compiled")));
     config.slots = config.slots.max(slots);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
-    let metrics = Arc::new(Metrics::register().map_err(|error| format!("the metrics cannot be registered: {error}"))?);
     metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     let health = Health::new(Arc::clone(&metrics), runtime.inventory());
     if let Some(address) = agent.health {
@@ -82,7 +88,15 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
 
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(signals(stop.clone(), kill.clone()));
-    let link = Link { server: agent.server, cluster, token, journal, slots, executor, metrics };
+    let link = Link {
+        transport: transport(agent.transport, server),
+        journal_id: directory.id(),
+        journal,
+        slots,
+        executor,
+        metrics,
+        ambient: Arc::new(Ambient::of_the_system()),
+    };
     tokio::select! {
         outcome = link.run(stop, GRACE) => match outcome {
             Ok(()) => Ok(ExitCode::SUCCESS),
@@ -104,27 +118,16 @@ async fn signals(stop: CancellationToken, kill: CancellationToken) {
     }
 }
 
-/// The id of the journal in `state`, made once, and the lock that keeps a second agent from passing for this one.
-fn journal(state: &Path) -> io::Result<([u8; 16], fs::File)> {
-    fs::create_dir_all(state)?;
-    let lock = fs::File::create(state.join("lock"))?;
-    lock.try_lock().map_err(|error| match error {
-        fs::TryLockError::WouldBlock => io::Error::other("another agent uses it; give each its own --state"),
-        fs::TryLockError::Error(error) => error,
-    })?;
-    Ok((journal_id(state)?, lock))
+fn transport(chosen: config::Transport, server: Server) -> Arc<dyn Transport> {
+    match chosen {
+        config::Transport::Auto => Arc::new(Fallback::new(Grpc::new(server.clone()), Poll::new(server))),
+        config::Transport::Stream => Arc::new(Grpc::new(server)),
+        config::Transport::Poll => Arc::new(Poll::new(server)),
+    }
 }
 
-fn journal_id(state: &Path) -> io::Result<[u8; 16]> {
-    let file = state.join("journal-id");
-    if let Ok(bytes) = fs::read(&file)
-        && let Ok(id) = bytes.try_into()
-    {
-        return Ok(id);
-    }
-    let id: [u8; 16] = rand::random();
-    let temporary = state.join("journal-id.part");
-    fs::write(&temporary, id)?;
-    fs::rename(&temporary, &file)?;
-    Ok(id)
+/// An error with what caused it.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

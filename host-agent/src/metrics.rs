@@ -19,7 +19,7 @@ macro_rules! metrics {
         /// See the module.
         pub struct Metrics {
             registry: Registry,
-            $($(#[doc = $help])+ pub(crate) $field: $kind,)+
+            $($(#[doc = $help])+ pub $field: $kind,)+
         }
 
         impl Metrics {
@@ -46,6 +46,8 @@ metrics! {
     running: IntGauge = "claiflow_agent_tasks_running" [],
     /// Tasks that may run at once.
     slots: IntGauge = "claiflow_agent_slots" [],
+    /// Whether the journal can be written: 1, else 0. While it cannot, nothing with an effect starts.
+    journal_writable: IntGauge = "claiflow_agent_journal_writable" [],
     /// Runs that ended, by verdict.
     runs: IntCounterVec = "claiflow_agent_runs_total" ["verdict"],
     /// Calls of commands that ended, by plugin, command as its plugin declares it, and outcome: `ok`, a code, or `dropped`;
@@ -98,6 +100,7 @@ impl Metrics {
             Verdict::Cancelled => "cancelled",
             Verdict::Unknown => "unknown",
             Verdict::Fenced => "fenced",
+            Verdict::Paused => "paused",
         };
         self.runs.with_label_values(&[verdict]).inc();
     }

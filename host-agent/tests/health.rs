@@ -72,9 +72,10 @@ async fn an_agent_is_ready_when_its_plugins_are_settled_and_the_server_is_there(
     let address = health.clone().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     assert_eq!(get(address, "/healthz").await, (200, "ok\n".into()));
     let ready = get(address, "/readyz").await;
-    assert_eq!(ready, (503, r#"{"connected":false,"plugins_settled":false}"#.into()));
+    assert_eq!(ready, (503, r#"{"connected":false,"plugins_settled":false,"journal_writable":false}"#.into()));
     health.settled();
-    assert_eq!(get(address, "/readyz").await, (503, r#"{"connected":false,"plugins_settled":true}"#.into()));
+    let ready = get(address, "/readyz").await;
+    assert_eq!(ready, (503, r#"{"connected":false,"plugins_settled":true,"journal_writable":false}"#.into()));
     assert_eq!(get(address, "/nothing").await.0, 404);
 }
 

@@ -83,13 +83,13 @@ async fn an_effect_is_seen_in_the_log_and_its_call_tells_afterwards_whether_it_h
         let heard = Arc::new(Heard::default());
         let made = call(&format!("effect.{class}"), r#"{"key":"k","wait_ms":20}"#);
         let done = house.runtime().call(CommandCall { sink: heard.clone(), ..made }).await.unwrap();
-        assert_eq!(done.output, r#"{"key":"k"}"#);
+        assert_eq!(done.output, r#"{"key":"k","attempt":3}"#);
         let line = |word| (LogLevel::Info, format!("effect {word} class={class} key=k effect_key=key"));
         assert_eq!(said(&heard), [line("begin"), line("done")]);
         let notes = if class == "verify" { vec![r#""begin""#, r#""done""#] } else { vec![] };
         assert_eq!(*heard.notes.lock().unwrap(), notes);
     }
-    for (notes, verdict) in [(0, "not done"), (1, "unknown"), (2, r#"done {"key":"k"}"#)] {
+    for (notes, verdict) in [(0, "not done"), (1, "unknown"), (2, r#"done {"key":"k","attempt":3}"#)] {
         let notes = [r#""begin""#, r#""done""#].into_iter().take(notes).map(str::to_owned).collect();
         let asked = CommandCall { notes, ..call("effect.verify", r#"{"key":"k"}"#) };
         let verified = match house.runtime().verify(asked).await {

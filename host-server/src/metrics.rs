@@ -20,6 +20,8 @@ pub struct Metrics {
     pub tasks_requeued: IntCounter,
     /// Agents that are connected to this replica.
     pub agents_connected: IntGauge,
+    /// Lines of commands that were not kept.
+    pub lines_dropped: IntCounter,
     /// Whether this replica leads a kind of periodic work (1) or not (0).
     pub leads: IntGaugeVec,
     /// The epoch of the lead that this replica had last, by kind of work.
@@ -107,6 +109,11 @@ impl Metrics {
             agents_connected: gauge!(
                 "claiflow_agents_connected",
                 "Agents that are connected to this replica",
+                registry
+            )?,
+            lines_dropped: counter!(
+                "claiflow_log_lines_dropped_total",
+                "Lines of commands that were not kept, since too many came or the database did not take them",
                 registry
             )?,
             commits: counter!("claiflow_commits_total", "Write transactions of the lanes", registry)?,

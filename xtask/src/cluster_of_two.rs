@@ -32,6 +32,11 @@ impl Built {
         Self::build("debug", &["example", "hostile", "effects"])
     }
 
+    /// What the fault harness runs: a plugin whose effects can be counted.
+    pub(crate) fn for_faults() -> Result<Self> {
+        Self::build("debug", &["effects"])
+    }
+
     /// What the demo runs.
     pub(crate) fn for_demo() -> Result<Self> {
         Self::build("debug", &["example"])

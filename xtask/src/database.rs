@@ -4,7 +4,7 @@ use std::{
     env,
     fs::File,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct MariaDb {
     pub(crate) port: u16,
     pub(crate) process: Process,
     socket: PathBuf,
+    directory: PathBuf,
+    options: &'static [&'static str],
 }
 
 pub(crate) const USER: &str = "claiflow";
@@ -25,6 +27,11 @@ pub(crate) const DATABASE: &str = "claiflow";
 
 impl MariaDb {
     pub(crate) fn start(directory: &Path) -> Result<Self> {
+        Self::with(directory, &["--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"])
+    }
+
+    /// The same with options of its own.
+    pub(crate) fn with(directory: &Path, options: &'static [&'static str]) -> Result<Self> {
         let data = directory.join("mariadb");
         let socket = directory.join("mariadb.sock");
         let install = Command::new("mariadb-install-db")
@@ -36,25 +43,36 @@ impl MariaDb {
             bail!("mariadb-install-db: {}", String::from_utf8_lossy(&install.stderr));
         }
         let port = free_port(0)?;
-        let program = env::var("MARIADB_BIN").unwrap_or_else(|_| "mariadbd".into());
-        let mut command = Command::new(program);
-        command
-            .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=1"])
-            .args(["--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"])
-            .arg(format!("--datadir={}", data.display()))
-            .arg(format!("--socket={}", socket.display()))
-            .arg(format!("--port={port}"))
-            .arg(format!("--pid-file={}", directory.join("mariadb.pid").display()));
-        let process = Process::start("mariadb", &mut command, directory)?;
-        let database = Self { port, process, socket };
+        let process = launch(directory, port, options)?;
+        let database = Self { port, process, socket, directory: directory.to_owned(), options };
         let grant = format!(
             "CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE {DATABASE}"
         );
-        until("MariaDB starts", Duration::from_secs(60), || {
-            let output = database.root().args(["-e", &grant]).output()?;
-            if output.status.success() { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
-        })?;
+        until("MariaDB starts", Duration::from_secs(60), || database.sql(&grant).map(drop))?;
         Ok(database)
+    }
+
+    /// Starts it again after its process ended, and waits until it answers.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        self.process = launch(&self.directory, self.port, self.options)?;
+        until("MariaDB starts again", Duration::from_secs(60), || self.sql("SELECT 1").map(drop))
+    }
+
+    /// What the database's own shell answers to statements of an administrator, in no schema.
+    pub(crate) fn sql(&self, statements: &str) -> Result<String> {
+        let output = self.root().args(["--batch", "--skip-column-names", "-e", statements]).output()?;
+        if !output.status.success() {
+            bail!("{statements}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Begins to type statements of an administrator into a schema.
+    pub(crate) fn shell_with(&self, schema: &str, statements: &str) -> Result<Child> {
+        let mut command = self.root();
+        command.arg("--force").arg(format!("--database={schema}")).args(["-e", statements]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().context("the database's shell could not be started")
     }
 
     /// Where tests connect to: they make databases of their own.
@@ -83,4 +101,17 @@ impl MariaDb {
         command.arg(format!("--database={DATABASE}"));
         command
     }
+}
+
+fn launch(directory: &Path, port: u16, options: &[&str]) -> Result<Process> {
+    let program = env::var("MARIADB_BIN").unwrap_or_else(|_| "mariadbd".into());
+    let mut command = Command::new(program);
+    command
+        .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=1"])
+        .args(options)
+        .arg(format!("--datadir={}", directory.join("mariadb").display()))
+        .arg(format!("--socket={}", directory.join("mariadb.sock").display()))
+        .arg(format!("--port={port}"))
+        .arg(format!("--pid-file={}", directory.join("mariadb.pid").display()));
+    Process::start("mariadb", &mut command, directory)
 }

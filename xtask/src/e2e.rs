@@ -10,6 +10,7 @@ use crate::{
     database::MariaDb,
     process::Process,
     stories::stories,
+    wishes,
 };
 
 /// One promise, kept or broken on a server with its agent.
@@ -24,13 +25,16 @@ pub(crate) fn run(built: &Built, directory: &Path, database: Option<&MariaDb>) -
         Ok(pair) => pair,
         Err(error) => return vec![("server and database start", Err(error))],
     };
-    let stories: [(&'static str, Story); 8] = [
+    let stories: [(&'static str, Story); 11] = [
         ("an agent with a wrong token exits with 1 and says so", wrong_token),
         ("tasks that were created before the agent came run when it comes", examples_run),
         ("every story of examples/ gives what it says", examples_told),
         ("a hostile command fails its own task with the reason, and the agent goes on", hostile),
         ("bad input gets a clear answer", bad_input),
         ("the same uuid and request give the stored answer, another request a conflict", repeated),
+        ("a running task is cancelled, a final one stays, and the caller is told", wishes::cancel),
+        ("a paused task stops before its next step and goes on from there", wishes::pause),
+        ("what happens to a task is told as it happens", wishes::follow),
         ("a killed agent loses no task", agent_killed),
         ("a killed server loses no task", server_killed),
     ];

@@ -7,6 +7,7 @@ mod cluster_of_two;
 mod database;
 mod demo;
 mod e2e;
+mod faults;
 mod galera;
 mod openapi;
 mod people;
@@ -15,6 +16,7 @@ mod process;
 mod readme;
 mod stories;
 mod test;
+mod wishes;
 
 use std::{
     env,
@@ -32,6 +34,7 @@ use clap::{Parser, Subcommand};
   cargo xtask demo
   cargo xtask test --strict
   cargo xtask bench e2e
+  cargo xtask faults --list
   cargo xtask new-plugin restart-tool
   cargo xtask build-plugin plugins/example
   cargo xtask openapi"
@@ -62,6 +65,8 @@ enum Task {
     /// Measure release builds with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Kill, stop and cut off real processes under load, and show what was lost or happened twice.
+    Faults(faults::Faults),
     /// Write the OpenAPI document that the server prints to host-server/openapi.json.
     Openapi,
     /// Make a component of each plugin crate.
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
         Task::Galera => test::galera(),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
+        Task::Faults(faults) => faults.run(),
         Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         Task::NewPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),

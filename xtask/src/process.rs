@@ -54,14 +54,20 @@ impl Process {
         Ok(())
     }
 
+    /// Sends a signal to a process that has not ended.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            kill_process(pid, signal).with_context(|| format!("{} got no {signal:?}", self.name))?;
+        }
+        Ok(())
+    }
+
     /// SIGTERM, and SIGKILL after 30 s.
     pub(crate) fn stop(&mut self) -> Result<ExitStatus> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            kill_process(pid, Signal::TERM)?;
-        }
+        self.signal(Signal::TERM)?;
         if let Some(status) = self.ended_within(Duration::from_secs(30))? {
             return Ok(status);
         }

@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cluster_of_two::Built, database::MariaDb, e2e, galera, people, root};
+use crate::{cluster_of_two::Built, database::MariaDb, e2e, faults, galera, people, root};
 
 #[derive(Default)]
 struct Count {
@@ -71,6 +71,10 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
         Some(why) if !strict => count.skip("everything on Galera", why),
         _ => count.take(galera::run(&built, &directory.path().join("galera"))),
     }
+    if database.is_none() {
+        count.skip("the faults on MariaDB", "MariaDB is missing");
+    }
+    count.take(faults::short(database)?);
     if strict || there("chromedriver") {
         count.take(people::run(&built, &directory.path().join("people")));
     } else {

@@ -3,7 +3,10 @@
 //! A cancel, a lost lease and the end of the run's time interrupt whatever is waited for. Only a call in flight is first
 //! asked to stop, since its answer tells whether it had an effect.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use claiflow_flow::{Call, Event, Limits, Machine, Progress, StepError, read_json};
 use serde_json::Value;
@@ -83,6 +86,9 @@ impl Run<'_> {
             }
             if let Err(verdict) = self.unless_interrupted(self.report.holds()).await {
                 return self.interrupted(verdict);
+            }
+            if self.task.pause.load(Ordering::Relaxed) {
+                return self.interrupted(Verdict::Paused);
             }
             let next = if progress.expressions.is_empty() {
                 match progress.calls.pop() {
@@ -175,7 +181,7 @@ impl Run<'_> {
             step.elapsed = self.begun.elapsed();
             return Ok(self.succeeded(step, done));
         }
-        if effect > Effect::Idempotent {
+        if effect > Effect::Read {
             match self.unless_interrupted(self.report.started(step.clone())).await {
                 Ok(true) => {}
                 Ok(false) => return Err((Verdict::Fenced, self.why(Verdict::Fenced))),
@@ -231,7 +237,12 @@ impl Run<'_> {
             // A one-step flow's output is its result: it is not sent twice.
             _ => step.output = (self.tops > 1 || path.contains('/')).then_some(done.output),
         }
+        let had_effect = step.effect > Effect::Read;
         self.last = Some(step);
+        // What comes next may take its time, and an effect that nobody heard of is in doubt.
+        if had_effect && progress.done.is_none() {
+            self.flush();
+        }
         progress
     }
 

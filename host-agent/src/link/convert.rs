@@ -1,9 +1,6 @@
 //! Between the executor's words and the protocol's.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use claiflow_proto::agent::v1::{self as proto, Failure, LogLine, Offer, Outcome, StepEvent, StepState};
 
@@ -48,6 +45,7 @@ pub(super) fn task(offer: Offer, run: Run) -> Task {
         traceparent: offer.traceparent,
         stop: run.stop,
         gone: run.gone,
+        pause: run.pause,
     }
 }
 
@@ -67,13 +65,13 @@ fn started_as(effect: proto::Effect) -> Effect {
 }
 
 /// A note that a call of the step left.
-pub(super) fn note(lease_id: &[u8], of: &Step, index: usize, text: String) -> StepEvent {
+pub(super) fn note(lease_id: &[u8], of: &Step, index: usize, text: String, wall_us: i64) -> StepEvent {
     let note = Step { path: format!("{}{NOTE}{index}", of.path), output: Some(text), ..of.clone() };
-    StepEvent { state: StepState::Recorded.into(), ..step(lease_id, note, false) }
+    StepEvent { state: StepState::Recorded.into(), ..step(lease_id, note, false, wall_us) }
 }
 
 /// What a plugin said.
-pub(super) fn line(lease_id: &[u8], line: Line) -> LogLine {
+pub(super) fn line(lease_id: &[u8], line: Line, wall_us: i64) -> LogLine {
     let level = match line.level {
         LogLevel::Trace => "trace",
         LogLevel::Debug => "debug",
@@ -87,16 +85,11 @@ pub(super) fn line(lease_id: &[u8], line: Line) -> LogLine {
         level: level.to_owned(),
         message: line.message,
         fields: line.fields.into_iter().collect(),
-        wall_us: wall_us(),
+        wall_us,
     }
 }
 
-fn wall_us() -> i64 {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)
-}
-
-pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
+pub(super) fn step(lease_id: &[u8], step: Step, started: bool, wall_us: i64) -> StepEvent {
     let state = match (started, &step.error) {
         (true, _) => StepState::Started,
         (false, None) => StepState::Succeeded,
@@ -111,7 +104,7 @@ pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
         plugin_digest: step.digest.map(Vec::from).unwrap_or_default(),
         command: step.command,
         elapsed_us: micros(step.elapsed),
-        wall_us: wall_us(),
+        wall_us,
         output: step.output.unwrap_or_default().into_bytes(),
         error: step.error.map(failure),
         usage: step.usage.map(usage),
@@ -120,14 +113,14 @@ pub(super) fn step(lease_id: &[u8], step: Step, started: bool) -> StepEvent {
 }
 
 /// None: the lease is gone, and somebody else goes on.
-pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End) -> Option<Outcome> {
+pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End, wall_us: i64) -> Option<Outcome> {
     let verdict = match end.verdict {
         Verdict::Succeeded => proto::Verdict::Succeeded,
         Verdict::Failed => proto::Verdict::Failed,
         Verdict::TimedOut => proto::Verdict::TimedOut,
         Verdict::Cancelled => proto::Verdict::Cancelled,
         Verdict::Unknown => proto::Verdict::Unknown,
-        Verdict::Fenced => return None,
+        Verdict::Fenced | Verdict::Paused => return None,
     };
     Some(Outcome {
         lease_id: lease_id.to_vec(),
@@ -136,7 +129,7 @@ pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End) -> Opt
         verdict: verdict.into(),
         result: end.result.unwrap_or_default().into_bytes(),
         error: end.error.map(failure),
-        steps: end.last.map(|last| step(lease_id, Step { output: None, ..last }, false)).into_iter().collect(),
+        steps: end.last.map(|last| step(lease_id, Step { output: None, ..last }, false, wall_us)).into_iter().collect(),
     })
 }
 

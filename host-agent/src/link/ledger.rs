@@ -1,22 +1,29 @@
-//! What this agent holds: leases, what is not yet settled under them, and what waits to be sent. Outlives connections.
+//! What this agent holds: leases, what is not yet settled under them, and what waits to be sent. Outlives connections; what
+//! must outlive the process goes into the journal too.
 
+mod lease;
+mod report;
+mod restore;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
-use claiflow_proto::agent::v1::{Ack, AgentEvent, Credit, Handback, Held, LogLine, Outcome, StepEvent, StepState};
+use claiflow_proto::agent::v1::{Ack, AgentEvent, Credit, Handback, Held, Offer};
 use prometheus::IntGauge;
-use tokio::sync::{Notify, oneshot, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::outbox::{Ordered, Outbox};
-
-pub(super) type LeaseId = Vec<u8>;
+use crate::journal::Journal;
+use lease::Lease;
+pub(super) use lease::{LeaseId, Run};
 
 /// An offer whose credit is older is handed back.
 const CREDIT_AGE: Duration = Duration::from_secs(5);
@@ -33,47 +40,29 @@ pub(super) struct Ledger {
     pub(super) waiting: Notify,
     /// Until when leases hold.
     valid_until: watch::Sender<Instant>,
+    /// Runs that are left.
+    runs: watch::Sender<usize>,
     /// Leases and runs that are left.
     busy: watch::Sender<usize>,
+    journal: Journal,
 }
 
 struct Inner {
-    leases: HashMap<LeaseId, Lease>,
+    leases: BTreeMap<LeaseId, Lease>,
     outbox: Outbox,
     unsettled_bytes: usize,
     running: usize,
+    /// Runs, or waits to run, with nothing beside it.
+    alone: Option<LeaseId>,
     received: u64,
     stamp: u64,
     stamps: VecDeque<(u64, Instant)>,
     lease_ttl: Duration,
+    /// The agent ends.
     draining: bool,
-}
-
-struct Lease {
-    task: Vec<u8>,
-    epoch: u64,
-    run: Run,
-    /// Ends of steps that the server has not settled.
-    steps: Vec<Arc<StepEvent>>,
-    /// Starts and notes that wait for the server's word.
-    starts: Vec<Start>,
-    /// A step whose effect must not happen twice was announced.
-    effect_begun: bool,
-    outcome: Option<Arc<Outcome>>,
-}
-
-struct Start {
-    event: Arc<StepEvent>,
-    word: oneshot::Sender<bool>,
-}
-
-/// How the ledger reaches a run.
-#[derive(Clone, Debug)]
-pub(super) struct Run {
-    /// Somebody cancelled.
-    pub(super) stop: CancellationToken,
-    /// The lease is not the agent's any more: nothing may start under it, and nothing is reported.
-    pub(super) gone: CancellationToken,
+    /// The server wants nothing more to be taken on this stream.
+    refusing: bool,
+    journal: Journal,
 }
 
 /// What became of an offer.
@@ -87,17 +76,20 @@ pub(super) enum Taken {
 }
 
 impl Ledger {
-    pub(super) fn new(slots: usize, running: IntGauge, now: Instant) -> Self {
+    pub(super) fn new(slots: usize, running: IntGauge, journal: Journal, now: Instant) -> Self {
         let inner = Inner {
-            leases: HashMap::new(),
+            leases: BTreeMap::new(),
             outbox: Outbox::default(),
             unsettled_bytes: 0,
             running: 0,
+            alone: None,
             received: 0,
             stamp: 0,
             stamps: VecDeque::new(),
             lease_ttl: Duration::from_secs(30),
             draining: false,
+            refusing: false,
+            journal: journal.clone(),
         };
         Self {
             inner: Mutex::new(inner),
@@ -105,7 +97,9 @@ impl Ledger {
             running,
             waiting: Notify::new(),
             valid_until: watch::Sender::new(now),
+            runs: watch::Sender::new(0),
             busy: watch::Sender::new(0),
+            journal,
         }
     }
 
@@ -126,15 +120,11 @@ impl Ledger {
     pub(super) fn begin(&self, gone: &[LeaseId], lease_ttl: Duration, now: Instant) {
         let mut inner = self.lock();
         inner.outbox.clear();
-        (inner.received, inner.stamp, inner.lease_ttl) = (0, 0, lease_ttl);
+        (inner.received, inner.stamp, inner.lease_ttl, inner.refusing) = (0, 0, lease_ttl, false);
         inner.stamps.clear();
         gone.iter().for_each(|id| inner.lose(id));
         let Inner { leases, outbox, .. } = &mut *inner;
-        for lease in leases.values() {
-            let starts = lease.starts.iter().map(|start| &start.event);
-            lease.steps.iter().chain(starts).for_each(|step| outbox.push(Ordered::Step(Arc::clone(step))));
-            lease.outcome.iter().for_each(|outcome| outbox.push(Ordered::Outcome(Arc::clone(outcome))));
-        }
+        leases.values().for_each(|lease| lease.repeat(outbox));
         self.valid_until.send_replace(now + lease_ttl);
         self.changed(inner, now);
     }
@@ -144,13 +134,18 @@ impl Ledger {
         self.changed(self.lock(), now);
     }
 
-    /// Tells the server how many tasks may come, and whoever waits for the end how many are left.
+    /// Tells the server how many tasks may come, and whoever waits for an end how much is left.
     fn changed(&self, mut inner: MutexGuard<'_, Inner>, now: Instant) {
         inner.credit(self.slots, now);
-        self.running.set(i64::try_from(inner.running).unwrap_or(i64::MAX));
-        self.busy.send_replace(inner.leases.len().max(inner.running));
+        self.count(&inner);
         drop(inner);
         self.waiting.notify_one();
+    }
+
+    fn count(&self, inner: &Inner) {
+        self.running.set(i64::try_from(inner.running).unwrap_or(i64::MAX));
+        self.runs.send_replace(inner.running);
+        self.busy.send_replace(inner.leases.len().max(inner.running));
     }
 
     /// The server has read a stamp: leases hold from the time at which it was sent.
@@ -181,40 +176,40 @@ impl Ledger {
         let _ = valid_until.wait_for(|until| Instant::now() < *until).await;
     }
 
-    /// Takes an offer and acknowledges it, or hands it back: its credit is too old, or the agent drains.
-    pub(super) fn take(&self, lease_id: &LeaseId, task: &[u8], epoch: u64, stamp: u64, now: Instant) -> Taken {
+    /// Takes an offer and acknowledges it, or hands it back: its credit is too old, something runs alone, or the agent
+    /// takes nothing more.
+    pub(super) fn take(&self, offer: &Offer, now: Instant) -> Taken {
         let mut inner = self.lock();
         inner.received += 1;
-        let ack = Ack { lease_id: lease_id.clone() };
-        let fresh = |(known, sent): &(u64, Instant)| *known == stamp && now.duration_since(*sent) <= CREDIT_AGE;
-        let taken = if inner.leases.contains_key(lease_id) {
+        let ack = Ack { lease_id: offer.lease_id.clone() };
+        let taken = if inner.leases.contains_key(&offer.lease_id) {
             inner.outbox.ack(ack);
             Taken::Known
-        } else if inner.draining || !inner.stamps.iter().any(fresh) {
-            let reason = if inner.draining { "draining" } else { "stale-credit" };
-            inner.hand_back(lease_id.clone(), reason);
+        } else if let Some(reason) = inner.refusal(offer, now) {
+            inner.hand_back(offer.lease_id.clone(), reason);
             Taken::Refused
         } else {
-            let run = Run { stop: CancellationToken::new(), gone: CancellationToken::new() };
-            let lease = Lease {
-                task: task.to_vec(),
-                epoch,
-                run: run.clone(),
-                steps: Vec::new(),
-                starts: Vec::new(),
-                effect_begun: false,
-                outcome: None,
-            };
-            inner.leases.insert(lease_id.clone(), lease);
+            let lease = Lease::new(offer.task.clone(), offer.epoch);
+            let run = lease.run.clone();
+            inner.leases.insert(offer.lease_id.clone(), lease);
             inner.running += 1;
             inner.outbox.ack(ack);
-            self.running.inc();
-            self.busy.send_replace(inner.leases.len().max(inner.running));
+            inner.journal.taken(&offer.lease_id, &offer.task, offer.epoch);
+            if offer.alone {
+                inner.alone = Some(offer.lease_id.clone());
+            }
+            self.count(&inner);
             Taken::Run(run)
         };
         drop(inner);
         self.waiting.notify_one();
         taken
+    }
+
+    /// Waits until no more than one run is left.
+    pub(super) async fn others_ended(&self) {
+        // The sender is `self`: it does not close.
+        let _ = self.runs.subscribe().wait_for(|runs| *runs <= 1).await;
     }
 
     pub(super) fn send(&self, event: Ordered) {
@@ -227,94 +222,16 @@ impl Ledger {
         self.lock().outbox.next_message()
     }
 
-    /// A step ended: kept until the server settled it.
-    pub(super) fn step(&self, step: StepEvent) {
-        let mut inner = self.lock();
-        let Inner { leases, outbox, unsettled_bytes, .. } = &mut *inner;
-        // Without its lease nobody wants to hear of it.
-        let Some(lease) = leases.get_mut(&step.lease_id) else { return };
-        *unsettled_bytes += step.output.len();
-        let step = Arc::new(step);
-        lease.steps.push(Arc::clone(&step));
-        outbox.push(Ordered::Step(step));
-        drop(inner);
-        self.waiting.notify_one();
-    }
-
-    /// A step with an effect is about to start, or its call leaves a note. The receiver gets the server's word, over broken
-    /// streams too; it closes when the lease is gone.
-    pub(super) fn start(&self, step: StepEvent) -> oneshot::Receiver<bool> {
-        let (word, answer) = oneshot::channel();
-        let mut inner = self.lock();
-        let Inner { leases, outbox, .. } = &mut *inner;
-        if let Some(lease) = leases.get_mut(&step.lease_id) {
-            let event = Arc::new(step);
-            lease.effect_begun |= event.state() == StepState::Started;
-            lease.starts.push(Start { event: Arc::clone(&event), word });
-            outbox.push(Ordered::Step(event));
-        }
-        drop(inner);
-        self.waiting.notify_one();
-        answer
-    }
-
-    /// A run ended: its outcome is kept until the server settled it. None: nothing is to be reported.
-    pub(super) fn finish(&self, lease_id: &LeaseId, outcome: Option<Outcome>, now: Instant) {
-        let mut inner = self.lock();
-        inner.running = inner.running.saturating_sub(1);
-        let Inner { leases, outbox, unsettled_bytes, .. } = &mut *inner;
-        match (outcome.map(Arc::new), leases.get_mut(lease_id)) {
-            (Some(outcome), Some(lease)) => {
-                *unsettled_bytes += outcome.result.len();
-                lease.outcome = Some(Arc::clone(&outcome));
-                // Nobody waits for the word any more.
-                lease.starts.clear();
-                outbox.push(Ordered::Outcome(outcome));
-            }
-            _ => inner.lose(lease_id),
-        }
-        self.changed(inner, now);
-    }
-
-    /// A plugin said something.
-    pub(super) fn log(&self, line: LogLine) {
-        let mut inner = self.lock();
-        // Without its lease nobody wants to hear of it.
-        if inner.leases.contains_key(&line.lease_id) {
-            inner.outbox.log(line);
-            drop(inner);
-            self.waiting.notify_one();
-        }
-    }
-
-    /// The server's answer to a step's start, a note, a step's end, or (no path) an outcome.
-    pub(super) fn settled(&self, lease_id: &LeaseId, path: &str, state: StepState, accepted: bool, now: Instant) {
-        let mut inner = self.lock();
-        if path.is_empty() || !accepted {
-            inner.lose(lease_id);
-            self.changed(inner, now);
-            return;
-        }
-        let Inner { leases, unsettled_bytes, .. } = &mut *inner;
-        let Some(lease) = leases.get_mut(lease_id) else { return };
-        if matches!(state, StepState::Started | StepState::Recorded) {
-            let answered = |start: &mut Start| start.event.path == path && start.event.state() == state;
-            for start in lease.starts.extract_if(.., answered) {
-                // The run may have been cancelled meanwhile.
-                let _ = start.word.send(true);
-            }
-        } else {
-            lease.steps.retain(|step| {
-                let settled = step.path == path;
-                *unsettled_bytes -= if settled { step.output.len() } else { 0 };
-                !settled
-            });
-        }
-    }
-
     pub(super) fn cancel(&self, lease_id: &LeaseId) {
         if let Some(lease) = self.lock().leases.get(lease_id) {
             lease.run.stop.cancel();
+        }
+    }
+
+    /// Somebody wants the run to stop before its next step, or to go on after all.
+    pub(super) fn pause(&self, lease_id: &LeaseId, paused: bool) {
+        if let Some(lease) = self.lock().leases.get(lease_id) {
+            lease.run.pause.store(paused, Ordering::Relaxed);
         }
     }
 
@@ -322,6 +239,13 @@ impl Ledger {
     pub(super) fn drain(&self, now: Instant) {
         let mut inner = self.lock();
         inner.draining = true;
+        self.changed(inner, now);
+    }
+
+    /// No more credit until the next stream begins.
+    pub(super) fn refuse_offers(&self, now: Instant) {
+        let mut inner = self.lock();
+        inner.refusing = true;
         self.changed(inner, now);
     }
 
@@ -335,9 +259,8 @@ impl Ledger {
     /// their end, or a person, can tell what they did. Answers how many go back and how many stay.
     pub(super) fn give_up(&self, now: Instant) -> (usize, usize) {
         let mut inner = self.lock();
-        let harmless = |lease: &Lease| lease.outcome.is_none() && !lease.effect_begun;
-        let back: Vec<LeaseId> =
-            inner.leases.iter().filter(|(_, lease)| harmless(lease)).map(|(id, _)| id.clone()).collect();
+        let harmless = inner.leases.iter().filter(|(_, lease)| lease.is_harmless());
+        let back: Vec<LeaseId> = harmless.map(|(id, _)| id.clone()).collect();
         for id in &back {
             inner.lose(id);
             inner.hand_back(id.clone(), "draining");
@@ -355,10 +278,27 @@ impl Inner {
         if self.stamps.len() > STAMPS_MAX {
             self.stamps.pop_front();
         }
-        let full = self.draining || self.unsettled_bytes > UNSETTLED_BYTES;
+        let full = self.draining
+            || self.refusing
+            || self.alone.is_some()
+            || self.unsettled_bytes > UNSETTLED_BYTES
+            || !self.journal.is_writable();
         let free = if full { 0 } else { slots.saturating_sub(self.running) };
         let limit = self.received + free as u64;
         self.outbox.credit(Credit { stamp: self.stamp, limit });
+    }
+
+    /// Why an offer is not taken, in the protocol's words.
+    fn refusal(&self, offer: &Offer, now: Instant) -> Option<&'static str> {
+        let fresh =
+            |(stamp, sent): &(u64, Instant)| *stamp == offer.credit_stamp && now.duration_since(*sent) <= CREDIT_AGE;
+        if self.draining || self.refusing {
+            Some("draining")
+        } else if self.alone.is_some() {
+            Some("alone")
+        } else {
+            (!self.stamps.iter().any(fresh)).then_some("stale-credit")
+        }
     }
 
     fn hand_back(&mut self, lease_id: LeaseId, reason: &str) {
@@ -369,8 +309,8 @@ impl Inner {
     fn lose(&mut self, lease_id: &LeaseId) {
         let Some(lease) = self.leases.remove(lease_id) else { return };
         self.outbox.forget_lines(lease_id);
-        let steps: usize = lease.steps.iter().map(|step| step.output.len()).sum();
-        self.unsettled_bytes -= steps + lease.outcome.map_or(0, |outcome| outcome.result.len());
+        self.unsettled_bytes -= lease.unsettled_bytes();
+        self.journal.gone(lease_id);
         lease.run.gone.cancel();
     }
 }

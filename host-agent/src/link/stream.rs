@@ -1,31 +1,46 @@
-//! One attached stream: offers in, outcomes out.
+//! One attached stream: offers in, outcomes out, whatever carries it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use claiflow_proto::agent::v1::{
-    AgentEvent, AgentMessage, Hello, Offer, ServerEvent, ServerMessage, Settled, agent_event::Event,
-    agent_service_client::AgentServiceClient, server_event,
+    AgentEvent, AgentMessage, Hello, Offer, ServerEvent, ServerMessage, Welcome, agent_event::Event, server_event,
 };
 use prometheus::IntGauge;
-use tokio::sync::mpsc;
-use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_stream::StreamExt as _;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tonic::{Request, Streaming, transport::Channel};
 
 use super::{
-    Broken, Link, convert,
-    ledger::{LeaseId, Ledger, Taken},
+    LAST_WORDS, convert,
+    ledger::{Ledger, Taken},
     outbox::Ordered,
+    runs::Runs,
+    transport::{Broken, Incoming},
 };
-use crate::executor::{LANGUAGE_LEVEL, Line, Report, Step};
+use crate::{executor::LANGUAGE_LEVEL, metrics::Metrics};
 
 /// A server that says nothing for this long is away.
 const SILENCE: Duration = Duration::from_secs(15);
-/// Messages between the ledger and the wire. Few: what is in here goes before the next heartbeat.
-const MESSAGES: usize = 2;
+
+/// What speaks on the streams, one after the other.
+pub(super) struct Agent {
+    pub(super) journal_id: [u8; 16],
+    pub(super) slots: usize,
+    pub(super) runs: Runs,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// How a stream ended that did not break.
+pub(super) enum Over {
+    /// Everything is said, and the agent ends.
+    Closing,
+    /// The server asks to come again after this time.
+    SentAway(Duration),
+}
 
 /// The server is there for as long as this lives.
 struct Connected(IntGauge);
@@ -43,59 +58,42 @@ impl Drop for Connected {
     }
 }
 
-/// Serves one stream until it breaks, or until `closing`: then everything that waits is sent first.
-pub(super) async fn attach(
-    link: &Link,
-    mut client: AgentServiceClient<Channel>,
-    session: &str,
-    ledger: &Arc<Ledger>,
+/// Serves one stream until it breaks, until the server sent the agent away and nothing is left to say, or until `closing`:
+/// then everything that waits is sent first.
+pub(super) async fn converse(
+    agent: &Agent,
+    peer: &str,
+    mut incoming: Incoming,
+    messages: mpsc::Sender<AgentMessage>,
     closing: &CancellationToken,
-) -> Result<(), Broken> {
-    let mut inventory = link.executor.commands().inventory();
-    let (messages, outgoing) = mpsc::channel(MESSAGES);
-    let hello = Hello {
-        agent_version: env!("CARGO_PKG_VERSION").into(),
-        language_level: LANGUAGE_LEVEL,
-        journal_id: link.journal.to_vec(),
-        slots: u32::try_from(link.slots).unwrap_or(u32::MAX),
-        inventory: Some(convert::inventory(&inventory.borrow_and_update())),
-        held: ledger.held(),
-        name: String::new(),
-    };
-    let closed = || Broken::Other("the stream is closed".into());
+) -> Result<Over, Broken> {
+    let ledger = &agent.ledger;
+    let mut inventory = agent.runs.executor().commands().inventory();
+    let hello = agent.hello(convert::inventory(&inventory.borrow_and_update()));
     let asked = Instant::now();
-    messages
-        .send(AgentMessage { events: vec![AgentEvent { event: Some(Event::Hello(hello)) }] })
-        .await
-        .map_err(|_| closed())?;
-    let mut request = Request::new(ReceiverStream::new(outgoing));
-    let bearer = format!("Bearer {session}").parse().map_err(|_| Broken::Other("the session is not text".into()))?;
-    request.metadata_mut().insert("authorization", bearer);
-    let mut incoming = client.attach(request).await?.into_inner();
-    let first = incoming.next().await.ok_or_else(closed)??;
-    let mut events = first.events.into_iter();
-    let Some(server_event::Event::Welcome(welcome)) = events.next().and_then(|event| event.event) else {
-        return Err(Broken::Other("the server did not say welcome".into()));
-    };
-    link.executor.forget();
+    let hello = AgentMessage { events: vec![AgentEvent { event: Some(Event::Hello(hello)) }] };
+    messages.send(hello).await.map_err(|_| closed())?;
+    let (welcome, rest) = welcomed(&mut incoming).await?;
+    agent.runs.executor().forget();
     ledger.begin(&welcome.gone, Duration::from_millis(welcome.lease_ttl_ms), asked);
-    tracing::info!(server = link.server, session.uuid = welcome.session_uuid, "connected");
-    let _connected = Connected::new(&link.metrics.connected);
+    tracing::info!(server = peer, session.uuid = welcome.session_uuid, "connected");
+    let _connected = Connected::new(&agent.metrics.connected);
 
-    let writer = AbortOnDropHandle::new(tokio::spawn(write(Arc::clone(ledger), messages, closing.clone())));
+    let done = closing.child_token();
+    let writer = AbortOnDropHandle::new(tokio::spawn(write(Arc::clone(ledger), messages, done.clone())));
     let mut heartbeat = tokio::time::interval(Duration::from_millis(welcome.heartbeat_ms.clamp(100, 10_000)));
-    for event in events {
-        handle(link, ledger, event);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut heard, mut away) = (Instant::now(), None);
+    for event in rest {
+        handle(agent, event, &mut away);
     }
     loop {
+        // What comes seldom is asked first, and what never ends last.
         tokio::select! {
-            message = tokio::time::timeout(SILENCE, incoming.next()) => match message {
-                Ok(Some(message)) => message?.events.into_iter().for_each(|event| handle(link, ledger, event)),
-                Ok(None) => return Err(closed()),
-                Err(_) => return Err(Broken::Other(format!("the server said nothing for {} s", SILENCE.as_secs()))),
-            },
+            biased;
+            () = closing.cancelled() => break,
             _ = heartbeat.tick() => {
-                if link.executor.is_full() {
+                if agent.runs.executor().is_full() {
                     return Err(Broken::Other("many templates were run: connecting anew forgets their flows".into()));
                 }
                 ledger.credit(Instant::now());
@@ -103,102 +101,114 @@ pub(super) async fn attach(
             Ok(()) = inventory.changed() => {
                 ledger.send(Ordered::Inventory(convert::inventory(&inventory.borrow_and_update())));
             }
-            () = closing.cancelled() => break,
+            () = ledger.idle(), if away.is_some() => {
+                done.cancel();
+                // Nothing is left that the server must hear: how the stream ends makes no difference.
+                let _ = tokio::time::timeout(LAST_WORDS, last_words(agent, writer, incoming)).await;
+                return Ok(Over::SentAway(away.unwrap_or_default()));
+            }
+            message = incoming.next() => {
+                heard = Instant::now();
+                match (message, away) {
+                    (Some(Ok(message)), _) => {
+                        message.events.into_iter().for_each(|event| handle(agent, event, &mut away));
+                    }
+                    (Some(Err(_)) | None, Some(away)) => return Ok(Over::SentAway(away)),
+                    (Some(Err(status)), None) => return Err(status.into()),
+                    (None, None) => return Err(closed()),
+                }
+            }
+            () = tokio::time::sleep_until(heard + SILENCE) => {
+                return Err(Broken::Other(format!("the server said nothing for {} s", SILENCE.as_secs())));
+            }
         }
     }
-    last_words(link, ledger, writer, incoming).await
+    last_words(agent, writer, incoming).await?;
+    Ok(Over::Closing)
+}
+
+impl Agent {
+    fn hello(&self, inventory: claiflow_proto::agent::v1::Inventory) -> Hello {
+        Hello {
+            agent_version: env!("CARGO_PKG_VERSION").into(),
+            language_level: LANGUAGE_LEVEL,
+            journal_id: self.journal_id.to_vec(),
+            slots: u32::try_from(self.slots).unwrap_or(u32::MAX),
+            inventory: Some(inventory),
+            held: self.ledger.held(),
+            name: String::new(),
+        }
+    }
+}
+
+fn closed() -> Broken {
+    Broken::Other("the stream is closed".into())
+}
+
+/// The answer to `hello`, and what came with it.
+async fn welcomed(incoming: &mut Incoming) -> Result<(Welcome, impl Iterator<Item = ServerEvent> + use<>), Broken> {
+    let first = tokio::time::timeout(SILENCE, incoming.next())
+        .await
+        .map_err(|_| Broken::Other("the server did not answer".into()))?
+        .ok_or_else(closed)??;
+    let mut events = first.events.into_iter();
+    match events.next().and_then(|event| event.event) {
+        Some(server_event::Event::Welcome(welcome)) => Ok((welcome, events)),
+        _ => Err(Broken::Other("the server did not say welcome".into())),
+    }
 }
 
 /// The server ends the stream when it has read everything; the caller limits the time.
-async fn last_words(
-    link: &Link,
-    ledger: &Arc<Ledger>,
-    writer: AbortOnDropHandle<()>,
-    mut incoming: Streaming<ServerMessage>,
-) -> Result<(), Broken> {
+async fn last_words(agent: &Agent, writer: AbortOnDropHandle<()>, mut incoming: Incoming) -> Result<(), Broken> {
     writer.await.map_err(|error| Broken::Other(error.to_string()))?;
     while let Some(message) = incoming.next().await {
-        message?.events.into_iter().for_each(|event| handle(link, ledger, event));
+        let ServerMessage { events } = message?;
+        events.into_iter().for_each(|event| handle(agent, event, &mut None));
     }
     Ok(())
 }
 
-/// Sends what waits, message by message; ends, and the request with it, when nothing waits after `closing`.
-async fn write(ledger: Arc<Ledger>, messages: mpsc::Sender<AgentMessage>, closing: CancellationToken) {
+/// Sends what waits, message by message; ends, and the request with it, when nothing waits after `done`.
+async fn write(ledger: Arc<Ledger>, messages: mpsc::Sender<AgentMessage>, done: CancellationToken) {
     loop {
         let events = ledger.next_message();
         if !events.is_empty() {
             if messages.send(AgentMessage { events }).await.is_err() {
                 return;
             }
-        } else if closing.is_cancelled() {
+        } else if done.is_cancelled() {
             return;
         } else {
-            tokio::select! { () = ledger.waiting.notified() => {}, () = closing.cancelled() => {} }
+            tokio::select! { biased; () = ledger.waiting.notified() => {}, () = done.cancelled() => {} }
         }
     }
 }
 
-fn handle(link: &Link, ledger: &Arc<Ledger>, event: ServerEvent) {
+/// `away`: for how long the server sends the agent away, once it does.
+fn handle(agent: &Agent, event: ServerEvent, away: &mut Option<Duration>) {
+    let ledger = &agent.ledger;
     match event.event {
-        Some(server_event::Event::Offer(offer)) => take(link, ledger, offer),
-        Some(server_event::Event::Settled(settled)) => {
-            let state = settled.state();
-            let Settled { lease_id, path, accepted, .. } = settled;
-            ledger.settled(&lease_id, &path, state, accepted, Instant::now());
-        }
+        Some(server_event::Event::Offer(offer)) => take(agent, offer),
+        Some(server_event::Event::Settled(settled)) => ledger.settled(&settled, Instant::now()),
         Some(server_event::Event::Seen(seen)) => ledger.seen(seen.stamp),
         Some(server_event::Event::Cancel(cancel)) => ledger.cancel(&cancel.lease_id),
-        Some(server_event::Event::Drain(_) | server_event::Event::Pause(_) | server_event::Event::Welcome(_))
-        | None => {}
+        Some(server_event::Event::Drain(drain)) => {
+            tracing::info!(reason = drain.reason, "the server wants no more tasks to be taken on this stream");
+            ledger.refuse_offers(Instant::now());
+            *away = Some(Duration::from_millis(drain.reconnect_ms));
+        }
+        Some(server_event::Event::Pause(pause)) => ledger.pause(&pause.lease_id, pause.paused),
+        Some(server_event::Event::Welcome(_)) | None => {}
     }
 }
 
-fn take(link: &Link, ledger: &Arc<Ledger>, offer: Offer) {
+fn take(agent: &Agent, offer: Offer) {
     if let Some(body) = &offer.snapshot_body
-        && let Err(error) = link.executor.learn(&offer.snapshot, &body.flow)
+        && let Err(error) = agent.runs.executor().learn(&offer.snapshot, &body.flow)
     {
         tracing::warn!("the flow of template {} is not understood: {error}", body.template_uuid);
     }
-    let taken = ledger.take(&offer.lease_id, &offer.task, offer.epoch, offer.credit_stamp, Instant::now());
-    let Taken::Run(run) = taken else { return };
-    let (executor, ledger) = (Arc::clone(&link.executor), Arc::clone(ledger));
-    let metrics = Arc::clone(&link.metrics);
-    tokio::spawn(async move {
-        let (lease_id, id, epoch) = (offer.lease_id.clone(), offer.task.clone(), offer.epoch);
-        let report: Arc<dyn Report> = Arc::new(Reporter { ledger: Arc::clone(&ledger), lease_id: lease_id.clone() });
-        let end = executor.run(&convert::task(offer, run), &report).await;
-        metrics.run_ended(end.verdict);
-        let outcome = convert::outcome(&lease_id, &id, epoch, end);
-        ledger.finish(&lease_id, outcome, Instant::now());
-    });
-}
-
-struct Reporter {
-    ledger: Arc<Ledger>,
-    lease_id: LeaseId,
-}
-
-#[async_trait::async_trait]
-impl Report for Reporter {
-    async fn started(&self, step: Step) -> bool {
-        // The ledger drops the other end when the lease is gone.
-        self.ledger.start(convert::step(&self.lease_id, step, true)).await.unwrap_or(false)
-    }
-
-    fn ended(&self, step: Step) {
-        self.ledger.step(convert::step(&self.lease_id, step, false));
-    }
-
-    async fn note(&self, step: &Step, index: usize, text: String) -> bool {
-        self.ledger.start(convert::note(&self.lease_id, step, index, text)).await.unwrap_or(false)
-    }
-
-    fn log(&self, line: Line) {
-        self.ledger.log(convert::line(&self.lease_id, line));
-    }
-
-    async fn holds(&self) {
-        self.ledger.holds().await;
+    if let Taken::Run(run) = agent.ledger.take(&offer, Instant::now()) {
+        agent.runs.begin(offer, run);
     }
 }

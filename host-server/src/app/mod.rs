@@ -8,6 +8,7 @@ pub mod replica;
 mod request;
 mod schema;
 pub mod service;
+pub mod story;
 pub mod template;
 pub(crate) mod text;
 pub mod token;

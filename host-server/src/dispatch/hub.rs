@@ -80,19 +80,21 @@ pub(super) struct Held {
     pub(super) state: State,
     /// Steps of the task may be kept.
     pub(super) stepped: bool,
+    /// Lines that its commands wrote.
+    pub(super) lines: u32,
     since: Instant,
 }
 
 impl Held {
     /// One that the database knows: what happened under it before is not remembered here.
     fn stored(leased: Leased, since: Instant) -> Self {
-        Self { lease: leased.lease, state: leased.state, stepped: true, since }
+        Self { lease: leased.lease, state: leased.state, stepped: true, lines: 0, since }
     }
 
     /// One that begins now. Steps of earlier attempts may be kept.
     fn offered(lease: Arc<Lease>, since: Instant) -> Self {
         let stepped = lease.task.epoch > 1;
-        Self { lease, state: State::Offered, stepped, since }
+        Self { lease, state: State::Offered, stepped, lines: 0, since }
     }
 }
 

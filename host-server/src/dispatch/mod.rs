@@ -7,6 +7,7 @@ mod claim;
 mod former;
 mod hub;
 mod lanes;
+mod log;
 mod peers;
 mod report;
 mod sweep;
@@ -37,6 +38,7 @@ use former::Polls;
 pub use former::{End, Poll, Taken};
 use hub::Hub;
 pub use hub::{Attach, Order};
+pub use log::Said;
 pub use peers::{Peers, Served};
 pub use sweep::Round;
 pub use tasks::Tasks;
@@ -65,6 +67,9 @@ struct Inner {
     peers: Peers,
     /// Streams that ended and are not written down yet.
     departed: Mutex<Vec<Departed>>,
+    lines: mpsc::Sender<log::Line>,
+    places: log::Places,
+    stop: CancellationToken,
 }
 
 struct Departed {
@@ -109,14 +114,31 @@ impl Dispatch {
         let (creates, create_queue) = mpsc::channel(QUEUE);
         let (finishes, finish_queue) = mpsc::channel(QUEUE);
         let (pokes, poked) = mpsc::unbounded_channel();
+        let (lines, said) = mpsc::channel(log::QUEUE);
+        let (places, stop_all) = (log::Places::default(), stop.clone());
         let replica = source.random();
         let (hub, polls, departed, peers) = (Mutex::default(), Mutex::default(), Mutex::default(), Peers::default());
         let (store, source) = (Arc::new(store), Arc::new(source));
-        let inner =
-            Inner { replica, hub, polls, store, source, metrics, creates, finishes, pokes, timing, peers, departed };
-        let dispatch = Self(Arc::new(inner));
+        let dispatch = Self(Arc::new(Inner {
+            replica,
+            hub,
+            polls,
+            store,
+            source,
+            metrics,
+            creates,
+            finishes,
+            pokes,
+            timing,
+            peers,
+            departed,
+            lines,
+            places,
+            stop: stop_all,
+        }));
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
+        tokio::spawn(log::run(dispatch.clone(), said));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
         tokio::spawn(sweep::run(dispatch.clone(), stop.clone()));
         dispatch
@@ -314,6 +336,11 @@ impl Dispatch {
     #[must_use]
     pub fn session_uuids(&self) -> Vec<String> {
         self.0.hub.lock().session_uuids()
+    }
+
+    /// Waits until the server stops.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.stop.clone().cancelled_owned()
     }
 
     /// Why a task of the cluster that is ready waits, as far as this replica knows.

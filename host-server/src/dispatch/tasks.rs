@@ -8,6 +8,7 @@ use std::{
 use crate::{
     model::{
         ids::Id,
+        log::LogRow,
         nouns::ClusterRules,
         state::State,
         step::StepRow,
@@ -61,6 +62,7 @@ pub trait Tasks: Send + Sync + 'static {
     async fn touch_sessions(&self, uuids: &[String], now_us: i64) -> Result<(), Error>;
     async fn purge_sessions(&self, before_us: i64) -> Result<u64, Error>;
     async fn purge_requests(&self, before_us: i64) -> Result<u64, Error>;
+    async fn keep_lines(&self, lines: &[(Id, i64, LogRow)]) -> Result<(), Error>;
     async fn next_for_former(
         &self,
         cluster: i64,
@@ -216,5 +218,9 @@ impl Tasks for Store {
 
     async fn prolong_sessions(&self, uuids: &[String], until_us: i64, now_us: i64) -> Result<(), Error> {
         self.prolong_sessions(uuids, until_us, now_us).await
+    }
+
+    async fn keep_lines(&self, lines: &[(Id, i64, LogRow)]) -> Result<(), Error> {
+        self.keep_lines(lines).await
     }
 }

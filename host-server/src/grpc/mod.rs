@@ -3,6 +3,7 @@
 
 mod former;
 mod peer;
+mod poll;
 mod stream;
 
 use std::pin::Pin;
@@ -10,20 +11,23 @@ use std::pin::Pin;
 use claiflow_proto::{
     DESCRIPTORS,
     agent::v1::{
-        AgentMessage, AuthenticateRequest, AuthenticateResponse, ServerMessage,
+        AgentMessage, AuthenticateRequest, AuthenticateResponse, PollRequest, PollResponse, ServerMessage,
         agent_service_server::{AgentService, AgentServiceServer},
     },
 };
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming, transport::server::TcpIncoming};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::server::TcpIncoming};
 
 use crate::app::{self, App, access::SESSION_LIFE_MS};
+use poll::Polls;
 
 /// One message at most, bytes.
 const MESSAGE_BYTES: usize = 32 << 20;
 
 struct Agents {
     app: App,
+    polls: Polls,
 }
 
 /// Serves agents until `stop`. `message_bytes`: an agent's message at most, instead of the server's own limit.
@@ -39,7 +43,8 @@ pub async fn serve(
     let message_bytes = message_bytes.unwrap_or(MESSAGE_BYTES);
     let (replicas, dialling) = (peer::Peers::server(app.clone()), tokio::spawn(peer::dial(app.clone(), stop.clone())));
     let former = former::service(app.clone(), message_bytes);
-    let service = AgentServiceServer::new(Agents { app }).max_decoding_message_size(message_bytes);
+    let service =
+        AgentServiceServer::new(Agents { app, polls: Polls::default() }).max_decoding_message_size(message_bytes);
     // The builder's own option concerns listeners that it makes itself.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
@@ -95,15 +100,37 @@ impl AgentService for Agents {
     }
 
     async fn attach(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::AttachStream>, Status> {
-        let bearer = request
-            .metadata()
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        let bearer = bearer
-            .ok_or_else(|| Status::unauthenticated("the metadata `authorization: Bearer <session>` is missing"))?;
+        let (session, cluster) = self.session(bearer(request.metadata())?).await?;
+        let answers = stream::start(self.app.dispatch().clone(), session, cluster, request.into_inner());
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    async fn poll(&self, request: Request<PollRequest>) -> Result<Response<PollResponse>, Status> {
+        let bearer = bearer(request.metadata())?;
+        let conversation = match self.polls.find(bearer) {
+            Some(conversation) => conversation,
+            None if request.get_ref().number == 1 => {
+                let (session, cluster) = self.session(bearer).await?;
+                let dispatch = self.app.dispatch().clone();
+                self.polls.begin(bearer, |events| stream::start(dispatch, session, cluster, events))?
+            }
+            None => return Err(Status::not_found("there is no such conversation; authenticate and begin anew")),
+        };
+        conversation.answer(request.into_inner()).await.map(Response::new)
+    }
+}
+
+fn bearer(metadata: &MetadataMap) -> Result<&str, Status> {
+    let bearer = metadata.get("authorization").and_then(|value| value.to_str().ok());
+    bearer
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(|| Status::unauthenticated("the metadata `authorization: Bearer <session>` is missing"))
+}
+
+impl Agents {
+    /// The session's uuid and cluster.
+    async fn session(&self, bearer: &str) -> Result<(String, i64), Status> {
         let (session, cluster) = self.app.session_of(bearer).await.map_err(status)?;
-        let answers = stream::start(self.app.dispatch().clone(), session.uuid, cluster, request.into_inner());
-        Ok(Response::new(Box::pin(answers)))
+        Ok((session.uuid, cluster))
     }
 }

@@ -8,11 +8,11 @@ use claiflow_proto::agent::v1::{
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
-use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Status, Streaming};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::Status;
 
 use crate::{
-    dispatch::{Attach, Dispatch, Order},
+    dispatch::{Attach, Dispatch, Order, Said},
     model::{
         ids::Id,
         lifecycle::Doubt,
@@ -37,14 +37,21 @@ const QUIET: Duration = Duration::from_secs(15);
 /// The first event must come within this time.
 const HELLO: Duration = Duration::from_secs(10);
 
+/// What an agent says.
+pub(super) trait Events: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static {}
+
+impl<S: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static> Events for S {}
+
 type Answers = mpsc::Sender<Result<ServerMessage, Status>>;
 
+/// Holds the conversation, whatever carries it: what the agent says comes out of `events`, what it is told out of the
+/// receiver.
 pub(super) fn start(
     dispatch: Dispatch,
     uuid: String,
     cluster: i64,
-    mut events: Streaming<AgentMessage>,
-) -> ReceiverStream<Result<ServerMessage, Status>> {
+    mut events: impl Events,
+) -> mpsc::Receiver<Result<ServerMessage, Status>> {
     let (answers, stream) = mpsc::channel(8);
     tokio::spawn(async move {
         let outcome = run(&dispatch, uuid, cluster, &mut events, &answers).await;
@@ -53,14 +60,14 @@ pub(super) fn start(
             let _ = answers.send(Err(status)).await;
         }
     });
-    ReceiverStream::new(stream)
+    stream
 }
 
 async fn run(
     dispatch: &Dispatch,
     uuid: String,
     cluster: i64,
-    events: &mut Streaming<AgentMessage>,
+    events: &mut impl Events,
     answers: &Answers,
 ) -> Result<(), Status> {
     let first =
@@ -242,7 +249,7 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    async fn read(&mut self, rest: Vec<AgentEvent>, events: &mut Streaming<AgentMessage>) -> Result<(), Status> {
+    async fn read(&mut self, rest: Vec<AgentEvent>, events: &mut impl Events) -> Result<(), Status> {
         for event in rest {
             self.event(event).await?;
         }
@@ -275,7 +282,10 @@ impl Connection<'_> {
             Some(Event::Step(step)) => self.step(step).await?,
             Some(Event::Outcome(outcome)) => self.outcome(outcome).await?,
             Some(Event::Log(line)) => {
-                tracing::debug!(step.path = line.path, level = line.level, message = line.message, "a plugin says");
+                let fields =
+                    (!line.fields.is_empty()).then(|| serde_json::to_string(&sorted(line.fields)).unwrap_or_default());
+                let said = Said { path: line.path, level: line.level, message: line.message, fields };
+                self.dispatch.log(self.session, id(line.lease_id)?, said);
             }
         }
         Ok(())
@@ -396,6 +406,11 @@ fn row_of(step: &StepEvent, output: Option<String>, now: i64) -> StepRow {
 fn unavailable(error: storage::Error) -> Status {
     tracing::error!(error = &error as &dyn std::error::Error, "a report could not be stored");
     Status::unavailable("the server cannot reach its database at the moment")
+}
+
+/// In one order, so that the same fields are the same text.
+fn sorted(fields: HashMap<String, String>) -> std::collections::BTreeMap<String, String> {
+    fields.into_iter().collect()
 }
 
 fn id(bytes: Vec<u8>) -> Result<Id, Status> {

@@ -5,6 +5,7 @@ pub mod former;
 pub mod ids;
 pub mod lifecycle;
 pub mod list;
+pub mod log;
 pub mod nouns;
 pub mod options;
 pub mod replica;

@@ -58,6 +58,18 @@ pub enum Change {
 }
 
 impl StepRow {
+    /// The word that the API shows for its state.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            STARTED => "started",
+            SUCCEEDED => "succeeded",
+            FAILED => "failed",
+            RECORDED => "recorded",
+            _ => "skipped",
+        }
+    }
+
     /// Whether its effect may have happened and nobody knows, and who could be asked.
     #[must_use]
     pub fn doubt(&self) -> Doubt {

@@ -13,6 +13,7 @@ mod openapi;
 mod problem;
 mod service;
 mod session;
+mod story;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(template::routes())
         .merge(service::routes())
         .merge(control::routes())
+        .merge(story::routes())
         .merge(client::routes())
         .merge(meta::routes())
         .split_for_parts();

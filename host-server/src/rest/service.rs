@@ -259,7 +259,7 @@ pub(super) struct Service {
 
 /// One thing that happened: 0 registered, 1 sent, 2 processing, 4 succeeded, 8 failed, 16 cancelled, 32 expired, 64 unknown.
 #[derive(Serialize, ToSchema)]
-struct Status {
+pub(super) struct Status {
     /// The top-level step, from 0.
     #[schema(example = 0)]
     step_seq: u32,
@@ -329,7 +329,7 @@ impl Service {
 }
 
 impl Status {
-    fn of(row: StatusRow) -> Self {
+    pub(super) fn of(row: StatusRow) -> Self {
         Self {
             step_seq: row.step_seq,
             status: row.status,

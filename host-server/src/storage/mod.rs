@@ -8,6 +8,7 @@ mod leader;
 mod lease;
 mod limits;
 mod link;
+mod log;
 mod nodes;
 mod nouns;
 mod partition;

@@ -31,6 +31,8 @@ pub struct Act {
 #[derive(Serialize, JsonSchema)]
 pub struct Acted {
     key: String,
+    /// The attempt of the task that says so: who judges a result sees whether its attempt was the task's last.
+    attempt: u32,
 }
 
 /// Has an effect that nobody minds.
@@ -67,7 +69,7 @@ pub fn never(act: Act, context: &Context) -> Result<Acted, Error> {
 fn verified(act: Act, context: &Context) -> Result<Verdict<Acted>, Error> {
     let noted = |word: &str| context.notes.iter().any(|note| note.as_str() == Some(word));
     Ok(if noted(DONE) {
-        Verdict::Done(Acted { key: act.key })
+        Verdict::Done(Acted { key: act.key, attempt: context.attempt })
     } else if noted(BEGIN) {
         Verdict::Unknown("it began, and left no word of its end".to_owned())
     } else {
@@ -85,7 +87,7 @@ fn take_effect(class: &str, act: Act, context: &Context) -> Result<Acted, Error>
     say("begin");
     wait(act.wait_ms).map_err(|error| error.applied(Applied::Unknown))?;
     say("done");
-    Ok(Acted { key: act.key })
+    Ok(Acted { key: act.key, attempt: context.attempt })
 }
 
 #[cfg(test)]
@@ -97,6 +99,7 @@ mod tests {
     fn context(notes: &[&str]) -> Context {
         let mut context = Context::default();
         context.effect_key = "0a".to_owned();
+        context.attempt = 2;
         context.notes = notes.iter().map(|note| Value::from(*note)).collect();
         context
     }
@@ -107,7 +110,7 @@ mod tests {
             let host = Host::new();
             let inputs = json!({"key": "k", "wait_ms": 20, "before_ms": 10});
             let output = PLUGIN.run_in(&context(&[]), &format!("effect.{class}"), inputs).unwrap();
-            assert_eq!(output, json!({"key": "k"}));
+            assert_eq!(output, json!({"key": "k", "attempt": 2}));
             let said: Vec<_> = host.lines().into_iter().map(|line| line.message).collect();
             let line = |word| format!("effect {word} class={class} key=k effect_key=0a");
             assert_eq!(said, [line("begin"), line("done")]);
@@ -121,7 +124,7 @@ mod tests {
         for (notes, verdict) in [
             (&[][..], json!({"verdict": "not-done"})),
             (&[BEGIN], json!({"verdict": "unknown", "why": "it began, and left no word of its end"})),
-            (&[BEGIN, DONE], json!({"verdict": "done", "output": {"key": "k"}})),
+            (&[BEGIN, DONE], json!({"verdict": "done", "output": {"key": "k", "attempt": 2}})),
         ] {
             assert_eq!(PLUGIN.verify_in(&context(notes), "effect.verify", json!({"key": "k"})).unwrap(), verdict);
         }

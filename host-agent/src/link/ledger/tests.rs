@@ -1,13 +1,49 @@
+use std::sync::Arc;
+
+use claiflow_proto::agent::v1::{Outcome, Settled, StepEvent, StepState, agent_event::Event};
+use futures_util::FutureExt as _;
+use prost::Message as _;
+use tokio::sync::oneshot;
+
 use super::*;
-use claiflow_proto::agent::v1::agent_event::Event;
+use crate::journal::{Disk, Recovered};
 
 const TTL: Duration = Duration::from_secs(30);
 const LEASE: &[u8] = b"lease-1";
 
+/// A disk that takes everything and keeps nothing.
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl Disk for Nowhere {
+    async fn read(&self) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    async fn append(&self, _: Vec<u8>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    async fn sync(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    async fn replace(&self, _: Vec<u8>) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A ledger before its first stream.
+fn unattached(slots: usize, now: Instant) -> Ledger {
+    let gauge = |name: &str| IntGauge::new(name, name).unwrap();
+    let journal = Journal::open(Arc::new(Nowhere), gauge("writable")).now_or_never().unwrap().unwrap().journal;
+    Ledger::new(slots, gauge("running"), journal, now)
+}
+
 /// A ledger whose stream has begun at the returned time.
 fn ledger(slots: usize) -> (Ledger, Instant) {
-    let (begun, gauge) = (Instant::now(), IntGauge::new("running", "running").unwrap());
-    let ledger = Ledger::new(slots, gauge, begun);
+    let begun = Instant::now();
+    let ledger = unattached(slots, begun);
     ledger.begin(&[], TTL, begun);
     (ledger, begun)
 }
@@ -15,9 +51,18 @@ fn ledger(slots: usize) -> (Ledger, Instant) {
 /// A ledger that holds `LEASE`.
 fn holding() -> (Ledger, Instant, Run) {
     let (ledger, begun) = ledger(4);
-    let Taken::Run(run) = ledger.take(&LEASE.to_vec(), b"task", 1, 1, begun) else { panic!("it is not taken") };
+    let Taken::Run(run) = ledger.take(&offer("lease-1", 1), begun) else { panic!("it is not taken") };
     said(&ledger);
     (ledger, begun, run)
+}
+
+fn offer(lease: &str, stamp: u64) -> Offer {
+    let (lease_id, task) = (lease.into(), b"task".to_vec());
+    Offer { lease_id, task, epoch: 1, credit_stamp: stamp, ..Offer::default() }
+}
+
+fn settled(path: &str, state: StepState, accepted: bool) -> Settled {
+    Settled { lease_id: LEASE.to_vec(), path: path.into(), r#try: 1, state: state.into(), accepted }
 }
 
 fn step(path: &str, state: StepState, output: usize) -> StepEvent {
@@ -59,7 +104,7 @@ fn a_start_that_waits_when_a_stream_breaks_is_sent_again_and_goes_on_waiting() {
         assert_eq!(said(&ledger), ["credit 1 to 3", "Started 0"], "stream {stream}");
         assert!(word.try_recv().is_err() && !run.gone.is_cancelled());
     }
-    ledger.settled(&LEASE.to_vec(), "0", StepState::Started, true, begun);
+    ledger.settled(&settled("0", StepState::Started, true), begun);
     assert_eq!(word.try_recv(), Ok(true));
     ledger.begin(&[], TTL, begun);
     assert_eq!(said(&ledger), ["credit 1 to 3"], "an answered start is not repeated");
@@ -75,13 +120,13 @@ fn what_is_not_settled_is_sent_again_in_order_and_what_is_settled_is_not() {
     assert_eq!(said(&ledger), all);
     ledger.begin(&[], TTL, begun);
     assert_eq!(said(&ledger)[1..], all);
-    ledger.settled(&LEASE.to_vec(), "1", StepState::Succeeded, true, begun);
+    ledger.settled(&settled("1", StepState::Succeeded, true), begun);
     ledger.begin(&[], TTL, begun);
     assert_eq!(said(&ledger), ["credit 1 to 3", "Succeeded 0", "Started 2"]);
     ledger.finish(&LEASE.to_vec(), outcome(), begun);
     ledger.begin(&[], TTL, begun);
     assert_eq!(said(&ledger), ["credit 1 to 4", "Succeeded 0", "outcome"]);
-    ledger.settled(&LEASE.to_vec(), "", StepState::Unspecified, true, begun);
+    ledger.settled(&settled("", StepState::Unspecified, true), begun);
     assert!(ledger.held().is_empty());
     ledger.begin(&[], TTL, begun);
     assert_eq!(said(&ledger), ["credit 1 to 4"]);
@@ -91,7 +136,7 @@ fn what_is_not_settled_is_sent_again_in_order_and_what_is_settled_is_not() {
 fn the_end_of_a_step_does_not_answer_for_a_start_of_the_same_path() {
     let (ledger, begun, _run) = holding();
     let mut word = ledger.start(step("0", StepState::Started, 0));
-    ledger.settled(&LEASE.to_vec(), "0", StepState::Succeeded, true, begun);
+    ledger.settled(&settled("0", StepState::Succeeded, true), begun);
     assert!(word.try_recv().is_err());
 }
 
@@ -100,8 +145,8 @@ fn a_lease_that_is_gone_or_refused_fences_its_run_and_nothing_more_is_said_under
     type Lose = fn(&Ledger, Instant);
     let ways: [(&str, Lose); 3] = [
         ("gone at the welcome", |ledger, now| ledger.begin(&[LEASE.to_vec()], TTL, now)),
-        ("a start refused", |ledger, now| ledger.settled(&LEASE.to_vec(), "0", StepState::Started, false, now)),
-        ("an end refused", |ledger, now| ledger.settled(&LEASE.to_vec(), "9", StepState::Succeeded, false, now)),
+        ("a start refused", |ledger, now| ledger.settled(&settled("0", StepState::Started, false), now)),
+        ("an end refused", |ledger, now| ledger.settled(&settled("9", StepState::Succeeded, false), now)),
     ];
     for (way, lose) in ways {
         let (ledger, begun, run) = holding();
@@ -130,13 +175,13 @@ fn an_offer_is_taken_only_on_fresh_credit_and_never_twice() {
         ("c", 99, begun, "handback stale-credit"),
     ] {
         said(&ledger);
-        ledger.take(&lease.into(), b"task", 1, stamp, now);
+        ledger.take(&offer(lease, stamp), now);
         assert_eq!(said(&ledger), [words], "{lease}");
     }
     assert_eq!(ledger.held().len(), 1, "the known one runs once");
     ledger.drain(begun);
     said(&ledger);
-    ledger.take(&b"d".to_vec(), b"task", 1, 1, begun);
+    ledger.take(&offer("d", 1), begun);
     assert_eq!(said(&ledger), ["handback draining"]);
 }
 
@@ -154,7 +199,7 @@ fn leases_hold_from_when_the_answered_heartbeat_was_sent() {
 #[tokio::test]
 async fn a_run_waits_while_the_server_is_away_and_goes_on_with_its_next_word() {
     let past = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-    let ledger = Ledger::new(1, IntGauge::new("running", "running").unwrap(), past);
+    let ledger = unattached(1, past);
     ledger.begin(&[], TTL, past);
     let mut holds = std::pin::pin!(ledger.holds());
     assert!(futures_util::poll!(holds.as_mut()).is_pending(), "the lease lapsed 30 s ago");
@@ -170,7 +215,7 @@ fn no_task_is_asked_for_while_too_much_waits_for_the_servers_word() {
     ledger.step(step("0", StepState::Succeeded, UNSETTLED_BYTES + 1));
     ledger.credit(begun);
     assert_eq!(said(&ledger)[0], "credit 2 to 1", "one was received, and none is free");
-    ledger.settled(&LEASE.to_vec(), "0", StepState::Succeeded, true, begun);
+    ledger.settled(&settled("0", StepState::Succeeded, true), begun);
     ledger.credit(begun);
     assert_eq!(said(&ledger), ["credit 3 to 4"]);
 }
@@ -185,7 +230,7 @@ fn a_drain_hands_back_what_had_no_effect_and_leaves_the_rest_leased() {
             "an effect was settled",
             |ledger, now| {
                 let _word = ledger.start(step("0", StepState::Started, 0));
-                ledger.settled(&LEASE.to_vec(), "0", StepState::Started, true, now);
+                ledger.settled(&settled("0", StepState::Started, true), now);
             },
             1,
         ),
@@ -209,6 +254,94 @@ async fn a_drain_ends_when_the_last_outcome_is_settled_and_the_last_run_is_over(
     assert!(futures_util::poll!(idle.as_mut()).is_pending());
     ledger.finish(&LEASE.to_vec(), outcome(), begun);
     assert!(futures_util::poll!(idle.as_mut()).is_pending(), "the outcome is not settled");
-    ledger.settled(&LEASE.to_vec(), "", StepState::Unspecified, true, begun);
+    ledger.settled(&settled("", StepState::Unspecified, true), begun);
     idle.await;
+}
+
+#[test]
+fn a_paused_run_goes_back_when_its_ends_are_settled() {
+    let (ledger, begun, run) = holding();
+    ledger.pause(&LEASE.to_vec(), true);
+    assert!(run.pause.load(Ordering::Relaxed));
+    ledger.pause(&LEASE.to_vec(), false);
+    assert!(!run.pause.load(Ordering::Relaxed), "somebody wants it to go on after all");
+
+    ledger.step(step("0", StepState::Succeeded, 1));
+    ledger.stopped(&LEASE.to_vec(), begun);
+    ledger.begin(&[], TTL, begun);
+    assert!(!said(&ledger).contains(&"handback paused".to_owned()), "its end is not settled");
+    ledger.settled(&settled("0", StepState::Succeeded, true), begun);
+    assert!(said(&ledger).contains(&"handback paused".to_owned()));
+    assert!(ledger.held().is_empty());
+}
+
+#[test]
+fn what_an_earlier_process_left_is_reported_again_and_then_its_lease_goes_back_unless_its_run_had_ended() {
+    let (ledger, begun) = (unattached(4, Instant::now()), Instant::now());
+    let ends = ["0", "1"].map(|path| step(path, StepState::Succeeded, 1).encode_to_vec()).to_vec();
+    let left = |lease: &str, outcome: Option<Outcome>| Recovered {
+        lease: lease.into(),
+        task: b"task".to_vec(),
+        epoch: 3,
+        ends: ends.clone(),
+        outcome: outcome.map(|outcome| outcome.encode_to_vec()),
+    };
+    ledger.restore(vec![left("lease-1", None)]);
+    assert_eq!(ledger.held(), [Held { lease_id: LEASE.to_vec(), task: b"task".to_vec(), epoch: 3 }]);
+    for stream in 1..=2 {
+        ledger.begin(&[], TTL, begun);
+        assert_eq!(said(&ledger), ["credit 1 to 4", "Succeeded 0", "Succeeded 1"], "stream {stream}");
+    }
+    ledger.settled(&settled("0", StepState::Succeeded, true), begun);
+    assert_eq!(said(&ledger), [""; 0], "the other report is not settled");
+    ledger.settled(&settled("1", StepState::Succeeded, true), begun);
+    assert_eq!(said(&ledger), ["credit 2 to 4", "handback restarted"]);
+    assert!(ledger.held().is_empty());
+
+    ledger.restore(vec![left("lease-1", outcome())]);
+    ledger.begin(&[], TTL, begun);
+    assert_eq!(said(&ledger), ["credit 1 to 4", "Succeeded 0", "Succeeded 1", "outcome"]);
+    for path in ["0", "1"] {
+        ledger.settled(&settled(path, StepState::Succeeded, true), begun);
+    }
+    assert_eq!(said(&ledger), [""; 0], "the outcome is not settled");
+    ledger.settled(&settled("", StepState::Unspecified, true), begun);
+    assert!(ledger.held().is_empty());
+}
+
+#[test]
+fn what_an_earlier_process_left_is_not_handed_back_by_a_drain_before_it_is_reported() {
+    let (ledger, begun) = ledger(4);
+    let ends = vec![step("0", StepState::Succeeded, 1).encode_to_vec()];
+    let left = Recovered { lease: LEASE.to_vec(), task: b"task".to_vec(), epoch: 1, ends, outcome: None };
+    ledger.restore(vec![left]);
+    assert_eq!(ledger.give_up(begun), (0, 1));
+}
+
+#[tokio::test]
+async fn a_task_that_runs_alone_waits_for_the_others_and_nothing_is_taken_beside_it() {
+    let (ledger, begun, _other) = holding();
+    let alone = Offer { alone: true, ..offer("alone", 1) };
+    assert!(matches!(ledger.take(&alone, begun), Taken::Run(_)));
+    let mut quiet = std::pin::pin!(ledger.others_ended());
+    assert!(futures_util::poll!(quiet.as_mut()).is_pending(), "another runs");
+    ledger.take(&offer("late", 1), begun);
+    ledger.credit(begun);
+    assert_eq!(said(&ledger), ["ack", "credit 2 to 3", "handback alone"], "three were received, and none is free");
+    ledger.finish(&LEASE.to_vec(), outcome(), begun);
+    quiet.await;
+    assert_eq!(said(&ledger), ["credit 3 to 3", "outcome"]);
+    ledger.finish(&b"alone".to_vec(), outcome(), begun);
+    assert_eq!(said(&ledger), ["credit 4 to 7", "outcome"]);
+}
+
+#[test]
+fn an_agent_that_is_sent_away_takes_nothing_until_its_next_stream() {
+    let (ledger, begun) = ledger(4);
+    ledger.refuse_offers(begun);
+    ledger.take(&offer("a", 1), begun);
+    assert_eq!(said(&ledger), ["credit 2 to 0", "handback draining"]);
+    ledger.begin(&[], TTL, begun);
+    ledger.take(&offer("a", 1), begun);
+    assert_eq!(said(&ledger), ["ack", "credit 1 to 4"]);
 }

@@ -1,0 +1,63 @@
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
+
+use super::{Line, Mode};
+
+/// A line with one connection over it: the line and its two ends.
+fn connected() -> (Line, TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let line = Line::to(listener.local_addr().unwrap().port()).unwrap();
+    let near = TcpStream::connect(("127.0.0.1", line.port)).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    for stream in [&near, &far] {
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    }
+    (line, near, far)
+}
+
+fn read(stream: &mut TcpStream) -> Result<Vec<u8>, ErrorKind> {
+    let mut bytes = [0; 16];
+    stream.read(&mut bytes).map(|count| bytes[..count].to_vec()).map_err(|error| error.kind())
+}
+
+#[test]
+fn bytes_pass_and_wait_and_go_on() {
+    let (line, mut near, mut far) = connected();
+    near.write_all(b"one").unwrap();
+    assert_eq!(read(&mut far), Ok(b"one".to_vec()));
+    far.write_all(b"two").unwrap();
+    assert_eq!(read(&mut near), Ok(b"two".to_vec()));
+    line.set(Mode::Hold);
+    near.write_all(b"three").unwrap();
+    assert_eq!(read(&mut far), Err(ErrorKind::WouldBlock));
+    line.set(Mode::Pass);
+    assert_eq!(read(&mut far), Ok(b"three".to_vec()));
+}
+
+#[test]
+fn what_was_swallowed_never_comes_and_the_connection_stays_deaf() {
+    let (line, mut near, mut far) = connected();
+    line.set(Mode::Swallow);
+    near.write_all(b"one").unwrap();
+    assert_eq!(read(&mut far), Err(ErrorKind::WouldBlock));
+    line.set(Mode::Pass);
+    near.write_all(b"two").unwrap();
+    assert_eq!(read(&mut far), Err(ErrorKind::WouldBlock));
+}
+
+#[test]
+fn a_cut_resets_both_ends_and_a_refusal_new_ones() {
+    let (line, mut near, mut far) = connected();
+    line.cut();
+    for end in [&mut near, &mut far] {
+        end.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(read(end), Err(ErrorKind::ConnectionReset));
+    }
+    line.set(Mode::Refuse);
+    let mut refused = TcpStream::connect(("127.0.0.1", line.port)).unwrap();
+    refused.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(read(&mut refused), Err(ErrorKind::ConnectionReset));
+}
