@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     env, fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -15,10 +16,12 @@ use serde_json::{Value, json};
 use crate::{
     cluster_of_two::{Built, CLUSTER, Pair},
     database::{DATABASE, PASSWORD, USER},
-    process::{Process, until},
+    process::{Process, shown, until},
 };
 
 const PROVIDERS: [&str; 2] = ["/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so"];
+/// Whom Debian's mariadb-server makes.
+const OWNER: &str = "mysql";
 /// Tasks of the load, by as many people at once.
 const TASKS: usize = 400;
 const PEOPLE: usize = 8;
@@ -38,13 +41,12 @@ pub(crate) struct Galera {
     pub(crate) nodes: Vec<Node>,
 }
 
-/// Whether this machine has what a node needs; what is missing otherwise.
+/// What this machine lacks for a node.
 pub(crate) fn missing() -> Option<&'static str> {
-    let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if provider().is_none() {
         return Some("galera-4 is missing: apt-get install galera-4");
     }
-    (!there("rsync")).then_some("rsync is missing: apt-get install rsync")
+    Command::new("rsync").arg("--version").output().is_err().then_some("rsync is missing: apt-get install rsync")
 }
 
 fn provider() -> Option<&'static str> {
@@ -52,23 +54,29 @@ fn provider() -> Option<&'static str> {
 }
 
 impl Galera {
-    /// Three members that have one state.
+    /// Three members. They begin with copies of one state, so that little has to be sent from one to another.
     pub(crate) fn start(directory: &Path) -> Result<Self> {
         let hosts: Vec<String> = (1..=3).map(|last| format!("127.0.0.{last}")).collect();
-        let group = hosts.iter().map(|host| free_port(host)).collect::<Result<Vec<u16>>>()?;
-        let address =
-            hosts.iter().zip(&group).map(|(host, port)| format!("{host}:{port}")).collect::<Vec<_>>().join(",");
+        let places: Vec<Place> =
+            hosts.iter().map(|host| Place::new(&directory.join(host), host)).collect::<Result<_>>()?;
+        let [first, others @ ..] = places.as_slice() else { bail!("a cluster has members") };
+        first.install()?;
+        let grant = format!(
+            "CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE {DATABASE}"
+        );
+        let mut seed = first.start("", true)?;
+        seed.ask(&grant)?;
+        seed.process.stop()?;
+        for other in others {
+            shown(Command::new("cp").arg("--archive").arg(first.data()).arg(other.data()))?;
+            fs::remove_file(other.data().join("galera.cache"))?;
+        }
+        let members =
+            places.iter().map(|place| format!("{}:{}", place.host, place.group)).collect::<Vec<_>>().join(",");
         let mut galera = Self { nodes: vec![] };
-        for (host, group) in hosts.iter().zip(&group) {
-            let first = galera.nodes.is_empty();
-            let node = Node::start(&directory.join(host), host, *group, &address, first)?;
+        for place in &places {
+            let node = place.start(&members, galera.nodes.is_empty())?;
             galera.nodes.push(node);
-            if first {
-                let grant = format!(
-                    "CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO '{USER}'@'%'; CREATE DATABASE {DATABASE}"
-                );
-                galera.node(0)?.ask(&grant)?;
-            }
         }
         Ok(galera)
     }
@@ -87,48 +95,85 @@ impl Galera {
     }
 }
 
-impl Node {
-    fn start(directory: &Path, host: &str, group: u16, members: &str, first: bool) -> Result<Self> {
+/// Where a member is, whether it runs or not.
+struct Place {
+    host: String,
+    directory: PathBuf,
+    port: u16,
+    group: u16,
+}
+
+impl Place {
+    fn new(directory: &Path, host: &str) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let (data, socket) = (directory.join("data"), directory.join("socket"));
-        let install = Command::new("mariadb-install-db")
+        let (directory, host) = (directory.to_owned(), host.to_owned());
+        Ok(Self { port: free_port(&host)?, group: free_port(&host)?, host, directory })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn install(&self) -> Result<()> {
+        let output = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--datadir={}", self.data().display()))
             .output()
             .context("mariadb-install-db is missing: apt-get install mariadb-server")?;
-        ensure!(install.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&install.stderr));
-        let (port, transfer, increment) = (free_port(host)?, free_port(host)?, free_port(host)?);
+        ensure!(output.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// A transfer's rsync drops root's rights and could not write; so a member of root's is run by another user.
+    fn give_away(&self) -> Result<()> {
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(self.directory.parent().unwrap_or(&self.directory), fs::Permissions::from_mode(0o711))?;
+            shown(Command::new("chown").args(["--recursive", OWNER]).arg(&self.directory))?;
+        }
+        Ok(())
+    }
+
+    /// Starts the member, as the first of a cluster or as one of `members`, and waits until it has the cluster's state.
+    fn start(&self, members: &str, first: bool) -> Result<Node> {
+        let (host, socket) = (&self.host, self.directory.join("socket"));
         // A machine that runs many tests pauses; a member must not be taken for dead because of that alone.
         let options = format!(
-            "gmcast.listen_addr=tcp://{host}:{group};ist.recv_addr={host}:{increment};evs.suspect_timeout=PT8S;evs.inactive_timeout=PT20S;gcache.size=32M"
+            "gmcast.listen_addr=tcp://{host}:{};ist.recv_addr={host}:{};evs.suspect_timeout=PT8S;evs.inactive_timeout=PT20S;gcache.size=32M",
+            self.group,
+            free_port(host)?,
         );
         let program = env::var("MARIADB_BIN").unwrap_or_else(|_| "mariadbd".into());
         let mut command = Command::new(program);
         command
-            .args(["--no-defaults", "--user=root", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2"])
+            .args(["--no-defaults", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2"])
+            .args(rustix::process::geteuid().is_root().then(|| format!("--user={OWNER}")))
             .args(["--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=128M", "--wsrep-on=ON"])
             .arg(format!("--wsrep-provider={}", provider().unwrap_or_default()))
             .arg(format!("--wsrep-cluster-address=gcomm://{members}"))
-            .arg(format!("--wsrep-node-address={host}:{group}"))
+            .arg(format!("--wsrep-node-address={host}:{}", self.group))
             .arg(format!("--wsrep-provider-options={options}"))
             .args(["--wsrep-cluster-name=claiflow", "--wsrep-sst-method=rsync"])
-            .arg(format!("--wsrep-sst-receive-address={host}:{transfer}"))
+            .arg(format!("--wsrep-sst-receive-address={host}:{}", free_port(host)?))
             .args(first.then_some("--wsrep-new-cluster"))
             .arg(format!("--bind-address={host}"))
-            .arg(format!("--port={port}"))
-            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--datadir={}", self.data().display()))
+            .arg(format!("--tmpdir={}", self.directory.display()))
             .arg(format!("--socket={}", socket.display()))
-            .arg(format!("--pid-file={}", directory.join("pid").display()));
-        let process = Process::start("galera", &mut command, directory)?;
-        let node = Self { host: host.to_owned(), port, socket, process };
-        until("a Galera node is synced", Duration::from_secs(120), || {
+            .arg(format!("--pid-file={}", self.directory.join("pid").display()));
+        self.give_away()?;
+        let process = Process::start("galera", &mut command, &self.directory)?;
+        let node = Node { host: host.clone(), port: self.port, socket, process };
+        until("a Galera node is synced", Duration::from_secs(60), || {
             let state = node.ask("SHOW STATUS LIKE 'wsrep_local_state_comment'")?;
             if state.contains("Synced") { Ok(()) } else { bail!("its state is {state:?}") }
         })
         .with_context(|| node.process.said().lines().rev().take(15).collect::<Vec<_>>().join("\n"))?;
         Ok(node)
     }
+}
 
+impl Node {
     /// Types a statement into the node's own shell.
     fn ask(&self, text: &str) -> Result<String> {
         let output = Command::new("mariadb")
