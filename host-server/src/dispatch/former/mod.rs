@@ -128,7 +128,7 @@ impl Dispatch {
         for need in self.0.store.needs(cluster, first).await? {
             let snapshot = self.0.store.snapshot(&need).await?;
             runnable.extend(
-                snapshot.filter(|snapshot| snapshot.language_level <= LEVEL).map(|snapshot| (snapshot.id, snapshot)),
+                snapshot.filter(|snapshot| snapshot.language_level == LEVEL).map(|snapshot| (snapshot.id, snapshot)),
             );
         }
         Ok(runnable)
