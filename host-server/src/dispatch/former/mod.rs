@@ -277,7 +277,7 @@ impl Dispatch {
     }
 
     /// Sessions that wait here live on. What fails is done by a later round, in good time.
-    pub(super) async fn prolong_former(&self, now: Instant) {
+    pub async fn prolong_former(&self, now: Instant) {
         let (timing, now_us) = (&self.0.timing, self.now_us());
         let due = {
             let mut polls = self.0.polls.lock();
