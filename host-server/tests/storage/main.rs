@@ -28,16 +28,23 @@ macro_rules! promises {
     )*};
 }
 
+mod cancel;
 mod claim;
 mod create;
 mod engine;
 mod finish;
 mod former;
 mod life;
+mod limits;
 mod list;
+mod pause;
+mod protocol;
+mod request;
+mod resolve;
 mod script;
 mod shell;
 mod silence;
 mod step;
 mod text;
+mod times;
 mod world;

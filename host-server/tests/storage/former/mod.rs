@@ -1,6 +1,6 @@
 //! Agents of the first version, over real connections.
 
-mod server;
+pub(crate) mod server;
 
 use std::{collections::HashSet, time::Duration};
 
