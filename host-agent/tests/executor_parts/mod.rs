@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,10 +34,11 @@ pub const USAGE: Usage =
 pub struct Signals {
     pub stop: CancellationToken,
     pub gone: CancellationToken,
+    pub pause: Arc<AtomicBool>,
 }
 
 /// Commands that answer in turn what a case says: `{"effect", "floor", "answers": [{"ok"} | {"fails", "applied"}]}`. An
-/// answer may come after `"raises": "cancel" | "gone"`, after it was asked to stop (`"when": "stopped"`), or `"never"`; before
+/// answer may come after `"raises": "cancel" | "gone" | "pause"`, after it was asked to stop (`"when": "stopped"`), or `"never"`; before
 /// it, the call may leave `"notes"`, `"logs"` and `"progress"`. `"verify"` are the answers to that question, `"done"` with its output,
 /// `"not-done"` or `"unknown"` with a reason, which come in the same ways.
 pub struct Script {
@@ -115,6 +119,7 @@ impl Script {
         }
         match answer["raises"].as_str() {
             Some("cancel") => self.signals.stop.cancel(),
+            Some("pause") => self.signals.pause.store(true, Ordering::Relaxed),
             Some("gone") => self.signals.gone.cancel(),
             _ => {}
         }
@@ -248,5 +253,6 @@ pub fn task(inputs: &Value, timeout: Duration, signals: &Signals) -> Task {
         traceparent: String::new(),
         stop: signals.stop.clone(),
         gone: signals.gone.clone(),
+        pause: signals.pause.clone(),
     }
 }

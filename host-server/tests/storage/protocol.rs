@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
 
 use crate::{
-    former::server::{CLUSTER, Server, TOKEN},
+    served::{CLUSTER, Server, TOKEN},
     world::{READ, World},
 };
 
@@ -140,9 +140,8 @@ fn chunk(lease: &[u8], bytes: usize) -> Event {
 /// A server, and a task that its one agent was offered: its uuid and its lease.
 async fn offered(world: &World) -> (Server, Agent, String, Vec<u8>) {
     let server = Server::start(world).await;
-    server.template("one", &["a"], "{}").await;
     let mut agent = Agent::connect(&server, 1, &[]).await;
-    let uuid = server.create("one").await;
+    let uuid = server.create().await;
     let lease = agent.offer().await;
     (server, agent, uuid, lease)
 }
