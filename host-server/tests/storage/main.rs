@@ -28,15 +28,23 @@ macro_rules! promises {
     )*};
 }
 
+mod cancel;
 mod claim;
 mod create;
 mod engine;
 mod finish;
 mod life;
+mod limits;
 mod list;
+mod pause;
+mod protocol;
+mod request;
+mod resolve;
 mod script;
+mod served;
 mod shell;
 mod silence;
 mod step;
 mod text;
+mod times;
 mod world;
