@@ -25,8 +25,10 @@ promises![
     a_report_under_a_lease_that_is_not_the_agents_is_refused,
     a_report_after_the_end_changes_nothing,
     steps_out_of_order_keep_what_is_known,
-    a_step_with_a_path_that_no_row_holds_is_refused,
+    a_step_with_a_path_that_no_row_holds_fails_its_task,
+    a_step_whose_output_no_row_holds_fails_its_task,
     a_result_that_no_row_holds_fails_its_task,
+    a_result_without_end_fails_its_task,
     what_makes_no_sense_ends_the_stream_and_nothing_else,
     a_verdict_that_nobody_knows_is_a_failure,
 ];
@@ -196,13 +198,35 @@ async fn steps_out_of_order_keep_what_is_known(world: World) {
     assert_eq!(state(&world, &uuid).await, State::Running);
 }
 
-async fn a_step_with_a_path_that_no_row_holds_is_refused(world: World) {
+async fn a_step_with_a_path_that_no_row_holds_fails_its_task(world: World) {
     let (_server, mut agent, uuid, lease) = offered(&world).await;
-    for (characters, accepted) in [(255, true), (256, false), (100_000, false)] {
-        let path = "é".repeat(characters);
-        assert_eq!(agent.asks(step(&lease, &path, SUCCEEDED, READ, "1")).await.unwrap(), accepted, "{characters}");
-    }
-    assert_eq!(state(&world, &uuid).await, State::Running);
+    let path = |characters: usize| "é".repeat(characters);
+    assert!(agent.asks(step(&lease, &path(255), SUCCEEDED, READ, "1")).await.unwrap());
+    assert!(!agent.asks(step(&lease, &path(256), SUCCEEDED, READ, "1")).await.unwrap());
+    failed(&world, &uuid, "invalid").await;
+}
+
+async fn a_step_whose_output_no_row_holds_fails_its_task(world: World) {
+    let (_server, mut agent, uuid, lease) = offered(&world).await;
+    let output = format!("\"{}\"", "x".repeat(5 << 20));
+    assert!(!agent.asks(step(&lease, "0", SUCCEEDED, READ, &output)).await.unwrap());
+    failed(&world, &uuid, "too_large").await;
+}
+
+/// Waits until a task has failed, and looks at what is said of it.
+async fn failed(world: &World, uuid: &str, code: &str) {
+    let ended = async {
+        loop {
+            let view = world.store.task(world.cluster, &unhex(uuid).unwrap()).await.unwrap().unwrap();
+            if view.ended.is_some() {
+                return view;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let view = tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.expect("the task ends");
+    assert_eq!((State::of(view.state), view.result), (State::Failed, None));
+    assert!(view.error.unwrap().starts_with(code));
 }
 
 async fn a_result_that_no_row_holds_fails_its_task(world: World) {
@@ -211,19 +235,24 @@ async fn a_result_that_no_row_holds_fails_its_task(world: World) {
         agent.say(chunk(&lease, 1 << 20)).await;
     }
     assert!(agent.asks(outcome(&lease, b"")).await.unwrap());
-    let view = world.store.task(world.cluster, &unhex(&uuid).unwrap()).await.unwrap().unwrap();
-    assert_eq!((State::of(view.state), view.result), (State::Failed, None));
-    assert!(view.error.unwrap().starts_with("too_large"));
+    failed(&world, &uuid, "too_large").await;
+}
+
+async fn a_result_without_end_fails_its_task(world: World) {
+    let (_server, mut agent, uuid, lease) = offered(&world).await;
+    for _ in 0..40 {
+        agent.say(chunk(&lease, 1 << 20)).await;
+    }
+    assert!(agent.asks(outcome(&lease, b"")).await.unwrap());
+    failed(&world, &uuid, "too_large").await;
 }
 
 async fn what_makes_no_sense_ends_the_stream_and_nothing_else(world: World) {
     let (server, mut agent, uuid, lease) = offered(&world).await;
-    let large = chunk(&lease, 21 << 20);
     for (name, event, code) in [
         ("a lease id of another length", outcome(b"short", b"1"), Code::InvalidArgument),
         ("an output that is no text", outcome(&lease, b"\xff"), Code::InvalidArgument),
         ("a second hello", Event::Hello(Hello::default()), Code::InvalidArgument),
-        ("an output without end", large, Code::ResourceExhausted),
     ] {
         agent.say(event).await;
         assert_eq!(agent.settled().await.unwrap_err().code(), code, "{name}");
