@@ -32,6 +32,8 @@ const BATCH: usize = 256;
 const CHUNKS_BYTES: usize = 128 << 20;
 /// Output of one step that arrives in chunks, bytes.
 const OUTPUT_BYTES: usize = 20 << 20;
+/// A step's path at most, characters: what a row holds. A longer one would be repeated without end.
+const PATH_CHARACTERS: usize = 255;
 /// An agent that says nothing for so long, while it should say that it lives each second, is not connected any more.
 const QUIET: Duration = Duration::from_secs(15);
 /// The first event must come within this time.
@@ -332,6 +334,10 @@ impl Connection<'_> {
         let output = self.output(lease_id, &step.path, inline)?;
         let accepted = match self.dispatch.lease(self.session, lease_id).await.map_err(unavailable)? {
             None => false,
+            Some(_) if step.path.chars().count() > PATH_CHARACTERS => {
+                tracing::warn!(step.path, "a step whose path is too long was refused");
+                false
+            }
             Some(lease) => {
                 let row = row_of(&step, output, self.dispatch.now_us());
                 // The stream ends where it cannot be stored, and the agent repeats the step on its next one.
