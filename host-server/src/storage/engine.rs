@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{MySqlPool, Row as _, migrate::MigrateError};
+use sqlx::{MySqlPool, Row as _};
 
 use super::Error;
 
@@ -30,29 +30,33 @@ struct Facts {
 }
 
 /// How long another replica's migration is waited for.
-const MIGRATING: Duration = Duration::from_secs(60);
+const MIGRATING: Duration = Duration::from_secs(600);
 
-/// Brings the schema up to date. Replicas that start together meet at the migration's row: one runs it, the others wait.
+/// Brings the schema up to date. Replicas that start together do so one after the other: each holds a row's lock while it looks
+/// and works, which ends with its connection. (GET_LOCK, which the migrator would take, is refused by Galera.)
 ///
 /// # Errors
-/// [`Error::Migrate`].
+/// [`Error::Migrate`], [`Error`] of the engine.
 pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), Error> {
-    let mut migrator = sqlx::migrate!("../migrations/mariadb");
-    // GET_LOCK, which the migrator would take, is refused by Galera.
-    migrator.set_locking(false);
+    sqlx::query("CREATE TABLE IF NOT EXISTS schema_lock (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB").execute(pool).await?;
+    sqlx::query("INSERT IGNORE INTO schema_lock (id) VALUES (1)").execute(pool).await?;
     let until = Instant::now() + MIGRATING;
-    loop {
-        match migrator.run(pool).await {
-            Ok(()) => return Ok(()),
-            Err(error @ (MigrateError::Execute(_) | MigrateError::ExecuteMigration(..) | MigrateError::Dirty(_)))
-                if Instant::now() < until =>
-            {
-                tracing::info!(%error, "the schema could not be brought up to date yet; another replica may be at it");
-                tokio::time::sleep(Duration::from_millis(500)).await;
+    let _held = loop {
+        let mut held = pool.begin().await?;
+        match sqlx::query("SELECT id FROM schema_lock WHERE id = 1 FOR UPDATE").fetch_one(&mut *held).await {
+            Ok(_) => break held,
+            Err(error) => {
+                let error = Error::from(error);
+                if !error.may_pass() || Instant::now() >= until {
+                    return Err(error);
+                }
+                tracing::info!("another replica brings the schema up to date; it is waited for");
             }
-            Err(error) => return Err(Error::Migrate(error)),
         }
-    }
+    };
+    let mut migrator = sqlx::migrate!("../migrations/mariadb");
+    migrator.set_locking(false);
+    migrator.run(pool).await.map_err(Error::Migrate)
 }
 
 /// Asks, and refuses what cannot hold the promises.
