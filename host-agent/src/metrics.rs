@@ -100,6 +100,7 @@ impl Metrics {
             Verdict::Cancelled => "cancelled",
             Verdict::Unknown => "unknown",
             Verdict::Fenced => "fenced",
+            Verdict::Paused => "paused",
         };
         self.runs.with_label_values(&[verdict]).inc();
     }

@@ -206,13 +206,25 @@ async fn notes_reach_the_server_in_order_and_the_next_call_finds_those_of_its_st
 
 #[tokio::test]
 async fn what_a_call_says_is_told_with_its_step() {
-    let commands = json!({"c": {"answers": [{"ok": 1, "logs": ["first"]}, {"ok": 2, "logs": ["second", "third"]}]}});
+    let answers = json!([
+        {"ok": 1, "logs": ["first"], "progress": [1, 3, "a third"]},
+        {"ok": 2, "logs": ["second", "third"], "progress": [2, 0, ""]},
+    ]);
+    let commands = json!({"c": {"answers": answers}});
     let (_, _, heard) = run(&two_steps(), &commands).await;
-    let line = |path: &str, message: &str| Line {
+    let line = |path: &str, message: &str, fields: &[(&str, &str)]| Line {
         path: path.into(),
         level: LogLevel::Info,
         message: message.into(),
-        fields: vec![("name".into(), "value".into())],
+        fields: fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
     };
-    assert_eq!(*heard.lines.lock().unwrap(), [line("0", "first"), line("1", "second"), line("1", "third")]);
+    let named = [("name", "value")];
+    let expected = [
+        line("0", "first", &named),
+        line("0", "a third", &[("done", "1"), ("total", "3")]),
+        line("1", "second", &named),
+        line("1", "third", &named),
+        line("1", "progress", &[("done", "2"), ("total", "0")]),
+    ];
+    assert_eq!(*heard.lines.lock().unwrap(), expected);
 }

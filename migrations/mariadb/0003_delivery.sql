@@ -8,10 +8,11 @@ ALTER TABLE cluster ADD COLUMN concurrency INT NULL;
 
 -- `kind`: 0 an agent with a stream, 1 one of the first version, whose lease ends by `deadline` and not by silence.
 -- Who is connected stands in `agent`, so a lease is written once and not with each heartbeat.
+-- `wish`: what somebody asked of the holder: 0 nothing, 1 to pause, 2 to cancel. It is read where the lease ends.
 ALTER TABLE lease
   ADD COLUMN kind SMALLINT NOT NULL DEFAULT 0,
   ADD COLUMN deadline BIGINT NULL,
-  ADD COLUMN cancelled BOOLEAN NOT NULL DEFAULT FALSE,
+  ADD COLUMN wish SMALLINT NOT NULL DEFAULT 0,
   DROP COLUMN seen;
 
 -- Until when the first start may happen; NULL once it has.

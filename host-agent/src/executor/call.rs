@@ -72,12 +72,10 @@ impl Run<'_> {
                 Some(Verified::Unknown(why)) => why,
             },
             (Effect::Verify, _) if step.digest.is_none() => format!("no plugin serves `{}` to verify it", step.command),
-            (Effect::Verify, now) if step.digest == doubt.digest => {
-                format!("it counts as `{now}` now, as its grant or its inputs say, and is not verified")
-            }
-            (Effect::Verify, now) => {
+            (Effect::Verify, now) if doubt.digest.is_some() && doubt.digest != step.digest => {
                 format!("its plugin has changed, and counts it as `{now}`, which is not verified")
             }
+            (Effect::Verify, now) => format!("it counts as `{now}` now, which is not verified"),
             (was, _) => format!("a call of class `{was}` is not verified"),
         };
         Err((Verdict::Unknown, in_doubt(&doubt.path, &why)))

@@ -3,7 +3,10 @@
 //! A cancel, a lost lease and the end of the run's time interrupt whatever is waited for. Only a call in flight is first
 //! asked to stop, since its answer tells whether it had an effect.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use claiflow_flow::{Call, Event, Limits, Machine, Progress, StepError, read_json};
 use serde_json::Value;
@@ -83,6 +86,9 @@ impl Run<'_> {
             }
             if let Err(verdict) = self.unless_interrupted(self.report.holds()).await {
                 return self.interrupted(verdict);
+            }
+            if self.task.pause.load(Ordering::Relaxed) {
+                return self.interrupted(Verdict::Paused);
             }
             let next = if progress.expressions.is_empty() {
                 match progress.calls.pop() {

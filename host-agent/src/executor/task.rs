@@ -1,6 +1,10 @@
 //! A run's words: what it is given, what it reports, and how it ends.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +34,8 @@ pub struct Task {
     pub stop: CancellationToken,
     /// The lease is not the agent's any more: nothing may start, and nobody listens.
     pub gone: CancellationToken,
+    /// Somebody wants it to stop before its next step.
+    pub pause: Arc<AtomicBool>,
 }
 
 /// A step that was started and of whose end nobody heard: it may have taken effect.
@@ -134,6 +140,8 @@ pub enum Verdict {
     Unknown,
     /// The lease is gone: nothing is reported, somebody else goes on.
     Fenced,
+    /// It stopped before its next step, as somebody asked: it goes back, and goes on later.
+    Paused,
 }
 
 /// The end of a run.

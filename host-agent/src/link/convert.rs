@@ -45,6 +45,7 @@ pub(super) fn task(offer: Offer, run: Run) -> Task {
         traceparent: offer.traceparent,
         stop: run.stop,
         gone: run.gone,
+        pause: run.pause,
     }
 }
 
@@ -119,7 +120,7 @@ pub(super) fn outcome(lease_id: &[u8], task: &[u8], epoch: u64, end: End, wall_u
         Verdict::TimedOut => proto::Verdict::TimedOut,
         Verdict::Cancelled => proto::Verdict::Cancelled,
         Verdict::Unknown => proto::Verdict::Unknown,
-        Verdict::Fenced => return None,
+        Verdict::Fenced | Verdict::Paused => return None,
     };
     Some(Outcome {
         lease_id: lease_id.to_vec(),

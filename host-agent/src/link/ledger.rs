@@ -9,7 +9,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -217,6 +217,13 @@ impl Ledger {
     pub(super) fn cancel(&self, lease_id: &LeaseId) {
         if let Some(lease) = self.lock().leases.get(lease_id) {
             lease.run.stop.cancel();
+        }
+    }
+
+    /// Somebody wants the run to stop before its next step, or to go on after all.
+    pub(super) fn pause(&self, lease_id: &LeaseId, paused: bool) {
+        if let Some(lease) = self.lock().leases.get(lease_id) {
+            lease.run.pause.store(paused, Ordering::Relaxed);
         }
     }
 

@@ -221,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_plugin_said_is_sent_on_the_next_stream_only_where_it_was_not_sent_before() {
+        let mut outbox = Outbox::default();
+        outbox.log(LogLine::default());
+        outbox.clear();
+        assert_eq!(messages(&mut outbox).concat().len(), 1);
+        outbox.clear();
+        assert_eq!(messages(&mut outbox).concat().len(), 0);
+    }
+
+    #[test]
     fn no_message_grows_large_however_much_waits() {
         let mut outbox = Outbox::default();
         for size in [10, CHUNK_BYTES, 5 << 20, 100, CHUNK_BYTES - 1, 1 << 20] {

@@ -11,7 +11,7 @@ use super::{
     ledger::{LeaseId, Ledger, Run},
 };
 use crate::{
-    executor::{Executor, Line, Report, Step, commands::Effect},
+    executor::{Executor, Line, Report, Step, Verdict, commands::Effect},
     metrics::Metrics,
 };
 
@@ -58,6 +58,9 @@ impl Runs {
             }
             let end = executor.run(&convert::task(offer, run), &report).await;
             metrics.run_ended(end.verdict);
+            if end.verdict == Verdict::Paused {
+                return ledger.stopped(&lease_id, Instant::now());
+            }
             let outcome = convert::outcome(&lease_id, &task, epoch, end, (ambient.wall_us)());
             ledger.finish(&lease_id, outcome, Instant::now());
         });

@@ -197,7 +197,8 @@ fn handle(agent: &Agent, event: ServerEvent, away: &mut Option<Duration>) {
             ledger.refuse_offers(Instant::now());
             *away = Some(Duration::from_millis(drain.reconnect_ms));
         }
-        Some(server_event::Event::Pause(_) | server_event::Event::Welcome(_)) | None => {}
+        Some(server_event::Event::Pause(pause)) => ledger.pause(&pause.lease_id, pause.paused),
+        Some(server_event::Event::Welcome(_)) | None => {}
     }
 }
 

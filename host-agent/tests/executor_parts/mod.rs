@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,11 +34,12 @@ pub const USAGE: Usage =
 pub struct Signals {
     pub stop: CancellationToken,
     pub gone: CancellationToken,
+    pub pause: Arc<AtomicBool>,
 }
 
 /// Commands that answer in turn what a case says: `{"effect", "floor", "answers": [{"ok"} | {"fails", "applied"}]}`. An
-/// answer may come after `"raises": "cancel" | "gone"`, after it was asked to stop (`"when": "stopped"`), or `"never"`; before
-/// it, the call may leave `"notes"` and `"logs"`. `"verify"` are the answers to that question, `"done"` with its output,
+/// answer may come after `"raises": "cancel" | "gone" | "pause"`, after it was asked to stop (`"when": "stopped"`), or `"never"`; before
+/// it, the call may leave `"notes"`, `"logs"` and `"progress"`. `"verify"` are the answers to that question, `"done"` with its output,
 /// `"not-done"` or `"unknown"` with a reason, which come in the same ways.
 pub struct Script {
     commands: HashMap<String, Scripted>,
@@ -106,11 +110,16 @@ impl Script {
         for text in answer["logs"].as_array().into_iter().flatten() {
             call.sink.log(LogLevel::Info, text.as_str().unwrap(), &[("name".into(), "value".into())]);
         }
+        if let Some(progress) = answer["progress"].as_array() {
+            let number = |at: usize| progress[at].as_u64().unwrap();
+            call.sink.progress(number(0), number(1), progress[2].as_str().unwrap());
+        }
         for note in answer["notes"].as_array().into_iter().flatten() {
             assert!(call.sink.note(note.to_string()).await, "the note is kept");
         }
         match answer["raises"].as_str() {
             Some("cancel") => self.signals.stop.cancel(),
+            Some("pause") => self.signals.pause.store(true, Ordering::Relaxed),
             Some("gone") => self.signals.gone.cancel(),
             _ => {}
         }
@@ -244,5 +253,6 @@ pub fn task(inputs: &Value, timeout: Duration, signals: &Signals) -> Task {
         traceparent: String::new(),
         stop: signals.stop.clone(),
         gone: signals.gone.clone(),
+        pause: signals.pause.clone(),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// See the module. Every method is one transaction; [`Error`] says that nothing is known of it, or that it was refused.
-#[tonic::async_trait]
+#[async_trait::async_trait]
 #[allow(missing_docs, reason = "each is documented where `Store` implements it")]
 pub trait Tasks: Send + Sync + 'static {
     async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error>;
@@ -73,7 +73,7 @@ pub trait Tasks: Send + Sync + 'static {
     async fn prolong_sessions(&self, uuids: &[String], until_us: i64, now_us: i64) -> Result<(), Error>;
 }
 
-#[tonic::async_trait]
+#[async_trait::async_trait]
 impl Tasks for Store {
     async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error> {
         self.create_tasks(tasks, keys).await

@@ -3,7 +3,7 @@
 
 use super::{
     state::State,
-    step::{STARTED, SUCCEEDED, StepRow},
+    step::{RECORDED, STARTED, SUCCEEDED, StepRow},
     task::{StepTime, Timeline, View},
 };
 
@@ -28,7 +28,7 @@ impl Timeline {
     #[must_use]
     pub fn of(sent: Option<i64>, reports: &[StepRow]) -> Self {
         let mut steps: Vec<StepTime> = Vec::new();
-        for report in reports.iter().filter(|report| report.state != STARTED) {
+        for report in reports.iter().filter(|report| !matches!(report.state, STARTED | RECORDED)) {
             let (Ok(top), Some(ended)) = (u32::try_from(report.top), report.ended) else { continue };
             let ok = report.state == SUCCEEDED;
             match steps.iter_mut().find(|step| step.top == top) {

@@ -16,10 +16,10 @@ use super::{Error, link::Link};
 const ROUND: Duration = Duration::from_secs(2);
 /// After trouble the node is looked at this soon.
 const SOON: Duration = Duration::from_millis(20);
-/// A node that does not answer within this time is given up.
-const SILENCE: Duration = Duration::from_secs(4);
+/// A node that does not answer within this time is given up. One that is only overloaded should not be.
+const SILENCE: Duration = Duration::from_secs(8);
 /// How long the first usable node is looked for at the start.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(15);
 /// An earlier node of a Galera cluster is used again after this many good looks in a row.
 const STEADY: u32 = 5;
 

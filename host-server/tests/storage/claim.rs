@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use claiflow_server::model::task::Task;
+use claiflow_server::model::task::{Place, Task};
 
 use crate::world::{Engine, World, claim, declare, mysql};
 
@@ -21,12 +21,12 @@ async fn tasks_are_taken_by_priority_and_then_by_age(world: World) {
     let now = world.source.now_us();
     let task = |name: &str, priority, age_s: i64| {
         let task = Task { name: name.into(), priority, created: now - age_s * second, ..world.task(&snapshot) };
-        (Arc::new(task), None)
+        (Arc::new(task), Place::Ready)
     };
     // A point of priority is worth ten minutes of age.
     let tasks =
         [task("late", 0, 1), task("urgent", 5, 2), task("early", 0, 60), task("aged", 0, 4_000), task("low", -1, 3)];
-    world.store.create_tasks(&tasks).await.unwrap();
+    world.store.create_tasks(&tasks, &[]).await.unwrap();
     let mut names = Vec::new();
     for limit in [2, 1, 10] {
         names.extend(world.claim(&snapshot, limit).await.iter().map(|lease| lease.task.name.clone()));
@@ -38,9 +38,9 @@ async fn only_what_the_agent_can_run_is_taken(world: World) {
     let (wanted, other) = (world.snapshot(1).await, world.snapshot(1).await);
     let tasks: Vec<_> = [&other, &other, &wanted, &other, &wanted]
         .into_iter()
-        .map(|snapshot| (Arc::new(world.task(snapshot)), None))
+        .map(|snapshot| (Arc::new(world.task(snapshot)), Place::Ready))
         .collect();
-    world.store.create_tasks(&tasks).await.unwrap();
+    world.store.create_tasks(&tasks, &[]).await.unwrap();
     let leases = world.claim(&wanted, 10).await;
     assert_eq!(leases.len(), 2);
     assert!(leases.iter().all(|lease| lease.task.snapshot.id == wanted.id));
@@ -54,7 +54,7 @@ async fn only_the_clusters_own_tasks_are_taken(world: World) {
     let snapshot = world.snapshot(1).await;
     let other = declare(&world.store, &"1".repeat(32)).await;
     let foreign = Task { cluster: other, ..world.task(&snapshot) };
-    world.store.create_tasks(&[(Arc::new(foreign), None)]).await.unwrap();
+    world.store.create_tasks(&[(Arc::new(foreign), Place::Ready)], &[]).await.unwrap();
     assert!(world.claim(&snapshot, 10).await.is_empty());
     assert_eq!(claim(&world.store, other, &snapshot, 10).await.len(), 1);
 }
@@ -62,8 +62,8 @@ async fn only_the_clusters_own_tasks_are_taken(world: World) {
 async fn two_claimers_take_disjoint_tasks_and_none_is_left(world: World) {
     const TASKS: usize = 400;
     let snapshot = world.snapshot(1).await;
-    let tasks: Vec<_> = (0..TASKS).map(|_| (Arc::new(world.task(&snapshot)), None)).collect();
-    world.store.create_tasks(&tasks).await.unwrap();
+    let tasks: Vec<_> = (0..TASKS).map(|_| (Arc::new(world.task(&snapshot)), Place::Ready)).collect();
+    world.store.create_tasks(&tasks, &[]).await.unwrap();
     let start = Arc::new(tokio::sync::Barrier::new(2));
     let claimers: Vec<_> = (0..2)
         .map(|_| {
@@ -99,7 +99,7 @@ async fn each_lease_has_a_greater_epoch_and_another_id(world: World) {
     let snapshot = world.snapshot(1).await;
     let mut lease = world.running(&snapshot).await;
     for epoch in 2..5 {
-        assert!(world.store.requeue(&lease, false).await.unwrap());
+        assert!(world.store.requeue(&lease, false, None).await.unwrap());
         let again = world.claim(&snapshot, 1).await.pop().unwrap();
         assert_eq!((again.task.id, again.task.epoch), (lease.task.id, epoch));
         assert_ne!(again.id, lease.id);
@@ -112,17 +112,19 @@ async fn the_claim_reads_the_order_from_its_key(world: World) {
     let Engine::Maria(maria) = &world.engine else { return };
     let (snapshot, other) = (world.snapshot(1).await, declare(&world.store, &"1".repeat(32)).await);
     for cluster in [world.cluster, other] {
-        let tasks: Vec<_> = (0..500).map(|_| (Arc::new(Task { cluster, ..world.task(&snapshot) }), None)).collect();
-        world.store.create_tasks(&tasks).await.unwrap();
+        let tasks: Vec<_> =
+            (0..500).map(|_| (Arc::new(Task { cluster, ..world.task(&snapshot) }), Place::Ready)).collect();
+        world.store.create_tasks(&tasks, &[]).await.unwrap();
     }
     let mut connection = mysql(maria).await;
     sqlx::query("ANALYZE TABLE ready").fetch_all(&mut connection).await.unwrap();
     let rows = sqlx::query(
-        "EXPLAIN SELECT id, `rank` FROM ready WHERE cluster = ? AND need IN (?, ?) ORDER BY `rank`, id LIMIT 64 FOR UPDATE SKIP LOCKED",
+        "EXPLAIN SELECT id, `rank`, need FROM ready WHERE cluster = ? AND need IN (?, ?) AND (valid_until IS NULL OR valid_until > ?) ORDER BY `rank`, id LIMIT 64 FOR UPDATE SKIP LOCKED",
     )
     .bind(world.cluster)
     .bind(snapshot.id.to_vec())
     .bind(vec![1_u8; 16])
+    .bind(world.source.now_us())
     .fetch_all(&mut connection)
     .await
     .unwrap();

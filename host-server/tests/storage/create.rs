@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use claiflow_server::{model::task::Task, storage::Error};
+use claiflow_server::{
+    model::task::{Finish, Place, Task},
+    storage::Error,
+};
 
 use crate::world::{World, declare};
 
@@ -20,8 +23,8 @@ async fn a_batch_is_stored_whole_or_not_at_all(world: World) {
     let snapshot = world.snapshot(1).await;
     let task = Arc::new(world.task(&snapshot));
     let fresh = Arc::new(world.task(&snapshot));
-    world.store.create_tasks(&[(Arc::clone(&task), None)]).await.unwrap();
-    let outcome = world.store.create_tasks(&[(fresh, None), (task, None)]).await;
+    world.store.create_tasks(&[(Arc::clone(&task), Place::Ready)], &[]).await.unwrap();
+    let outcome = world.store.create_tasks(&[(fresh, Place::Ready), (task, Place::Ready)], &[]).await;
     assert!(matches!(outcome, Err(Error::Duplicate)), "{outcome:?}");
     assert_eq!(world.number("SELECT COUNT(*) FROM task").await, 1);
     assert_eq!(world.number("SELECT COUNT(*) FROM ready").await, 1);
@@ -32,12 +35,12 @@ async fn a_callers_uuid_is_stored_once_in_a_cluster(world: World) {
     let other = declare(&world.store, &"1".repeat(32)).await;
     let named = |cluster| {
         let task = Task { cluster, uuid: "ab".repeat(16), request: Some([5; 32]), ..world.task(&snapshot) };
-        [(Arc::new(task), None)]
+        [(Arc::new(task), Place::Ready)]
     };
     let first = named(world.cluster);
-    world.store.create_tasks(&first).await.unwrap();
-    assert!(matches!(world.store.create_tasks(&named(world.cluster)).await, Err(Error::Duplicate)));
-    world.store.create_tasks(&named(other)).await.unwrap();
+    world.store.create_tasks(&first, &[]).await.unwrap();
+    assert!(matches!(world.store.create_tasks(&named(world.cluster), &[]).await, Err(Error::Duplicate)));
+    world.store.create_tasks(&named(other), &[]).await.unwrap();
     assert_eq!(world.number("SELECT COUNT(*) FROM task").await, 2);
     let (id, request) = world.store.alias(world.cluster, &"ab".repeat(16)).await.unwrap().unwrap();
     assert_eq!((id, request), (first[0].0.id.to_vec(), vec![5; 32]));
@@ -53,9 +56,10 @@ async fn a_task_that_starts_with_its_lease_is_not_ready(world: World) {
 async fn a_fan_out_to_ten_thousand_clusters_is_one_creation(world: World) {
     let snapshot = world.snapshot(1).await;
     let one = world.task(&snapshot);
-    let tasks: Vec<_> =
-        (1..=10_000).map(|cluster| (Arc::new(Task { cluster, request: Some([1; 32]), ..one.clone() }), None)).collect();
-    world.store.create_tasks(&tasks).await.unwrap();
+    let tasks: Vec<_> = (1..=10_000)
+        .map(|cluster| (Arc::new(Task { cluster, request: Some([1; 32]), ..one.clone() }), Place::Ready))
+        .collect();
+    world.store.create_tasks(&tasks, &[]).await.unwrap();
     for table in
         ["SELECT COUNT(*) FROM task", "SELECT COUNT(*) FROM ready", "SELECT COUNT(DISTINCT cluster) FROM alias"]
     {
@@ -68,15 +72,13 @@ async fn large_inputs_of_one_batch_are_stored(world: World) {
     let snapshot = world.snapshot(1).await;
     let inputs = format!("{{\"x\":\"{}\"}}", "é".repeat(2 << 20));
     let tasks: Vec<_> =
-        (0..6).map(|_| (Arc::new(Task { inputs: inputs.clone(), ..world.task(&snapshot) }), None)).collect();
-    world.store.create_tasks(&tasks).await.unwrap();
+        (0..6).map(|_| (Arc::new(Task { inputs: inputs.clone(), ..world.task(&snapshot) }), Place::Ready)).collect();
+    world.store.create_tasks(&tasks, &[]).await.unwrap();
     let leases = world.claim(&snapshot, 10).await;
     assert_eq!(leases.len(), 6);
     assert!(leases.iter().all(|lease| lease.task.inputs == inputs));
-    let ends: Vec<_> = leases
-        .iter()
-        .map(|lease| claiflow_server::model::task::Finish { result: Some(inputs.clone()), ..world.success(lease) })
-        .collect();
+    let ends: Vec<_> =
+        leases.iter().map(|lease| Finish { result: Some(inputs.clone()), ..world.success(lease) }).collect();
     assert_eq!(world.store.finish(&ends).await.unwrap().len(), 6);
 }
 
@@ -93,9 +95,9 @@ async fn stored_tasks_are_there_for_another_process(world: World) {
     let snapshot = world.snapshot(1).await;
     let lease = world.running(&snapshot).await;
     let other = world.reopened().await;
-    let leases = other.leases_unseen_since(i64::MAX).await.unwrap();
+    let leases = other.leases_of(world.cluster, lease.journal).await.unwrap();
     assert_eq!(leases.len(), 1);
-    let found = &leases[0].0;
+    let found = &leases[0].lease;
     assert_eq!((found.id, found.journal, found.task.cluster), (lease.id, lease.journal, world.cluster));
     assert_eq!((found.task.id, found.task.created), (lease.task.id, lease.task.created));
 }

@@ -1,25 +1,21 @@
 //! A task's life through the dispatcher, with scripted agents and a scripted clock.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use claiflow_server::{
-    dispatch::{Attach, Dispatch, Order, Timing},
-    metrics::Metrics,
-    model::{
-        ids::Id,
-        list::Listing,
-        nouns::Session,
-        state::State,
-        task::{Finish, Lease, Snapshot},
-    },
+use claiflow_server::model::{
+    ids::Id,
+    list::Listing,
+    nouns::Session,
+    state::State,
+    step::{NEVER, STARTED, SUCCEEDED},
+    task::{Finish, Lease, Snapshot, Task},
 };
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
-use crate::world::{World, step};
+use crate::{
+    script::{LOST, Server, ended},
+    world::{READ, VERIFY, World, step},
+};
 
 promises![
     an_offer_that_nobody_takes_is_made_again_with_its_attempt,
@@ -30,101 +26,14 @@ promises![
     a_stale_report_is_refused,
     a_result_that_is_too_large_fails_its_own_task,
     the_same_agent_without_its_task_gives_it_back,
-    a_restarted_server_gives_agents_the_whole_grace,
-    an_agent_that_another_replica_serves_is_not_condemned,
+    what_is_in_doubt_can_be_asked_for_by_two_more_attempts,
+    a_run_whose_time_is_over_ends_with_its_agent,
+    a_task_that_was_cancelled_ends_with_its_agent,
     a_session_is_forgotten_a_day_after_its_stream,
 ];
 
-/// Past silence and grace.
-const LOST: Duration = Duration::from_secs(400);
-
-/// A server's dispatcher whose sweeper moves only when a test says so.
-struct Server {
-    dispatch: Dispatch,
-    stop: CancellationToken,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-impl Server {
-    async fn start(world: &World) -> Self {
-        let stop = CancellationToken::new();
-        let timing = Timing { round: Duration::from_secs(300), ..Timing::default() };
-        let (store, metrics) = (world.reopened().await, Metrics::register().unwrap());
-        Self { dispatch: Dispatch::start(store, world.source.clone(), metrics, timing, &stop), stop }
-    }
-
-    /// A round of the sweeper, some time from now.
-    async fn sweep(&self, world: &World, later: Duration) {
-        let later_us = i64::try_from(later.as_micros()).unwrap();
-        self.dispatch.sweep(Instant::now() + later, world.source.now_us() + later_us).await.unwrap();
-    }
-
-    async fn agent(&self, world: &World, journal: u8, held: Vec<Id>) -> Agent<'_> {
-        let (orders, ordered) = mpsc::unbounded_channel();
-        let attach = Attach {
-            cluster: world.cluster,
-            uuid: format!("{journal:032}"),
-            version: "test".into(),
-            journal: [journal; 16],
-            language_level: 0,
-            commands: vec!["helloworld".into()],
-            held,
-        };
-        let (session, gone) = self.dispatch.attach(attach, orders).await.unwrap();
-        self.dispatch.credit(session, 1, 100);
-        Agent { dispatch: &self.dispatch, session, ordered, gone }
-    }
-}
-
-struct Agent<'a> {
-    dispatch: &'a Dispatch,
-    session: u64,
-    ordered: mpsc::UnboundedReceiver<Order>,
-    gone: Vec<Id>,
-}
-
-impl Agent<'_> {
-    async fn offer(&mut self) -> Arc<Lease> {
-        loop {
-            if let Order::Offer { lease, .. } = self.ordered.recv().await.expect("the stream is open") {
-                return lease;
-            }
-        }
-    }
-
-    /// Takes the next offer.
-    async fn take(&mut self) -> Arc<Lease> {
-        let lease = self.offer().await;
-        self.dispatch.ack(self.session, lease.id);
-        lease
-    }
-
-    /// Reports an end; whether the server accepted it.
-    async fn report(&mut self, finish: Finish) -> bool {
-        let reported = finish.lease.id;
-        self.dispatch.finish(self.session, finish).await;
-        loop {
-            match self.ordered.recv().await.expect("the stream is open") {
-                Order::Settled { lease, accepted } if lease == reported => return accepted,
-                _ => {}
-            }
-        }
-    }
-
-    fn leave(self) {
-        self.dispatch.detach(self.session);
-    }
-}
-
 async fn create(world: &World, server: &Server, snapshot: &Arc<Snapshot>) -> Id {
-    let task = Arc::new(world.task(snapshot));
-    server.dispatch.create(vec![Arc::clone(&task)]).await.unwrap();
-    task.id
+    server.create(world.task(snapshot)).await
 }
 
 fn unknown(world: &World, lease: &Arc<Lease>) -> Finish {
@@ -137,13 +46,15 @@ async fn an_offer_that_nobody_takes_is_made_again_with_its_attempt(world: World)
     let mut agent = server.agent(&world, 1, vec![]).await;
     let id = create(&world, &server, &snapshot).await;
     let first = agent.offer().await;
-    server.sweep(&world, Duration::from_secs(9)).await;
-    assert!(world.store.lease_seen(first.id).await.unwrap().is_some(), "an offer holds for ten seconds");
-    server.sweep(&world, Duration::from_secs(11)).await;
+    let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+    server.dispatch.lapse(later(5)).await;
+    let held = world.store.lease(world.cluster, first.id).await.unwrap();
+    assert!(held.is_some(), "an offer holds for ten seconds");
+    server.dispatch.lapse(later(11)).await;
     let second = agent.take().await;
     assert_eq!((second.task.id, second.task.attempt, second.task.epoch), (id, 1, 2));
     assert_ne!(second.id, first.id);
-    server.sweep(&world, Duration::from_secs(30)).await;
+    server.dispatch.lapse(later(30)).await;
     assert!(agent.report(world.success(&second)).await, "one that was taken stays");
 }
 
@@ -152,7 +63,7 @@ async fn a_task_given_back_keeps_its_attempt(world: World) {
     let mut agent = server.agent(&world, 1, vec![]).await;
     create(&world, &server, &snapshot).await;
     let first = agent.take().await;
-    server.dispatch.handback(agent.session, first.id).await;
+    server.dispatch.handback(agent.session, first.id, "busy").await;
     let second = agent.take().await;
     assert_eq!((second.task.attempt, second.task.epoch), (1, 2));
 }
@@ -165,18 +76,14 @@ async fn a_task_fails_when_three_agents_were_lost_with_it(world: World) {
         let mut agent = server.agent(&world, attempt, vec![]).await;
         let lease = agent.take().await;
         assert_eq!(lease.task.attempt, i32::from(attempt));
-        server.dispatch.keep_step(agent.session, &lease, &step("0", 2, 4, "1")).await.unwrap();
-        agent.leave();
-        server.sweep(&world, Duration::from_secs(300)).await;
+        server.dispatch.keep_step(agent.session, &lease, &step("0", SUCCEEDED, NEVER, "1")).await.unwrap();
+        agent.leave().await;
+        server.pass(&world, Duration::from_secs(300)).await;
         assert_eq!(world.state(id).await, State::Running, "an agent may be silent for a while");
-        server.sweep(&world, LOST).await;
+        server.pass(&world, Duration::from_secs(100)).await;
     }
-    // The end goes through the writer lane.
-    while world.state(id).await == State::Running {
-        tokio::task::yield_now().await;
-    }
+    assert_eq!(ended(&world, id).await, State::Failed);
     let view = world.store.task(world.cluster, &id).await.unwrap().unwrap();
-    assert_eq!(State::of(view.state), State::Failed);
     assert!(view.error.unwrap().starts_with("agent_lost"));
     assert_eq!(world.number("SELECT COUNT(*) FROM step").await, 0);
 }
@@ -186,13 +93,13 @@ async fn an_effect_in_doubt_waits_for_its_agents_report(world: World) {
     let id = create(&world, &server, &snapshot).await;
     let mut agent = server.agent(&world, 1, vec![]).await;
     let lease = agent.take().await;
-    assert!(server.dispatch.keep_step(agent.session, &lease, &step("0", 1, 4, "")).await.unwrap());
-    agent.leave();
-    server.sweep(&world, LOST).await;
+    assert!(server.dispatch.keep_step(agent.session, &lease, &step("0", STARTED, NEVER, "")).await.unwrap());
+    agent.leave().await;
+    server.pass(&world, LOST).await;
     let view = world.store.task(world.cluster, &id).await.unwrap().unwrap();
     assert_eq!((State::of(view.state), view.ended), (State::Unknown, None));
     assert!(view.error.unwrap().contains("agent_lost"));
-    server.sweep(&world, LOST * 3).await;
+    server.pass(&world, LOST * 3).await;
     assert_eq!(world.state(id).await, State::Unknown);
     let mut agent = server.agent(&world, 1, vec![lease.id]).await;
     assert!(agent.gone.is_empty());
@@ -210,7 +117,7 @@ async fn a_report_of_unknown_is_not_final(world: World) {
     assert_eq!((State::of(view.state), view.ended), (State::Unknown, None));
     assert_eq!(view.error.as_deref(), Some("the connection broke after the call"));
     assert!(agent.report(unknown(&world, &lease)).await, "a repeated report is a no-op");
-    agent.leave();
+    agent.leave().await;
     // The agent has let go of it, which says nothing about the effect.
     let mut agent = server.agent(&world, 1, vec![]).await;
     assert_eq!(world.state(id).await, State::Unknown);
@@ -225,14 +132,14 @@ async fn a_stale_report_is_refused(world: World) {
     let id = create(&world, &server, &snapshot).await;
     let mut first = server.agent(&world, 1, vec![]).await;
     let stale = first.take().await;
-    first.leave();
-    server.sweep(&world, LOST).await;
+    first.leave().await;
+    server.pass(&world, LOST).await;
     let mut second = server.agent(&world, 2, vec![]).await;
     let lease = second.take().await;
     let mut first = server.agent(&world, 1, vec![stale.id]).await;
     assert_eq!(first.gone, [stale.id]);
     assert!(server.dispatch.lease(first.session, stale.id).await.unwrap().is_none());
-    assert!(!server.dispatch.keep_step(first.session, &stale, &step("0", 2, 1, "1")).await.unwrap());
+    assert!(!server.dispatch.keep_step(first.session, &stale, &step("0", SUCCEEDED, READ, "1")).await.unwrap());
     assert!(!first.report(world.success(&stale)).await);
     assert_eq!(world.state(id).await, State::Running);
     assert!(second.report(world.success(&lease)).await);
@@ -261,46 +168,77 @@ async fn the_same_agent_without_its_task_gives_it_back(world: World) {
         }
         // The old stream may still be open when the agent opens its next one.
         let mut next = server.agent(&world, 1, vec![]).await;
-        agent.leave();
+        agent.leave().await;
         let again = next.offer().await;
         assert_eq!(again.task.attempt, attempt, "taken: {taken}");
-        server.dispatch.handback(next.session, again.id).await;
+        server.dispatch.handback(next.session, again.id, "busy").await;
         agent = next;
     }
 }
 
-async fn a_restarted_server_gives_agents_the_whole_grace(world: World) {
-    let (server, snapshot) = (Server::start(&world).await, world.snapshot(1).await);
+async fn what_is_in_doubt_can_be_asked_for_by_two_more_attempts(world: World) {
+    let (server, snapshot) = (Server::start(&world).await, world.snapshot(2).await);
     let id = create(&world, &server, &snapshot).await;
-    let lease = server.agent(&world, 1, vec![]).await.take().await;
-    drop(server);
-    let server = Server::start(&world).await;
-    server.sweep(&world, Duration::ZERO).await;
-    server.sweep(&world, Duration::from_secs(340)).await;
-    assert_eq!(world.state(id).await, State::Running);
-    server.sweep(&world, LOST).await;
-    assert_eq!(world.state(id).await, State::Ready);
-    let again = server.agent(&world, 2, vec![]).await.take().await;
-    assert_eq!((again.task.id, again.task.attempt), (id, 2));
-    assert_ne!(again.id, lease.id);
+    for (attempt, left) in [(1, State::Ready), (2, State::Ready), (3, State::Unknown)] {
+        let mut agent = server.agent(&world, attempt, vec![]).await;
+        let lease = agent.take().await;
+        assert_eq!(lease.task.attempt, i32::from(attempt));
+        server.dispatch.keep_step(agent.session, &lease, &step("0", STARTED, VERIFY, "")).await.unwrap();
+        agent.leave().await;
+        server.pass(&world, LOST).await;
+        assert_eq!(world.state(id).await, left, "attempt {attempt}");
+    }
 }
 
-async fn an_agent_that_another_replica_serves_is_not_condemned(world: World) {
-    let (here, there) = (Server::start(&world).await, Server::start(&world).await);
-    let snapshot = world.snapshot(1).await;
-    let id = create(&world, &here, &snapshot).await;
-    let mut agent = here.agent(&world, 1, vec![]).await;
+/// What was reported of a step before its agent was lost: its state and its effect.
+type Begun = Option<(i16, i16)>;
+
+/// An agent takes a task, reports a step, and is lost with it.
+async fn lost_after(world: &World, server: &Server, task: Task, begun: Begun, cancelled: bool) -> Id {
+    let id = server.create(task.clone()).await;
+    let mut agent = server.agent(world, 1, vec![]).await;
     let lease = agent.take().await;
-    agent.leave();
-    let agent = there.agent(&world, 1, vec![lease.id]).await;
-    there.sweep(&world, LOST).await;
-    here.sweep(&world, LOST + Duration::from_secs(1)).await;
-    assert_eq!(world.state(id).await, State::Running);
-    // The other replica dies with its stream: this one still looks after the task.
-    drop(agent);
-    drop(there);
-    here.sweep(&world, LOST * 3).await;
-    assert_eq!(world.state(id).await, State::Ready);
+    if let Some((state, effect)) = begun {
+        server.dispatch.keep_step(agent.session, &lease, &step("0", state, effect, "")).await.unwrap();
+    }
+    if cancelled {
+        server.dispatch.cancel(&task, "cancelled").await.unwrap();
+    }
+    agent.leave().await;
+    server.pass(world, LOST).await;
+    id
+}
+
+async fn a_run_whose_time_is_over_ends_with_its_agent(world: World) {
+    let (server, snapshot) = (Server::start(&world).await, world.snapshot(2).await);
+    for (begun, end) in [
+        (None, State::TimedOut),
+        (Some((STARTED, READ)), State::TimedOut),
+        (Some((SUCCEEDED, NEVER)), State::TimedOut),
+        (Some((STARTED, VERIFY)), State::Unknown),
+        (Some((STARTED, NEVER)), State::Unknown),
+    ] {
+        let task = Task { run_timeout_ms: 0, ..world.task(&snapshot) };
+        let id = lost_after(&world, &server, task, begun, false).await;
+        let found = if end.is_final() { ended(&world, id).await } else { world.state(id).await };
+        assert_eq!(found, end, "{begun:?}");
+        let error = world.store.task(world.cluster, &id).await.unwrap().unwrap().error.unwrap();
+        assert!(error.starts_with(if end == State::TimedOut { "timeout" } else { "agent_lost" }), "{error}");
+    }
+}
+
+async fn a_task_that_was_cancelled_ends_with_its_agent(world: World) {
+    let (server, snapshot) = (Server::start(&world).await, world.snapshot(2).await);
+    for (begun, end) in [
+        (None, State::Cancelled),
+        (Some((STARTED, READ)), State::Cancelled),
+        (Some((SUCCEEDED, NEVER)), State::Unknown),
+        (Some((STARTED, NEVER)), State::Unknown),
+    ] {
+        let id = lost_after(&world, &server, world.task(&snapshot), begun, true).await;
+        let found = if end.is_final() { ended(&world, id).await } else { world.state(id).await };
+        assert_eq!(found, end, "{begun:?}");
+    }
 }
 
 async fn a_session_is_forgotten_a_day_after_its_stream(world: World) {
@@ -324,11 +262,13 @@ async fn a_session_is_forgotten_a_day_after_its_stream(world: World) {
         world.store.insert_session(&session).await.unwrap();
     }
     let agent = server.agent(&world, 1, vec![]).await;
-    assert_eq!(server.dispatch.purge_sessions(now).await.unwrap(), 1);
+    server.dispatch.purge(now).await.unwrap();
     let newest_first = Listing { equal: vec![], after: None, descending: true, limit: None };
     let left: Vec<_> =
         world.store.sessions(&newest_first).await.unwrap().into_iter().map(|session| session.uuid).collect();
     assert_eq!(left, [format!("{:032}", 3), format!("{:032}", 1)]);
-    agent.leave();
-    assert_eq!(server.dispatch.purge_sessions(now + 25 * hour).await.unwrap(), 2);
+    agent.leave().await;
+    // Whoever has a stream is noted from time to time, as in use.
+    server.dispatch.purge(now + 25 * hour).await.unwrap();
+    assert_eq!(world.number("SELECT COUNT(*) FROM session").await, 0);
 }

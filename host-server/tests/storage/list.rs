@@ -2,7 +2,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use claiflow_server::model::{list::TaskListing, state::State, task::Task};
+use claiflow_server::model::{
+    list::TaskListing,
+    state::State,
+    task::{Place, Task},
+};
 
 use crate::world::{World, declare};
 
@@ -36,8 +40,8 @@ async fn a_task_that_ends_while_the_list_is_read_is_shown_once(world: World) {
     let fan_out = clusters.iter().map(|cluster| Task { cluster: *cluster, ..shared.clone() });
     let alone = clusters.iter().map(|cluster| Task { cluster: *cluster, ..world.task(&snapshot) });
     let leases: Vec<_> = fan_out.chain(alone).map(|task| world.lease_of(&Arc::new(task))).collect();
-    let rows: Vec<_> = leases.iter().map(|lease| (Arc::clone(&lease.task), Some(Arc::clone(lease)))).collect();
-    world.store.create_tasks(&rows).await.unwrap();
+    let rows: Vec<_> = leases.iter().map(|lease| (Arc::clone(&lease.task), Place::Lease(Arc::clone(lease)))).collect();
+    world.store.create_tasks(&rows, &[]).await.unwrap();
     let ends: Vec<_> = leases.iter().map(|lease| world.success(lease)).collect();
     let store = world.store.clone();
     let ending = tokio::spawn(async move {

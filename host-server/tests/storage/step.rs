@@ -1,15 +1,11 @@
 //! Steps: kept under a valid lease, once, and never overwritten by what contradicts them.
 
 use claiflow_server::{
-    model::step::{STARTED, SUCCEEDED},
+    model::step::{FAILED, NEVER, STARTED, SUCCEEDED},
     storage::Kept,
 };
 
-use crate::world::{World, step};
-
-const FAILED: i16 = 3;
-const READ: i16 = 1;
-const NEVER: i16 = 4;
+use crate::world::{READ, World, step};
 
 promises![
     a_step_is_kept_only_under_a_valid_lease,
@@ -23,7 +19,7 @@ promises![
 async fn a_step_is_kept_only_under_a_valid_lease(world: World) {
     let lease = world.running(&world.snapshot(2).await).await;
     assert_eq!(world.store.keep_step(&lease, &step("0", SUCCEEDED, READ, "1")).await.unwrap(), Kept::Stored);
-    world.store.requeue(&lease, true).await.unwrap();
+    world.store.requeue(&lease, true, None).await.unwrap();
     assert_eq!(world.store.keep_step(&lease, &step("1", SUCCEEDED, READ, "2")).await.unwrap(), Kept::Stale);
     assert_eq!(world.number("SELECT COUNT(*) FROM step").await, 1);
 }
@@ -70,7 +66,7 @@ async fn another_attempt_goes_on_from_what_was_finished(world: World) {
     for report in [step("0", SUCCEEDED, NEVER, "1"), step("1", FAILED, READ, "")] {
         world.store.keep_step(&first, &report).await.unwrap();
     }
-    world.store.requeue(&first, true).await.unwrap();
+    world.store.requeue(&first, true, None).await.unwrap();
     let second = world.claim(&snapshot, 1).await.pop().unwrap();
     assert_eq!(world.store.keep_step(&second, &step("0", SUCCEEDED, NEVER, "9")).await.unwrap(), Kept::Conflict);
     assert_eq!(world.store.keep_step(&second, &step("1", SUCCEEDED, READ, "2")).await.unwrap(), Kept::Stored);

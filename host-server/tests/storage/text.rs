@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claiflow_server::model::{
     list::TaskListing,
     nouns::Template,
-    task::{Finish, Task},
+    task::{Finish, Place, Task},
 };
 
 use crate::world::{World, step};
@@ -32,7 +32,7 @@ async fn odd_texts_come_back_as_they_were(world: World) {
             ..world.task(&snapshot)
         };
         let lease = world.lease_of(&Arc::new(task));
-        world.store.create_tasks(&[(Arc::clone(&lease.task), Some(Arc::clone(&lease)))]).await.unwrap();
+        world.store.create_tasks(&[(Arc::clone(&lease.task), Place::Lease(Arc::clone(&lease)))], &[]).await.unwrap();
         world.store.keep_step(&lease, &step("0", 2, 1, &inputs)).await.unwrap();
         let kept = world.store.steps(&lease.task.id, world.cluster).await.unwrap();
         assert_eq!(kept[0].output.as_deref(), Some(&*inputs));
@@ -51,7 +51,7 @@ async fn numbers_and_times_are_kept_exactly(world: World) {
     let inputs = r#"{"big":123456789012345678901234567890,"tail":1.10,"e":1e400,"neg":-0.0}"#;
     let created = 1_795_513_906_434_999;
     let task = Task { inputs: inputs.into(), created, priority: -100, ..world.task(&snapshot) };
-    world.store.create_tasks(&[(Arc::new(task), None)]).await.unwrap();
+    world.store.create_tasks(&[(Arc::new(task), Place::Ready)], &[]).await.unwrap();
     let lease = world.claim(&snapshot, 1).await.pop().unwrap();
     assert_eq!((&*lease.task.inputs, lease.task.created, lease.task.priority), (inputs, created, -100));
     let end = Finish { ended: created + 1, result: Some("1.10".into()), ..world.success(&lease) };
@@ -72,6 +72,7 @@ async fn a_templates_texts_and_times_are_kept(world: World) {
             origin: "userdefined".into(),
             created,
             updated: None,
+            options: None,
         };
         world.store.insert_template(&template).await.unwrap();
         let read = world.store.template(&template.uuid).await.unwrap().unwrap();

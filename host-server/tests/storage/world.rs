@@ -6,11 +6,12 @@ use claiflow_server::{
     model::{
         ids::{Id, Source, hex},
         nouns::Cluster,
+        options::Options,
         state::State,
-        step::StepRow,
-        task::{Finish, Lease, Snapshot, Task},
+        step::{STARTED, StepRow},
+        task::{Finish, Holder, Kind, Lease, Place, Snapshot, Task},
     },
-    storage::{Maria, Store},
+    storage::{Claim, Maria, Store},
 };
 use sqlx::{ConnectOptions as _, Connection as _, MySqlConnection, SqliteConnection, mysql::MySqlConnectOptions};
 
@@ -133,13 +134,20 @@ impl World {
 
     /// A kept snapshot of a flow with this many top-level steps.
     pub(crate) async fn snapshot(&self, step_max: usize) -> Arc<Snapshot> {
+        self.snapshot_of(step_max, "t", "{}").await
+    }
+
+    /// One of a template with these options.
+    pub(crate) async fn snapshot_of(&self, step_max: usize, template: &str, options: &str) -> Arc<Snapshot> {
         let snapshot = Snapshot {
             id: self.source.random(),
-            template_uuid: "t".into(),
+            template_uuid: template.into(),
             flow: "[]".into(),
             step_max,
             language_level: 0,
             commands: vec!["helloworld".into()],
+            options: Options::parse(options).unwrap(),
+            options_text: Some(options.into()),
         };
         self.store.keep_snapshot(&snapshot).await.unwrap();
         Arc::new(snapshot)
@@ -162,19 +170,38 @@ impl World {
             epoch: 1,
             created: self.source.now_us(),
             request: None,
+            valid_until: None,
+            run_timeout_ms: 3_600_000,
+            started: None,
+            labels: None,
+            traceparent: None,
         }
     }
 
     /// A stored task that runs, with its lease.
     pub(crate) async fn running(&self, snapshot: &Arc<Snapshot>) -> Arc<Lease> {
-        let lease = self.lease_of(&Arc::new(self.task(snapshot)));
-        self.store.create_tasks(&[(Arc::clone(&lease.task), Some(Arc::clone(&lease)))]).await.unwrap();
+        let task = self.task(snapshot);
+        let lease = self.lease_of(&Arc::new(Task { started: Some(task.created), ..task }));
+        self.store.create_tasks(&[(Arc::clone(&lease.task), Place::Lease(Arc::clone(&lease)))], &[]).await.unwrap();
         lease
+    }
+
+    /// A stored task that waits.
+    pub(crate) async fn waiting(&self, task: Task, place: Place) -> Arc<Task> {
+        let task = Arc::new(task);
+        self.store.create_tasks(&[(Arc::clone(&task), place)], &[]).await.unwrap();
+        task
     }
 
     pub(crate) fn lease_of(&self, task: &Arc<Task>) -> Arc<Lease> {
         let created = self.source.now_us();
-        Arc::new(Lease { id: self.source.random(), journal: [7; 16], created, task: Arc::clone(task) })
+        Arc::new(Lease {
+            id: self.source.random(),
+            journal: [7; 16],
+            created,
+            kind: Kind::Stream,
+            task: Arc::clone(task),
+        })
     }
 
     /// A success of the lease's task.
@@ -187,7 +214,13 @@ impl World {
             timeline: "{\"steps\":[]}".into(),
             ended: self.source.now_us(),
             stepped: true,
+            counted: true,
         }
+    }
+
+    /// Stores ends; the leases that were valid, and how their tasks ended.
+    pub(crate) async fn ends(&self, ends: &[Finish]) -> Vec<(Id, State)> {
+        self.store.finish(ends).await.unwrap().into_iter().collect()
     }
 
     /// Takes waiting tasks of the cluster that run `snapshot`.
@@ -203,18 +236,35 @@ impl World {
 
 pub(crate) async fn claim(store: &Store, cluster: i64, snapshot: &Arc<Snapshot>, limit: usize) -> Vec<Arc<Lease>> {
     let snapshots = std::iter::once((snapshot.id, Arc::clone(snapshot))).collect();
-    store.claim(cluster, &snapshots, limit, [7; 16], Source.now_us(), || Source.random()).await.unwrap()
+    let holder = &Holder::Streaming([7; 16]);
+    let now_us = Source.now_us();
+    let claim = Claim { cluster, snapshots: &snapshots, limit, holder, now_us, cluster_limit: None };
+    store.claim(&claim, &|| Source.random()).await.unwrap()
 }
 
 /// Declares a cluster; its row's number.
 pub(crate) async fn declare(store: &Store, uuid: &str) -> i64 {
-    let cluster =
-        Cluster { id: 0, uuid: uuid.into(), name: "c".into(), summary: None, created: 1, updated: 1, deleted: None };
+    let cluster = Cluster {
+        id: 0,
+        uuid: uuid.into(),
+        name: "c".into(),
+        summary: None,
+        labels: None,
+        paused: false,
+        concurrency: None,
+        created: 1,
+        updated: 1,
+        deleted: None,
+    };
     store.insert_cluster(&cluster).await.unwrap();
     store.cluster(uuid).await.unwrap().unwrap().id
 }
 
-/// A step's report; state 1 started, 2 succeeded, 3 failed; effect 1 read to 4 never.
+/// Effects, as in the agents' protocol.
+pub(crate) const READ: i16 = 1;
+pub(crate) const VERIFY: i16 = 3;
+
+/// A step's report.
 pub(crate) fn step(path: &str, state: i16, effect: i16, output: &str) -> StepRow {
     let now = Source.now_us();
     StepRow {
@@ -224,7 +274,7 @@ pub(crate) fn step(path: &str, state: i16, effect: i16, output: &str) -> StepRow
         state,
         effect,
         started: now,
-        ended: (state != 1).then_some(now),
+        ended: (state != STARTED).then_some(now),
         output: (!output.is_empty()).then(|| output.to_owned()),
     }
 }

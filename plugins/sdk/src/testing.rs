@@ -38,12 +38,14 @@ struct Scene {
     remaining_ms: u64,
     stop: Option<String>,
     slept: Duration,
+    /// A command's `verify` runs.
+    asked: bool,
 }
 
 impl Default for Scene {
     fn default() -> Self {
         let (lines, progress, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { lines, progress, notes, remaining_ms: 60_000, stop: None, slept: Duration::ZERO }
+        Self { lines, progress, notes, remaining_ms: 60_000, stop: None, slept: Duration::ZERO, asked: false }
     }
 }
 
@@ -108,6 +110,14 @@ impl Drop for Host {
     }
 }
 
+/// Plays the sandbox of a `verify`: it leaves nothing behind.
+pub(crate) fn asked<T>(ask: impl FnOnce() -> T) -> T {
+    SCENE.with_borrow_mut(|scene| scene.asked = true);
+    let answer = ask();
+    SCENE.with_borrow_mut(|scene| scene.asked = false);
+    answer
+}
+
 /// What the sandbox offers, played.
 pub(crate) mod outside {
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -139,6 +149,9 @@ pub(crate) mod outside {
     }
 
     pub(crate) fn note(value: String) -> Result<(), Error> {
+        if SCENE.with_borrow(|scene| scene.asked) {
+            return Err(Error::new("denied", "only a running call leaves notes"));
+        }
         if value.len() > NOTE_MAX_BYTES {
             return Err(Error::new("too-large", format!("a note has at most {NOTE_MAX_BYTES} bytes")));
         }

@@ -48,6 +48,9 @@ fn scale(req: Scale, context: &Context) -> Result<Scaled, Error> {
 }
 
 fn scaled(req: Scale, context: &Context) -> Result<Verdict<Scaled>, Error> {
+    if context.notes == ["tell"] {
+        task::note(&"told")?;
+    }
     Ok(match context.notes.first().map(|note| note["scaled"].as_u64()) {
         Some(Some(replicas)) if replicas == u64::from(req.replicas) => {
             Verdict::Done(Scaled { replicas: req.replicas, key: context.effect_key.clone() })
@@ -160,6 +163,11 @@ fn a_lost_attempt_is_verified_by_what_it_noted() {
     assert_eq!(verify(&context), json!({"verdict": "done", "output": output}));
     context.notes = vec![json!({"scaled": 5})];
     assert_eq!(verify(&context), json!({"verdict": "unknown", "why": "somebody else scaled it"}));
+    context.notes = vec![json!("tell")];
+    let error = PLUGIN.verify_in(&context, "tool.scale", json!({"replicas": 2})).unwrap_err();
+    assert_eq!(error.code(), "denied", "as in a sandbox, `verify` leaves nothing behind");
+    assert_eq!(host.notes().len(), 1);
+    task::note(&1).unwrap();
     let cannot_tell = PLUGIN.verify_in(&context, "tool.ping", json!({})).unwrap();
     assert_eq!(cannot_tell["verdict"], "unknown");
 }

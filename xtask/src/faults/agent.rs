@@ -40,7 +40,8 @@ impl Agent {
         let name = format!("agent-{number}");
         let home = home.join(&name);
         std::fs::create_dir_all(&home)?;
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let variables: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let (cluster, token) = (cluster.to_owned(), token.to_owned());
         let process = launch(built, &home, &name, &line, (&cluster, &token), &variables)?;
         Ok(Self { name, line, cluster, token, variables, home, process })
@@ -101,7 +102,7 @@ fn launch(
     name: &str,
     line: &Line,
     (cluster, token): (&str, &str),
-    variables: &Vec<(String, String)>,
+    variables: &[(String, String)],
 ) -> Result<Process> {
     let mut command: Command = built.agent(line.port, cluster, token, home);
     command.args(["--slots", SLOTS]).env("NO_COLOR", "1");

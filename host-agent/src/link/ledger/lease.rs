@@ -1,6 +1,6 @@
 //! One lease, and what is not yet settled under it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use claiflow_proto::agent::v1::{Outcome, StepEvent};
 use tokio::sync::oneshot;
@@ -21,8 +21,26 @@ pub(super) struct Lease {
     /// A step whose effect must not happen twice was announced.
     pub(super) effect_begun: bool,
     pub(super) outcome: Option<Arc<Outcome>>,
-    /// Its run died with an earlier process: when its reports are settled, it goes back.
-    pub(super) restored: bool,
+    /// Its run is over without an outcome: when its reports are settled, it goes back, for this reason.
+    pub(super) leaving: Option<Leaving>,
+}
+
+/// Why a lease goes back whose run has begun, in the protocol's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// Its run died with an earlier process.
+    Restarted,
+    /// Somebody asked that it stops before its next step.
+    Paused,
+}
+
+impl Leaving {
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Restarted => "restarted",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 pub(super) struct Start {
@@ -37,6 +55,8 @@ pub(in crate::link) struct Run {
     pub(in crate::link) stop: CancellationToken,
     /// The lease is not the agent's any more: nothing may start under it, and nothing is reported.
     pub(in crate::link) gone: CancellationToken,
+    /// Somebody wants it to stop before its next step.
+    pub(in crate::link) pause: Arc<AtomicBool>,
 }
 
 impl Lease {
@@ -44,12 +64,12 @@ impl Lease {
         Self {
             task,
             epoch,
-            run: Run { stop: CancellationToken::new(), gone: CancellationToken::new() },
+            run: Run { stop: CancellationToken::new(), gone: CancellationToken::new(), pause: Arc::default() },
             steps: Vec::new(),
             starts: Vec::new(),
             effect_begun: false,
             outcome: None,
-            restored: false,
+            leaving: None,
         }
     }
 
@@ -62,7 +82,13 @@ impl Lease {
 
     /// Whether it can go back to the server in the middle.
     pub(super) fn is_harmless(&self) -> bool {
-        self.outcome.is_none() && !self.effect_begun && !self.restored
+        self.outcome.is_none() && !self.effect_begun && self.leaving.is_none()
+    }
+
+    /// Why it goes back now, if it does.
+    pub(super) fn leaves(&self) -> Option<&'static str> {
+        let is_said = self.steps.is_empty() && self.outcome.is_none();
+        self.leaving.filter(|_| is_said).map(Leaving::reason)
     }
 
     pub(super) fn unsettled_bytes(&self) -> usize {

@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Inner, Ledger,
-    lease::{LeaseId, Start},
+    lease::{LeaseId, Leaving, Start},
 };
 use crate::link::outbox::Ordered;
 
@@ -72,6 +72,21 @@ impl Ledger {
         self.changed(inner, now);
     }
 
+    /// A run stopped before its next step, as somebody asked: when its ends are settled, the task goes back.
+    pub(in crate::link) fn stopped(&self, lease_id: &LeaseId, now: Instant) {
+        let mut inner = self.lock();
+        inner.running = inner.running.saturating_sub(1);
+        inner.alone.take_if(|alone| alone == lease_id);
+        if let Some(lease) = inner.leases.get_mut(lease_id) {
+            lease.leaving = Some(Leaving::Paused);
+            if let Some(reason) = lease.leaves() {
+                inner.lose(lease_id);
+                inner.hand_back(lease_id.clone(), reason);
+            }
+        }
+        self.changed(inner, now);
+    }
+
     /// A plugin said something.
     pub(in crate::link) fn log(&self, line: LogLine) {
         let mut inner = self.lock();
@@ -106,9 +121,9 @@ impl Ledger {
             *unsettled_bytes -= step.output.len();
         }
         journal.settled(&settled.lease_id, &settled.path);
-        if lease.restored && lease.steps.is_empty() && lease.outcome.is_none() {
+        if let Some(reason) = lease.leaves() {
             inner.lose(&settled.lease_id);
-            inner.hand_back(settled.lease_id.clone(), "restarted");
+            inner.hand_back(settled.lease_id.clone(), reason);
             self.changed(inner, now);
         }
     }

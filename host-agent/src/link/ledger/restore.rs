@@ -5,7 +5,10 @@ use std::sync::Arc;
 use claiflow_proto::agent::v1::{Outcome, StepEvent};
 use prost::{DecodeError, Message as _};
 
-use super::{Ledger, lease::Lease};
+use super::{
+    Ledger,
+    lease::{Lease, Leaving},
+};
 use crate::journal::Recovered;
 
 impl Ledger {
@@ -35,7 +38,7 @@ fn lease_of(left: Recovered) -> Result<Lease, DecodeError> {
     Ok(Lease {
         steps: left.ends.into_iter().map(step).collect::<Result<_, _>>()?,
         outcome: left.outcome.map(|body| Outcome::decode(body.as_slice()).map(Arc::new)).transpose()?,
-        restored: true,
+        leaving: Some(Leaving::Restarted),
         ..Lease::new(left.task, left.epoch)
     })
 }

@@ -259,6 +259,23 @@ async fn a_drain_ends_when_the_last_outcome_is_settled_and_the_last_run_is_over(
 }
 
 #[test]
+fn a_paused_run_goes_back_when_its_ends_are_settled() {
+    let (ledger, begun, run) = holding();
+    ledger.pause(&LEASE.to_vec(), true);
+    assert!(run.pause.load(Ordering::Relaxed));
+    ledger.pause(&LEASE.to_vec(), false);
+    assert!(!run.pause.load(Ordering::Relaxed), "somebody wants it to go on after all");
+
+    ledger.step(step("0", StepState::Succeeded, 1));
+    ledger.stopped(&LEASE.to_vec(), begun);
+    ledger.begin(&[], TTL, begun);
+    assert!(!said(&ledger).contains(&"handback paused".to_owned()), "its end is not settled");
+    ledger.settled(&settled("0", StepState::Succeeded, true), begun);
+    assert!(said(&ledger).contains(&"handback paused".to_owned()));
+    assert!(ledger.held().is_empty());
+}
+
+#[test]
 fn what_an_earlier_process_left_is_reported_again_and_then_its_lease_goes_back_unless_its_run_had_ended() {
     let (ledger, begun) = (unattached(4, Instant::now()), Instant::now());
     let ends = ["0", "1"].map(|path| step(path, StepState::Succeeded, 1).encode_to_vec()).to_vec();

@@ -128,7 +128,7 @@ impl Dispatch {
         for need in self.0.store.needs(cluster, first).await? {
             let snapshot = self.0.store.snapshot(&need).await?;
             runnable.extend(
-                snapshot.filter(|snapshot| snapshot.language_level <= LEVEL).map(|snapshot| (snapshot.id, snapshot)),
+                snapshot.filter(|snapshot| snapshot.language_level == LEVEL).map(|snapshot| (snapshot.id, snapshot)),
             );
         }
         Ok(runnable)
@@ -255,7 +255,7 @@ impl Dispatch {
     }
 
     /// Sessions that wait here live on. What fails is done by a later round, in good time.
-    pub(super) async fn prolong_former(&self, now: Instant) {
+    pub async fn prolong_former(&self, now: Instant) {
         let (timing, now_us) = (&self.0.timing, self.now_us());
         let due = {
             let mut polls = self.0.polls.lock();

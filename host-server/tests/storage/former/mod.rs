@@ -2,20 +2,18 @@
 
 mod server;
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, time::Duration};
 
 use axum::{body::Body, http::Request};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use claiflow_proto::former::client::UpdateServiceStatusRequestV1;
 use claiflow_server::{
-    dispatch::Poll,
+    dispatch::{Poll, Round},
     model::{ids::unhex, state::State},
 };
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 
@@ -196,7 +194,8 @@ async fn a_run_without_a_report_is_in_doubt_and_never_runs_again(world: World) {
     assert_eq!(agent.poll(1).await.unwrap().len(), 1);
     let sweep = async |seconds: i64| {
         let now_us = world.source.now_us() + seconds * 1_000_000;
-        server.dispatch.sweep(Instant::now() + Duration::from_secs(400), now_us).await.unwrap();
+        let alive = [server.dispatch.replica()];
+        server.dispatch.sweep(&mut Round::default(), &alive, Instant::now(), now_us).await.unwrap();
     };
     sweep(50).await;
     assert_eq!(server.shows(&uuid).await.0, 2, "silence alone says nothing");
@@ -223,7 +222,7 @@ async fn only_what_such_an_agent_can_run_is_given(world: World) {
     let old = world.store.snapshot(&old).await.unwrap().unwrap();
     let lease = world.claim(&old, 1).await.remove(0);
     world.store.keep_step(&lease, &step("0", 2, 1, "1")).await.unwrap();
-    world.store.requeue(&lease, true).await.unwrap();
+    world.store.requeue(&lease, true, None).await.unwrap();
     let fresh = server.create("old").await;
     let given = agent.poll(10).await.unwrap();
     assert_eq!(given.iter().map(|task| &task.uuid).collect::<Vec<_>>(), [&fresh]);
@@ -283,8 +282,8 @@ async fn what_a_session_holds_it_never_gets_again(world: World) {
     assert_eq!(agent.poll(1).await.unwrap().len(), 1);
     // A person has it run again.
     let id = unhex(&uuid).unwrap();
-    let (lease, _) = world.store.former_lease(world.cluster, &id).await.unwrap().unwrap();
-    assert!(world.store.requeue(&lease, false).await.unwrap());
+    let (lease, _) = server.dispatch.former_lease(world.cluster, &id).await.unwrap().unwrap();
+    assert!(world.store.requeue(&lease, false, None).await.unwrap());
     let next = server.create("one").await;
     let given = agent.poll(10).await.unwrap();
     assert_eq!(given.iter().map(|task| &task.uuid).collect::<Vec<_>>(), [&next], "it may still hold the first one");
@@ -371,18 +370,15 @@ async fn a_waiting_call_ends_with_its_session_and_with_the_server(world: World) 
         let session = claims_of(&agent.token)["uuid"].as_str().unwrap().to_owned();
         let mut waiting = agent.clone();
         let call = tokio::spawn(async move { waiting.poll(1).await });
-        let waits = async {
-            // The call waits once its session is prolonged, which the sweeper does for those that wait here.
-            loop {
-                server.dispatch.sweep(Instant::now(), world.source.now_us() + 600_000_000).await.unwrap();
-                let row = world.store.session(&session).await.unwrap().unwrap();
-                if row.expires_at > world.source.now_us() + 300_000_000 {
-                    break;
-                }
-                tokio::task::yield_now().await;
+        let opened = world.store.session(&session).await.unwrap().unwrap();
+        // The call waits once its session is prolonged, which is done for those that wait here.
+        loop {
+            server.dispatch.prolong_former(Instant::now()).await;
+            if world.store.session(&session).await.unwrap().unwrap().expires_at > opened.expires_at {
+                break;
             }
-        };
-        waits.await;
+            tokio::task::yield_now().await;
+        }
         if revoked {
             server.app.revoke_session(&session).await.unwrap();
         } else {

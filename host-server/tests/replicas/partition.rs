@@ -33,7 +33,7 @@ async fn ended(world: &World, days_ago: i64) -> Id {
     let uuid = claiflow_server::model::ids::hex(&id);
     let task = Task { id, uuid, created: at, request: Some([1; 32]), ..world.task(&snapshot) };
     let lease = world.lease_of(&Arc::new(task));
-    world.store.create_tasks(&[(Arc::clone(&lease.task), Some(Arc::clone(&lease)))]).await.unwrap();
+    world.store_running(&world.store, &lease).await.unwrap();
     world.store.finish(&[Finish { ended: at + 1, ..world.success(&lease) }]).await.unwrap();
     id
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use claiflow_flow_worker::Pool;
 use claiflow_server::{
     app::App,
-    dispatch::{Attach, Dispatch, Order, Timing},
+    dispatch::{Attach, Dispatch, NewTask, Order, Timing},
     grpc,
     metrics::Metrics,
     model::{ids::Source, nouns::Session},
@@ -113,7 +113,11 @@ async fn a_task_that_was_created_elsewhere_is_offered_at_once(world: World) {
     // What the other serves is told by the time that a hint arrives.
     while there.app.metrics().peer_events.get() == 0 {
         let task = Arc::new(world.task(&snapshot));
-        here.app.dispatch().create(vec![Arc::clone(&task)]).await.unwrap();
+        here.app
+            .dispatch()
+            .create(vec![NewTask { task: Arc::clone(&task), due: None, in_turn: false }], None)
+            .await
+            .unwrap();
         let Order::Offer { lease, .. } = told(&mut agent, |order| matches!(order, Order::Offer { .. })).await else {
             panic!("no offer")
         };

@@ -1,0 +1,241 @@
+//! A fresh database for one test, and what tests put into it.
+
+use std::{path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
+
+use claiflow_server::{
+    model::{
+        ids::{Source, hex},
+        nouns::Cluster,
+        options::Options,
+        state::State,
+        task::{Finish, Kind, Lease, Place, Snapshot, Task},
+    },
+    storage::{Error, Maria, Store},
+};
+use sqlx::{ConnectOptions as _, Connection as _, MySqlConnection, SqliteConnection, mysql::MySqlConnectOptions};
+
+/// How one step of a promise may take; a store that hangs is a failure, not a wait.
+const LIMIT: Duration = Duration::from_secs(240);
+
+pub(crate) enum Engine {
+    Sqlite(PathBuf),
+    Maria(Maria),
+}
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) engine: Engine,
+    pub(crate) source: Source,
+    /// A declared cluster's row.
+    pub(crate) cluster: i64,
+    _directory: tempfile::TempDir,
+}
+
+pub(crate) fn on_sqlite<F: Future<Output = ()> + Send + 'static>(promise: fn(World) -> F) {
+    run(async move {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::Sqlite(directory.path().join("claiflow.db"));
+        kept(promise(World::new(engine, directory).await)).await;
+    });
+}
+
+pub(crate) fn on_mariadb<F: Future<Output = ()> + Send + 'static>(promise: fn(World) -> F) {
+    let Some(mut maria) = server() else { return };
+    run(async move {
+        maria.dbname = format!("test_{}", hex(&Source.random()));
+        shell(&maria, "", &format!("CREATE DATABASE {}", maria.dbname));
+        let world = World::new(Engine::Maria(maria.clone()), tempfile::tempdir().unwrap()).await;
+        let outcome = tokio::spawn(async move { kept(promise(world)).await }).await;
+        shell(&maria, "", &format!("DROP DATABASE {}", maria.dbname));
+        outcome.unwrap();
+    });
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+}
+
+async fn kept(promise: impl Future<Output = ()>) {
+    tokio::time::timeout(LIMIT, promise).await.expect("the promise takes too long");
+}
+
+/// The server that the environment names: said loudly when there is none.
+pub(crate) fn server() -> Option<Maria> {
+    let Ok(url) = std::env::var("CLAIFLOW_TEST_MARIADB") else {
+        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_MARIADB names no server");
+        eprintln!("SKIPPED: CLAIFLOW_TEST_MARIADB names no server, so nothing was run on MariaDB");
+        return None;
+    };
+    let options = MySqlConnectOptions::from_str(&url).unwrap();
+    let password = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')?.0.split_once(':')).unwrap().1;
+    Some(Maria {
+        hosts: vec![(options.get_host().into(), options.get_port())],
+        dbname: String::new(),
+        username: options.get_username().into(),
+        password: password.into(),
+        connections: 8,
+    })
+}
+
+/// Types a text into the `mariadb` client, as an operator does.
+pub(crate) fn shell(maria: &Maria, database: &str, text: &str) -> String {
+    let (host, port) = &maria.hosts[0];
+    let output = std::process::Command::new("mariadb")
+        .args(["--no-defaults", "--protocol=tcp", "--default-character-set=utf8mb4", "--batch", "--skip-column-names"])
+        .arg(format!("--host={host}"))
+        .arg(format!("--port={port}"))
+        .arg(format!("--user={}", maria.username))
+        .env("MYSQL_PWD", &maria.password)
+        .args([&format!("--database={database}"), "--execute", text])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+impl World {
+    async fn new(engine: Engine, directory: tempfile::TempDir) -> Self {
+        let store = open(&engine).await;
+        let cluster = declare(&store, &"0".repeat(32)).await;
+        Self { store, engine, source: Source, cluster, _directory: directory }
+    }
+
+    /// The store, as another process sees it.
+    pub(crate) async fn reopened(&self) -> Store {
+        open(&self.engine).await
+    }
+
+    /// Runs statements as a person with a shell does.
+    pub(crate) async fn type_sql(&self, text: &str) {
+        match &self.engine {
+            Engine::Maria(maria) => drop(shell(maria, &maria.dbname, text)),
+            Engine::Sqlite(file) => {
+                let mut connection = sqlite(file).await;
+                sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned())).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+
+    /// The one number that a query answers.
+    pub(crate) async fn number(&self, query: &'static str) -> i64 {
+        match &self.engine {
+            Engine::Maria(maria) => {
+                let mut connection = mysql(maria).await;
+                sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+            }
+            Engine::Sqlite(file) => {
+                let mut connection = sqlite(file).await;
+                sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
+
+    /// A kept snapshot of a flow with this many top-level steps.
+    pub(crate) async fn snapshot(&self, step_max: usize) -> Arc<Snapshot> {
+        let snapshot = Snapshot {
+            id: self.source.random(),
+            template_uuid: "t".into(),
+            flow: "[]".into(),
+            step_max,
+            language_level: 0,
+            commands: vec!["helloworld".into()],
+            options: Options::default(),
+            options_text: None,
+        };
+        self.store.keep_snapshot(&snapshot).await.unwrap();
+        Arc::new(snapshot)
+    }
+
+    /// A task that is not stored yet.
+    pub(crate) fn task(&self, snapshot: &Arc<Snapshot>) -> Task {
+        let id = self.source.id();
+        Task {
+            id,
+            cluster: self.cluster,
+            uuid: hex(&id),
+            snapshot: Arc::clone(snapshot),
+            name: "n".into(),
+            summary: None,
+            inputs: "{}".into(),
+            channel: None,
+            priority: 0,
+            attempt: 1,
+            epoch: 1,
+            created: self.source.now_us(),
+            request: None,
+            valid_until: None,
+            run_timeout_ms: 3_600_000,
+            started: None,
+            labels: None,
+            traceparent: None,
+        }
+    }
+
+    /// Stores a task with its lease.
+    pub(crate) async fn store_running(&self, store: &Store, lease: &Arc<Lease>) -> Result<(), Error> {
+        store.create_tasks(&[(Arc::clone(&lease.task), Place::Lease(Arc::clone(lease)))], &[]).await
+    }
+
+    pub(crate) fn lease_of(&self, task: &Arc<Task>) -> Arc<Lease> {
+        let created = self.source.now_us();
+        Arc::new(Lease {
+            id: self.source.random(),
+            journal: [7; 16],
+            created,
+            kind: Kind::Stream,
+            task: Arc::clone(task),
+        })
+    }
+
+    /// A success of the lease's task.
+    pub(crate) fn success(&self, lease: &Arc<Lease>) -> Finish {
+        Finish {
+            lease: Arc::clone(lease),
+            state: State::Succeeded as i16,
+            result: Some("1".into()),
+            error: None,
+            timeline: "{\"steps\":[]}".into(),
+            ended: self.source.now_us(),
+            stepped: true,
+            counted: false,
+        }
+    }
+}
+
+/// Declares a cluster; its row's number.
+pub(crate) async fn declare(store: &Store, uuid: &str) -> i64 {
+    let cluster = Cluster {
+        id: 0,
+        uuid: uuid.into(),
+        name: "c".into(),
+        summary: None,
+        labels: None,
+        paused: false,
+        concurrency: None,
+        created: 1,
+        updated: 1,
+        deleted: None,
+    };
+    store.insert_cluster(&cluster).await.unwrap();
+    store.cluster(uuid).await.unwrap().unwrap().id
+}
+
+pub(crate) async fn open(engine: &Engine) -> Store {
+    match engine {
+        Engine::Sqlite(file) => Store::sqlite(file).await,
+        Engine::Maria(maria) => Store::maria(maria).await,
+    }
+    .unwrap()
+}
+
+async fn sqlite(file: &std::path::Path) -> SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10));
+    options.connect().await.unwrap()
+}
+
+pub(crate) async fn mysql(maria: &Maria) -> MySqlConnection {
+    let (host, port) = &maria.hosts[0];
+    let options = MySqlConnectOptions::new().host(host).port(*port).database(&maria.dbname);
+    options.username(&maria.username).password(&maria.password).connect().await.unwrap()
+}
