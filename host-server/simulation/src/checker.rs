@@ -64,7 +64,11 @@ impl Checker {
     pub(crate) fn observe(&mut self, tables: &mut Tables) {
         for (task, lease) in std::mem::take(&mut tables.accepted) {
             if self.leases.get(&task) != Some(&lease) {
-                self.broken(format_args!("a report on {} was taken under the lease {}, which was not valid", short(&task), short(&lease)));
+                self.broken(format_args!(
+                    "a report on {} was taken under the lease {}, which was not valid",
+                    short(&task),
+                    short(&lease)
+                ));
             }
         }
         self.finals(tables);
@@ -198,7 +202,8 @@ pub(crate) fn judge(world: &World) -> Vec<String> {
 /// Whether a call may begin as `number` that had begun as `first` before.
 fn may_begin_again(log: &Log, entry: &Entry, first: usize, number: usize) -> bool {
     let between = |begun: usize| first < begun && begun <= number;
-    let person = log.reruns.iter().any(|(task, step, begun)| *task == entry.task && *step == entry.step && between(*begun));
+    let person =
+        log.reruns.iter().any(|(task, step, begun)| *task == entry.task && *step == entry.step && between(*begun));
     match entry.class {
         Effect::Read | Effect::Idempotent => true,
         Effect::Verify => {

@@ -129,8 +129,14 @@ impl State {
 fn differing(a: &Tables, b: &Tables) -> BTreeSet<Id> {
     let all = a.live.keys().chain(b.live.keys()).chain(a.history.keys()).chain(b.history.keys());
     let part = |tables: &Tables, task: &Id| {
-        let leases: Vec<_> = tables.leases.iter().filter(|(_, held)| held.task == *task).map(|(id, held)| (*id, held.clone())).collect();
-        let steps: Vec<_> = tables.steps.iter().filter(|((of, ..), _)| of == task).map(|(key, row)| (key.clone(), row.clone())).collect();
+        let leases: Vec<_> =
+            tables.leases.iter().filter(|(_, held)| held.task == *task).map(|(id, held)| (*id, held.clone())).collect();
+        let steps: Vec<_> = tables
+            .steps
+            .iter()
+            .filter(|((of, ..), _)| of == task)
+            .map(|(key, row)| (key.clone(), row.clone()))
+            .collect();
         (tables.live.get(task).cloned(), tables.history.get(task).cloned(), leases, steps)
     };
     all.filter(|task| part(a, task) != part(b, task)).copied().collect()

@@ -1,16 +1,12 @@
 //! Those who create tasks, cancel, pause and resume them, and say what became of a step in doubt.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use claiflow_server::{
     dispatch::NewTask,
     model::{
         duration::micros,
-        ids::{Id, Ids as _, hex},
+        ids::{Id, hex},
         state::State,
         step::STARTED,
         task::{Lease, Task},

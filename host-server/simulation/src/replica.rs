@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use claiflow_server::{
     dispatch::{Dispatch, Round, Served},
-    model::{
-        ids::Ids as _,
-        replica::PeerEvent,
-    },
+    model::{ids::Ids as _, replica::PeerEvent},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{clock::Wall, power::Power, store::Store, world::World};
 
 pub(crate) struct Replica {
-    pub(crate) number: usize,
     pub(crate) power: Power,
     pub(crate) dispatch: Dispatch,
     pub(crate) store: Store,
@@ -39,7 +35,7 @@ impl Replica {
         };
         let (metrics, timing) = (world.parts.server.clone(), world.setup.timing);
         let dispatch = Dispatch::start(store.clone(), wall.clone(), metrics, timing, &stop);
-        let replica = Arc::new(Self { number, power, dispatch, store, wall, stop });
+        let replica = Arc::new(Self { power, dispatch, store, wall, stop });
         tokio::spawn(lead(Arc::clone(&replica)));
         let others: Vec<_> = world.replicas().values().cloned().collect();
         for other in others {

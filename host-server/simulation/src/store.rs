@@ -102,7 +102,7 @@ impl Store {
     }
 }
 
-#[tonic::async_trait]
+#[async_trait::async_trait]
 impl Tasks for Store {
     async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], _keys: &[RequestKey]) -> Result<(), Error> {
         self.database
@@ -162,7 +162,8 @@ impl Tasks for Store {
         self.write(|tables| {
             let accepted = tables.finish(ends);
             for end in ends {
-                let (state, took) = (State::of(end.state).word(), accepted.get(&end.lease.id).map(|state| state.word()));
+                let (state, took) =
+                    (State::of(end.state).word(), accepted.get(&end.lease.id).map(|state| state.word()));
                 let (task, lease) = (short(&end.lease.task.id), short(&end.lease.id));
                 let why = end.error.as_deref().unwrap_or_default();
                 self.say(format_args!("finishes {task} lease {lease} as {state}: {took:?} {why}"));
@@ -185,7 +186,11 @@ impl Tasks for Store {
     async fn mark_unknown(&self, lease: &Lease, reason: &str) -> Result<bool, Error> {
         self.write(|tables| {
             let done = tables.mark_unknown(lease);
-            self.say(format_args!("marks {} lease {} unknown: {done} {reason}", short(&lease.task.id), short(&lease.id)));
+            self.say(format_args!(
+                "marks {} lease {} unknown: {done} {reason}",
+                short(&lease.task.id),
+                short(&lease.id)
+            ));
             done
         })
         .await

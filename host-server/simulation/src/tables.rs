@@ -371,7 +371,8 @@ impl Tables {
 
     pub(crate) fn expire(&mut self, now_us: i64) -> u64 {
         let is_over = |waiting: &Waiting| waiting.valid_until.is_some_and(|until| until <= now_us);
-        let over: Vec<_> = self.ready.extract_if(.., |_, waiting| is_over(waiting)).map(|((.., task), _)| task).collect();
+        let over: Vec<_> =
+            self.ready.extract_if(.., |_, waiting| is_over(waiting)).map(|((.., task), _)| task).collect();
         over.iter().for_each(|task| self.archive(*task, State::Expired));
         over.len() as u64
     }

@@ -12,20 +12,8 @@ use claiflow_server::model::ids::Id;
 use tokio::time::Instant;
 
 use crate::{
-    agent::Agent,
-    chance::Chance,
-    checker::Checker,
-    clock::Wall,
-    database::Database,
-    effects::Effects,
-    history::Parts,
-    net::Net,
-    people::Made,
-    replica::Replica,
-    setup::Setup,
-    tables::Tables,
-    templates::Template,
-    trace::Trace,
+    agent::Agent, chance::Chance, checker::Checker, clock::Wall, database::Database, effects::Effects, history::Parts,
+    net::Net, people::Made, replica::Replica, setup::Setup, tables::Tables, templates::Template, trace::Trace,
 };
 
 pub(crate) struct World {

@@ -38,7 +38,7 @@ fn all(count: u64, setup: impl Fn(u64) -> Setup + Sync) -> (Vec<Story>, BTreeMap
     let next = AtomicU64::new(0);
     let work = || {
         let parts = Parts::new().unwrap();
-        let (mut broken, mut counts) = (Vec::new(), BTreeMap::new());
+        let (mut broken, mut counts) = (Vec::new(), BTreeMap::<&str, usize>::new());
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= count {
