@@ -33,8 +33,12 @@ fn replay(seed: u64) -> Story {
     history(Setup::seeded(seed).traced(), &Parts::new().unwrap()).unwrap()
 }
 
-/// The histories of so many seeds, on all cores; those that broke a promise, and how tasks ended.
-fn all(count: u64, setup: impl Fn(u64) -> Setup + Sync) -> (Vec<Story>, BTreeMap<&'static str, usize>) {
+/// The histories of so many seeds, on all cores, up to one that is `enough`; those that broke a promise, and how tasks ended.
+fn all(
+    count: u64,
+    setup: impl Fn(u64) -> Setup + Sync,
+    enough: impl Fn(&Story) -> bool + Sync,
+) -> (Vec<Story>, BTreeMap<&'static str, usize>) {
     let next = AtomicU64::new(0);
     let work = || {
         let parts = Parts::new().unwrap();
@@ -47,6 +51,9 @@ fn all(count: u64, setup: impl Fn(u64) -> Setup + Sync) -> (Vec<Story>, BTreeMap
             let story = history(setup(seed), &parts).unwrap();
             for (word, count) in &story.counts {
                 *counts.entry(*word).or_default() += count;
+            }
+            if enough(&story) {
+                next.store(count, Ordering::Relaxed);
             }
             if !story.broken.is_empty() {
                 broken.push(story);
@@ -78,7 +85,7 @@ fn no_history_breaks_a_promise() {
         return;
     }
     let count = number("CLAIFLOW_SIM_COUNT").unwrap_or(COUNT);
-    let (broken, counts) = all(count, Setup::seeded);
+    let (broken, counts) = all(count, Setup::seeded, |_| false);
     println!("{count} histories: {counts:?}");
     let words: Vec<String> =
         broken.iter().take(20).map(|story| format!("CLAIFLOW_SIM_SEED={}: {:?}", story.seed, story.broken)).collect();
@@ -107,11 +114,9 @@ fn a_planted_mistake_is_found() {
         (Bug::ForgetStarts, "again"),
         (Bug::LeaseOutlivesSilence, "without a lease"),
     ] {
-        let found = (0..SOON).find_map(|seed| {
-            let story = history(Setup::seeded(seed).with(bug), &Parts::new().unwrap()).unwrap();
-            story.broken.iter().any(|broken| broken.contains(words)).then_some((seed, story.broken))
-        });
-        let (seed, broken) = found.unwrap_or_else(|| panic!("{bug:?} is not found"));
-        println!("{bug:?} shows in seed {seed}: {broken:?}");
+        let is_found = |story: &Story| story.broken.iter().any(|broken| broken.contains(words));
+        let (broken, _) = all(SOON, |seed| Setup::seeded(seed).with(bug), is_found);
+        let story = broken.iter().find(|story| is_found(story)).unwrap_or_else(|| panic!("{bug:?} is not found"));
+        println!("{bug:?} shows in seed {}: {:?}", story.seed, story.broken);
     }
 }

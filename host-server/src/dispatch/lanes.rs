@@ -129,7 +129,13 @@ async fn write(dispatch: &Dispatch, tasks: &[NewTask], keys: &[RequestKey]) -> R
                 (Some((session, _)), Place::Lease(lease), Ok(())) => {
                     undelivered.extend(hub.offer(*session, lease, instant).err());
                 }
-                (Some((session, _)), _, Err(_)) => hub.unpromise(*session, 1),
+                (Some((session, _)), place, Err(_)) => {
+                    hub.unpromise(*session, 1);
+                    // It may be stored all the same.
+                    if let Place::Lease(lease) = place {
+                        dispatch.doubt(task.cluster, [lease.id]);
+                    }
+                }
                 (_, Place::Ready, Ok(())) => waiting.push(task.cluster),
                 _ => {}
             }

@@ -12,6 +12,7 @@ mod peers;
 mod report;
 mod sweep;
 mod tasks;
+mod unsure;
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub use log::Said;
 pub use peers::{Peers, Served};
 pub use sweep::Round;
 pub use tasks::Tasks;
+use unsure::Unsure;
 
 /// Stands for a session where the sweeper ends a task: no session has this number.
 const GIVEN_UP: u64 = 0;
@@ -67,6 +69,7 @@ struct Inner {
     peers: Peers,
     /// Streams that ended and are not written down yet.
     departed: Mutex<Vec<Departed>>,
+    unsure: Mutex<Vec<Unsure>>,
     lines: mpsc::Sender<log::Line>,
     places: log::Places,
     stop: CancellationToken,
@@ -132,6 +135,7 @@ impl Dispatch {
             timing,
             peers,
             departed,
+            unsure: Mutex::default(),
             lines,
             places,
             stop: stop_all,

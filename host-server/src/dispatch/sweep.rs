@@ -39,6 +39,7 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
             _ = every.tick() => {
                 dispatch.lapse(Instant::now()).await;
                 dispatch.note_departures().await;
+                dispatch.look_for_unsure(Instant::now()).await;
                 dispatch.prolong_former(Instant::now()).await;
             }
         }
