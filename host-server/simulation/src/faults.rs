@@ -45,7 +45,7 @@ pub(crate) const ALL: [Fault; 15] = [
 ];
 
 /// Faults happen for this long.
-pub(crate) const STORM: Duration = Duration::from_secs(25);
+pub(crate) const STORM: Duration = Duration::from_secs(20);
 /// An hour, microseconds.
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -70,7 +70,12 @@ fn mend(world: &Arc<World>) {
     world.database.mend();
     world.net.mend();
     world.walls.iter().for_each(|wall| wall.set_wrong(0));
+    let restarts = std::mem::take(&mut world.database.lock().checker.has_lost);
     for number in 0..world.setup.replicas {
+        // What servers and database know of each other is not the same any more: operators restart them.
+        if restarts {
+            Replica::crash(world, number, false);
+        }
         if let Some(replica) = world.replica(number) {
             replica.power.go_on();
         }

@@ -214,6 +214,10 @@ impl Tasks for Store {
         self.read(|tables| tables.leased(|_, held| held.journal == journal && held.cluster == cluster)).await
     }
 
+    async fn leases_at(&self, replica: Id) -> Result<Vec<(i64, Id)>, Error> {
+        self.read(|tables| tables.leases_at(replica)).await
+    }
+
     async fn lease(&self, cluster: i64, lease: Id) -> Result<Option<Leased>, Error> {
         self.read(|tables| tables.leased(|id, held| *id == lease && held.cluster == cluster).pop()).await
     }

@@ -284,6 +284,16 @@ impl Tables {
             .collect()
     }
 
+    pub(crate) fn leases_at(&self, replica: Id) -> Vec<(i64, Id)> {
+        let is_here = |held: &Held| {
+            let agent = self.agents.get(&(held.cluster, held.journal));
+            agent.is_some_and(|agent| agent.replica == replica && agent.detached.is_none())
+        };
+        let runs = |held: &Held| self.live.get(&held.task).is_some_and(|live| live.state != State::Unknown);
+        let leases = self.leases.iter().filter(|(_, held)| is_here(held) && runs(held));
+        leases.map(|(id, held)| (held.cluster, *id)).collect()
+    }
+
     pub(crate) fn wish(&mut self, cluster: i64, task: Id, rank: i64, wish: Wish) -> Option<Wished> {
         let Some(state) = self.live.get(&task).map(|live| live.state) else { return Some(Wished::Gone) };
         if state == State::Unknown {

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -97,16 +96,8 @@ async fn serve(dispatch: &Dispatch, cluster: i64, is_scan: bool) -> Result<(), s
             now_us: inner.source.now_us(),
             cluster_limit: rules.concurrency,
         };
-        let made = Mutex::new(Vec::new());
-        let lease_id = || {
-            let id = inner.source.random();
-            made.lock().push(id);
-            id
-        };
+        let lease_id = || inner.source.random();
         let claimed = lanes::retried(|| inner.store.claim(&claim, &lease_id)).await;
-        // Of a try that failed: its answer may be all that was lost.
-        let is_given = |id: &Id| claimed.iter().flatten().any(|lease| lease.id == *id);
-        dispatch.doubt(cluster, made.into_inner().into_iter().filter(|id| !is_given(id)));
         let mut undelivered = Vec::new();
         {
             let mut hub = inner.hub.lock();

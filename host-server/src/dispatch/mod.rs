@@ -8,11 +8,11 @@ mod former;
 mod hub;
 mod lanes;
 mod log;
+mod orphans;
 mod peers;
 mod report;
 mod sweep;
 mod tasks;
-mod unsure;
 
 use std::sync::Arc;
 
@@ -43,7 +43,6 @@ pub use log::Said;
 pub use peers::{Peers, Served};
 pub use sweep::Round;
 pub use tasks::Tasks;
-use unsure::Unsure;
 
 /// Stands for a session where the sweeper ends a task: no session has this number.
 const GIVEN_UP: u64 = 0;
@@ -69,7 +68,7 @@ struct Inner {
     peers: Peers,
     /// Streams that ended and are not written down yet.
     departed: Mutex<Vec<Departed>>,
-    unsure: Mutex<Vec<Unsure>>,
+    orphans: Mutex<orphans::Seen>,
     lines: mpsc::Sender<log::Line>,
     places: log::Places,
     stop: CancellationToken,
@@ -135,7 +134,7 @@ impl Dispatch {
             timing,
             peers,
             departed,
-            unsure: Mutex::default(),
+            orphans: Mutex::default(),
             lines,
             places,
             stop: stop_all,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
@@ -28,10 +28,12 @@ pub struct Round {
     count: u64,
 }
 
-/// This replica's own part: offers that nobody took.
+/// This replica's own part: offers that nobody took, and leases that nobody knows of.
 pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
-    let mut every = tokio::time::interval(dispatch.0.timing.round.min(dispatch.0.timing.offer / 4));
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut every = interval(dispatch.0.timing.round.min(dispatch.0.timing.offer / 4));
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut orphans = interval(dispatch.0.timing.offer / 2);
+    orphans.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
@@ -39,8 +41,12 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
             _ = every.tick() => {
                 dispatch.lapse(Instant::now()).await;
                 dispatch.note_departures().await;
-                dispatch.look_for_unsure(Instant::now()).await;
                 dispatch.prolong_former(Instant::now()).await;
+            }
+            _ = orphans.tick() => {
+                if let Err(error) = dispatch.look_for_orphans(Instant::now()).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "leases that nobody knows of could not be looked for");
+                }
             }
         }
     }

@@ -38,6 +38,7 @@ pub trait Tasks: Send + Sync + 'static {
     async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<Kept, Error>;
     async fn steps(&self, task: &[u8], cluster: i64) -> Result<Vec<StepRow>, Error>;
     async fn leases_of(&self, cluster: i64, journal: Id) -> Result<Vec<Leased>, Error>;
+    async fn leases_at(&self, replica: Id) -> Result<Vec<(i64, Id)>, Error>;
     async fn lease(&self, cluster: i64, lease: Id) -> Result<Option<Leased>, Error>;
     async fn lease_of(&self, cluster: i64, task: Id) -> Result<Option<Leased>, Error>;
     async fn leases_past(&self, now_us: i64) -> Result<Vec<Leased>, Error>;
@@ -129,6 +130,10 @@ impl Tasks for Store {
 
     async fn leases_of(&self, cluster: i64, journal: Id) -> Result<Vec<Leased>, Error> {
         self.leases_of(cluster, journal).await
+    }
+
+    async fn leases_at(&self, replica: Id) -> Result<Vec<(i64, Id)>, Error> {
+        self.leases_at(replica).await
     }
 
     async fn lease(&self, cluster: i64, lease: Id) -> Result<Option<Leased>, Error> {
