@@ -27,7 +27,7 @@ use claiflow_agent::{
 };
 use claiflow_flow_worker::Pool;
 use claiflow_proto::agent::v1::{
-    Drain, Effect, Offer, StepEvent, StepState, Verdict, agent_event::Event, server_event,
+    Drain, Effect, Offer, Pause, StepEvent, StepState, Verdict, agent_event::Event, server_event,
 };
 use executor_parts::{DIGEST, Script, Signals, USAGE};
 use link_parts::{Attached, PATIENCE, listen, listen_behind, welcomed};
@@ -493,5 +493,30 @@ async fn what_a_call_says_comes_before_the_outcome_of_its_task() {
     }
     assert!(matches!(stream.next().await, Some(Event::Outcome(_))));
     stream.settle("lease", "", StepState::Unspecified).await;
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_task_ends_its_step_and_goes_back_when_that_is_settled() {
+    let commands = json!({"c": {"effect": "never", "answers": [{"ok": 1}]}});
+    let mut agent = agent(&commands, PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    let flow = json!([{"$id": "a", "$command": "c"}, {"$id": "b", "$command": "c"}]);
+    stream.offer("lease", 1, &flow).await;
+    stream.say(server_event::Event::Pause(Pause { lease_id: b"lease".to_vec(), paused: true })).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(step)) if step.state() == StepState::Started));
+    stream.settle("lease", "0", StepState::Started).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(step)) if step.state() == StepState::Succeeded));
+    for _ in 0..3 {
+        let any = stream.any().await;
+        assert!(matches!(any, Some(Event::Credit(_))), "the step's end is not settled, and yet: {any:?}");
+    }
+    stream.settle("lease", "0", StepState::Succeeded).await;
+    let Some(Event::Handback(handback)) = stream.next().await else { panic!("it is not handed back") };
+    assert_eq!((handback.lease_id.as_slice(), handback.reason.as_str()), (b"lease".as_slice(), "paused"));
+    while stream.credit.limit < 5 {
+        assert!(matches!(stream.any().await, Some(Event::Credit(_))));
+    }
+    assert_eq!(agent.process.script.paths(), ["0"]);
     agent.ends().await;
 }

@@ -97,18 +97,33 @@ impl<'a> Pair<'a> {
         database: Option<&'a MariaDb>,
         ports: (u16, u16),
     ) -> Result<Self> {
+        let config = database.map(|database| {
+            let port = database.port;
+            format!(
+                "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: {DATABASE}\n  username: {USER}\n  password: {PASSWORD}\n"
+            )
+        });
+        Self::start_on(built, directory, config, database, ports)
+    }
+
+    /// Starts a server with a configuration of its own.
+    pub(crate) fn start_with(built: &'a Built, directory: &'a Path, config: String, ports: (u16, u16)) -> Result<Self> {
+        Self::start_on(built, directory, Some(config), None, ports)
+    }
+
+    fn start_on(
+        built: &'a Built,
+        directory: &'a Path,
+        config: Option<String>,
+        database: Option<&'a MariaDb>,
+        ports: (u16, u16),
+    ) -> Result<Self> {
         let (http, grpc) = (free_port(ports.0)?, free_port(ports.1)?);
-        let config = match database {
+        let config = match config {
             None => None,
-            Some(database) => {
+            Some(config) => {
                 let file = directory.join("config.yaml");
-                let port = database.port;
-                fs::write(
-                    &file,
-                    format!(
-                        "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: {DATABASE}\n  username: {USER}\n  password: {PASSWORD}\n"
-                    ),
-                )?;
+                fs::write(&file, config)?;
                 Some(file)
             }
         };

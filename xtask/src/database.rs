@@ -3,6 +3,7 @@
 use std::{
     env,
     fs::File,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -67,12 +68,14 @@ impl MariaDb {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Begins to type statements of an administrator into a schema.
+    /// Begins to type statements of an administrator into a schema; a statement that fails does not end it.
     pub(crate) fn shell_with(&self, schema: &str, statements: &str) -> Result<Child> {
         let mut command = self.root();
-        command.arg("--force").arg(format!("--database={schema}")).args(["-e", statements]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().context("the database's shell could not be started")
+        command.arg("--force").arg(format!("--database={schema}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().context("the database's shell could not be started")?;
+        child.stdin.take().context("the database's shell listens to nobody")?.write_all(statements.as_bytes())?;
+        Ok(child)
     }
 
     /// Where tests connect to: they make databases of their own.

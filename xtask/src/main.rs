@@ -8,6 +8,7 @@ mod database;
 mod demo;
 mod e2e;
 mod faults;
+mod galera;
 mod openapi;
 mod people;
 mod plugin;
@@ -57,6 +58,8 @@ enum Task {
         #[arg(long)]
         strict: bool,
     },
+    /// Kill the node of a Galera cluster that is written to, under load, and look what became of each task.
+    Galera,
     /// Install what a Debian machine lacks, then run every test, as the gate before a merge does.
     Ci,
     /// Measure release builds with real processes.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict } => test::run(strict),
+        Task::Galera => test::galera(),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
         Task::Faults(faults) => faults.run(),

@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cluster_of_two::Built, database::MariaDb, e2e, faults, people, root};
+use crate::{cluster_of_two::Built, database::MariaDb, e2e, faults, galera, people, root};
 
 #[derive(Default)]
 struct Count {
@@ -67,6 +67,10 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     if let Some(database) = &database {
         count.take(e2e::run(&built, &maria, Some(database)));
     }
+    match galera::missing() {
+        Some(why) if !strict => count.skip("everything on Galera", why),
+        _ => count.take(galera::run(&built, &directory.path().join("galera"))),
+    }
     if database.is_none() {
         count.skip("the faults on MariaDB", "MariaDB is missing");
     }
@@ -85,6 +89,14 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
     } else {
         println!("{} passed, {} failed", count.passed, count.failed);
     }
+    Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The promises about Galera alone.
+pub(crate) fn galera() -> Result<ExitCode> {
+    let (built, directory, mut count) = (Built::for_tests()?, tempfile::tempdir()?, Count::default());
+    count.take(galera::run(&built, directory.path()));
+    println!("{} passed, {} failed", count.passed, count.failed);
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Checker {
     epochs: BTreeMap<Id, i64>,
     /// Tasks of which a fail-over lost something.
     bereft: BTreeSet<Id>,
-    /// A fail-over lost commits, and the servers were not restarted since: where agents are connected is not known.
+    /// A fail-over lost commits: what the servers, the agents and the database believe of each other differs for a while.
     pub(crate) has_lost: bool,
 }
 
@@ -169,7 +169,7 @@ pub(crate) fn judge(world: &World) -> Vec<String> {
         let task = short(id);
         let end = tables.history.get(id);
         match (end, tables.live.get(id)) {
-            (None, Some(live)) if !made.stays_unknown => {
+            (None, Some(live)) => {
                 checker.broken(format_args!("{task} has not ended: it is {}", live.state.word()));
             }
             (None, None) if made.accepted => checker.broken(format_args!("{task} was accepted and is gone")),

@@ -70,7 +70,7 @@ fn mend(world: &Arc<World>) {
     world.database.mend();
     world.net.mend();
     world.walls.iter().for_each(|wall| wall.set_wrong(0));
-    let restarts = std::mem::take(&mut world.database.lock().checker.has_lost);
+    let restarts = world.database.lock().checker.has_lost;
     for number in 0..world.setup.replicas {
         // What servers and database know of each other is not the same any more: operators restart them.
         if restarts {

@@ -29,8 +29,6 @@ pub(crate) struct Made {
     pub(crate) accepted: bool,
     /// Somebody was told that it will be cancelled.
     pub(crate) cancel_noted: bool,
-    /// It is unknown, and no step of it is in doubt that a person could settle.
-    pub(crate) stays_unknown: bool,
 }
 
 /// Creates tasks, and asks for this and that.
@@ -129,18 +127,14 @@ async fn settle_unknown(world: &World, replica: &Replica, task: Id) {
         lease.filter(|_| is_unknown).map(|lease| (lease, step.map(|step| step.path)))
     };
     let Some((lease, path)) = found else { return };
-    let Some(path) = path else {
-        // Nothing in it is in doubt but how it ended: a cancel came between.
-        return give_up(world, task);
-    };
-    let settled = timeout(PATIENCE, settle(world, replica, &lease, &path)).await;
+    let settled = timeout(PATIENCE, settle(world, replica, &lease, path.as_deref())).await;
     say(world, "settles", task, settled);
     replica.dispatch.look_at(lease.task.cluster);
 }
 
-async fn settle(world: &World, replica: &Replica, lease: &Lease, path: &str) -> Result<bool, Error> {
+async fn settle(world: &World, replica: &Replica, lease: &Lease, path: Option<&str>) -> Result<bool, Error> {
     let uuid = hex(&lease.task.id);
-    let did = world.effects.lock().applied_step(&uuid, path).map(output);
+    let did = path.and_then(|path| world.effects.lock().applied_step(&uuid, path)).map(output);
     let now_us = replica.dispatch.now_us();
     let failed = Ending { state: State::Failed, error: "resolved as failed", timeline: "{}", now_us };
     let settlement = match &did {
@@ -152,18 +146,11 @@ async fn settle(world: &World, replica: &Replica, lease: &Lease, path: &str) -> 
         let mut log = world.effects.lock();
         let begun = log.entries.len();
         log.settled.insert(uuid.clone());
-        if did.is_none() {
+        if let (None, Some(path)) = (&did, path) {
             log.reruns.push((uuid.clone(), path.to_owned(), begun));
         }
     };
     replica.store.resolve(lease, path, settlement, meanwhile).await
-}
-
-/// A task that is unknown without a step in doubt.
-fn give_up(world: &World, task: Id) {
-    if let Some(made) = world.made().get_mut(&task) {
-        made.stays_unknown = true;
-    }
 }
 
 /// After the faults: what waits for a person gets one. Answers how many tasks have not ended.
@@ -180,6 +167,5 @@ pub(crate) async fn settle_all(world: &World) -> usize {
             _ => {}
         }
     }
-    let is_over = |id: &&Id| world.made().get(*id).is_some_and(|made| made.stays_unknown);
-    waiting.len() - waiting.keys().filter(is_over).count()
+    waiting.len()
 }

@@ -70,7 +70,7 @@ impl Store {
     pub(crate) async fn resolve(
         &self,
         lease: &Lease,
-        path: &str,
+        path: Option<&str>,
         settlement: Settlement<'_>,
         meanwhile: impl FnOnce(),
     ) -> Result<bool, Error> {

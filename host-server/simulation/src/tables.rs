@@ -216,11 +216,13 @@ impl Tables {
         };
         self.accepted.push((lease.task.id, lease.id));
         self.release(lease.id);
+        let has_steps = self.steps.keys().any(|(of, ..)| *of == lease.task.id);
+        let valid_until = lease.task.valid_until.filter(|_| !spent && !has_steps);
         let Some(live) = self.live.get_mut(&lease.task.id) else { return true };
         live.task.0.attempt += i32::from(spent);
+        live.task.0.valid_until = valid_until;
         live.state = if wish == Wish::Pause { State::Paused } else { State::Ready };
         if live.state == State::Ready {
-            let valid_until = lease.task.valid_until.filter(|_| !spent);
             self.enter(&lease.task, valid_until, due);
         }
         true
@@ -328,7 +330,8 @@ impl Tables {
             None => Wished::Gone,
             Some(live) if live.state == State::Paused => {
                 live.state = State::Ready;
-                self.enter(task, task.valid_until, None);
+                live.task.0.valid_until = None;
+                self.enter(task, None, None);
                 Wished::Done
             }
             Some(_) if noted => Wished::Noted,
@@ -336,23 +339,27 @@ impl Tables {
         }
     }
 
-    pub(crate) fn resolve(&mut self, lease: &Lease, path: &str, settlement: Settlement<'_>) -> bool {
+    pub(crate) fn resolve(&mut self, lease: &Lease, path: Option<&str>, settlement: Settlement<'_>) -> bool {
         let task = &lease.task;
         let is_unknown = self.live.get(&task.id).is_some_and(|live| live.state == State::Unknown);
-        let key = self
-            .steps
-            .iter()
-            .find(|((of, at, _), (row, _))| *of == task.id && at == path && row.state == STARTED)
-            .map(|(key, _)| key.clone());
-        let Some(key) = key.filter(|_| is_unknown && self.leases.contains_key(&lease.id)) else { return false };
+        let is_doubt = |of: Id, row: &StepRow| of == task.id && row.state == STARTED;
+        let doubts: Vec<_> =
+            self.steps.iter().filter(|((of, ..), (row, _))| is_doubt(*of, row)).map(|(key, _)| key.clone()).collect();
+        let key = doubts.iter().find(|(_, at, _)| Some(at.as_str()) == path);
+        let is_met = if path.is_none() { doubts.is_empty() } else { key.is_some() };
+        if !is_met || !is_unknown || !self.leases.contains_key(&lease.id) {
+            return false;
+        }
         self.accepted.push((task.id, lease.id));
-        match settlement {
-            Settlement::Succeeded { output } => {
-                if let Some((row, _)) = self.steps.get_mut(&key) {
-                    (row.state, row.output) = (SUCCEEDED, Some(output.to_owned()));
+        if let Some(key) = key {
+            match settlement {
+                Settlement::Succeeded { output } => {
+                    if let Some((row, _)) = self.steps.get_mut(key) {
+                        (row.state, row.output) = (SUCCEEDED, Some(output.to_owned()));
+                    }
                 }
+                Settlement::Rerun | Settlement::Failed(_) => drop(self.steps.remove(key)),
             }
-            Settlement::Rerun | Settlement::Failed(_) => drop(self.steps.remove(&key)),
         }
         self.release(lease.id);
         if let Settlement::Failed(Ending { state, .. }) = settlement {
@@ -361,6 +368,7 @@ impl Tables {
         }
         if let Some(live) = self.live.get_mut(&task.id) {
             live.state = State::Ready;
+            live.task.0.valid_until = None;
         }
         self.enter(task, None, None);
         true

@@ -120,6 +120,11 @@ impl App {
         let error = format!("resolved as failed: {reason}");
         let timeline = timeline_text(&Timeline::of(Some(lease.created), &shown.steps));
         let settlement = match (outcome.as_str(), &resolve.outputs) {
+            ("succeeded", _) if path.is_none() => {
+                return Err(Error::Malformed(
+                    "`outcome` is `failed` or `rerun`: no step of the task is known to be in doubt".into(),
+                ));
+            }
             ("succeeded", outputs) => Settlement::Succeeded { output: outputs.as_deref().unwrap_or("null") },
             (_, Some(_)) => return Err(Error::Malformed("`outputs` belongs to the outcome `succeeded`".into())),
             ("rerun", None) => Settlement::Rerun,
@@ -128,21 +133,23 @@ impl App {
             }
             _ => return Err(Error::Malformed("`outcome` is `succeeded`, `failed` or `rerun`".into())),
         };
-        if !self.store.resolve(&lease, &path, settlement, now_us).await? {
+        if !self.store.resolve(&lease, path.as_deref(), settlement, now_us).await? {
             return Err(Error::Conflict("a report has settled the task meanwhile; read it again".into()));
         }
-        self.note("resolve", &shown.view, request_id, &format!("step {path}: {outcome}: {reason}")).await?;
+        let subject = path.map_or_else(|| "the task".to_owned(), |path| format!("step {path}"));
+        self.note("resolve", &shown.view, request_id, &format!("{subject}: {outcome}: {reason}")).await?;
         self.dispatch.look_at(shown.view.cluster);
         self.task(cluster, uuid).await
     }
 
-    /// The step that a person speaks of.
-    fn step_in_doubt(&self, shown: &Shown, path: Option<String>) -> Result<String, Error> {
+    /// The step that a person speaks of; none where the task is in doubt and no step of it is known to be.
+    fn step_in_doubt(&self, shown: &Shown, path: Option<String>) -> Result<Option<String>, Error> {
         let started: Vec<&str> =
             shown.steps.iter().filter(|step| step.state == STARTED).map(|step| step.path.as_str()).collect();
         match (path, started.as_slice()) {
-            (None, [only]) => Ok((*only).to_owned()),
-            (Some(path), started) if started.contains(&path.as_str()) => Ok(path),
+            (None, []) => Ok(None),
+            (None, [only]) => Ok(Some((*only).to_owned())),
+            (Some(path), started) if started.contains(&path.as_str()) => Ok(Some(path)),
             (_, started) => {
                 Err(Error::Malformed(format!("`path` is the path of a step in doubt: {}", started.join(", "))))
             }

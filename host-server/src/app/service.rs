@@ -141,9 +141,6 @@ impl App {
         let key = request_key(&create, digest, id, created)?;
         let due = create.run_at.filter(|due| *due > created);
         let valid_until = match create.deadline {
-            Some(deadline) if deadline <= due.unwrap_or(created) => {
-                return Err(Error::Malformed("`deadline` must be later than now and than `run_at`".into()));
-            }
             Some(deadline) => deadline,
             None => due.unwrap_or(created).saturating_add(self.validity_us().await?),
         };
@@ -175,12 +172,18 @@ impl App {
                 labels: labels.clone(),
                 traceparent: create.traceparent.clone(),
             };
-            self.can_run(&task, &cluster).await?;
             let in_turn = cluster.in_turn || !task.gates().is_empty();
             tasks.push((NewTask { task: Arc::new(task), due, in_turn }, cluster.uuid));
         }
+        // A request that comes again is answered as it was, whatever time it is meanwhile and whoever has gone.
         if let Some(again) = self.asked_before(&tasks, key.as_ref()).await? {
             return Ok(again);
+        }
+        if create.deadline.is_some() && valid_until <= due.unwrap_or(created) {
+            return Err(Error::Malformed("`deadline` must be later than now and than `run_at`".into()));
+        }
+        for (new, cluster_uuid) in &tasks {
+            self.can_run(&new.task, cluster_uuid).await?;
         }
         let rows = tasks.iter().map(|(new, _)| new.clone()).collect();
         match self.dispatch.create(rows, key.clone()).await {
@@ -196,19 +199,19 @@ impl App {
     }
 
     /// Refuses a task that no connected agent can run, where its template says so.
-    async fn can_run(&self, task: &Task, cluster: &KnownCluster) -> Result<(), Error> {
+    async fn can_run(&self, task: &Task, cluster_uuid: &str) -> Result<(), Error> {
         if !task.snapshot.options.needs_agent {
             return Ok(());
         }
-        let Some(reason) = self.dispatch.why_waiting(cluster.id, &task.snapshot) else { return Ok(()) };
+        let Some(reason) = self.dispatch.why_waiting(task.cluster, &task.snapshot) else { return Ok(()) };
         // What the agents of another replica serve is not known here.
-        if !self.dispatch.is_connected(cluster.id) && self.store.is_cluster_connected(cluster.id).await? {
+        if !self.dispatch.is_connected(task.cluster) && self.store.is_cluster_connected(task.cluster).await? {
             return Ok(());
         }
         Err(Error::Invalid {
             detail: format!(
-                "cluster `{}` cannot run template `{}` now: {reason}",
-                cluster.uuid, task.snapshot.template_uuid
+                "cluster `{cluster_uuid}` cannot run template `{}` now: {reason}",
+                task.snapshot.template_uuid
             ),
             errors: vec![],
         })

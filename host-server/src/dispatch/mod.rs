@@ -175,9 +175,7 @@ impl Dispatch {
     ) -> Result<(u64, Vec<Id>), storage::Error> {
         let (cluster, journal, uuid) = (attach.cluster, attach.journal, attach.uuid.clone());
         // An earlier stream of this agent that ends here ends now, and says nothing more.
-        let evicted = self.0.hub.lock().evict(cluster, journal);
-        self.0.metrics.agents_connected.sub(i64::try_from(evicted).unwrap_or_default());
-        (0..evicted).for_each(|_| self.0.peers.lost(cluster));
+        self.evict(cluster, journal);
         let before = self.0.store.agent(cluster, journal).await?;
         self.0.store.agent_attached(cluster, journal, &uuid, self.0.replica, self.0.source.now_us()).await?;
         let stored = self.0.store.leases_of(cluster, journal).await?;
@@ -185,10 +183,11 @@ impl Dispatch {
         let (kept, dropped): (Vec<_>, Vec<_>) = stored.into_iter().partition(|leased| held.contains(&leased.lease.id));
         let gone = held.into_iter().filter(|id| !kept.iter().any(|leased| leased.lease.id == *id)).collect();
         let wishes: Vec<_> = kept.iter().filter(|leased| leased.wish != Wish::None).cloned().collect();
+        let evicted;
         let session = {
             let mut hub = self.0.hub.lock();
             // Another stream of the agent may have begun while the database was asked.
-            hub.evict(cluster, journal);
+            evicted = hub.evict(cluster, journal);
             let session = hub.attach(attach, orders, kept, Instant::now());
             for leased in wishes {
                 hub.tell(leased.lease.id, cancel::wish_order(leased.lease.id, leased.wish));
@@ -197,6 +196,7 @@ impl Dispatch {
         };
         self.0.metrics.agents_connected.inc();
         self.0.peers.gained(cluster);
+        self.count_evicted(cluster, evicted);
         let is_closed = before.is_none_or(|row| row.detached.is_some() || row.replica == self.0.replica);
         if is_closed {
             self.dropped(dropped).await;
@@ -210,6 +210,17 @@ impl Dispatch {
         }
         self.poke(cluster);
         Ok((session, gone))
+    }
+
+    /// Ends the streams of an agent that end here.
+    fn evict(&self, cluster: i64, journal: Id) {
+        let evicted = self.0.hub.lock().evict(cluster, journal);
+        self.count_evicted(cluster, evicted);
+    }
+
+    fn count_evicted(&self, cluster: i64, evicted: usize) {
+        self.0.metrics.agents_connected.sub(i64::try_from(evicted).unwrap_or_default());
+        (0..evicted).for_each(|_| self.0.peers.lost(cluster));
     }
 
     /// The same agent came back without these: what it ran is lost, what it never saw was not started.

@@ -30,8 +30,12 @@ const MESSAGE_BYTES: usize = 4 << 20;
 const BATCH: usize = 256;
 /// All outputs of one stream that have arrived in part, bytes.
 const CHUNKS_BYTES: usize = 128 << 20;
-/// Output of one step that arrives in chunks, bytes.
+/// Output of one step that is stored, bytes: more than an agent lets a step give.
+const STEP_BYTES: usize = 4 << 20;
+/// Output that arrives in chunks, bytes; of a longer one no more is kept.
 const OUTPUT_BYTES: usize = 20 << 20;
+/// A step's path at most, characters: what a row holds. A longer one would be repeated without end.
+const PATH_CHARACTERS: usize = 255;
 /// An agent that says nothing for so long, while it should say that it lives each second, is not connected any more.
 const QUIET: Duration = Duration::from_secs(15);
 /// The first event must come within this time.
@@ -309,10 +313,9 @@ impl Connection<'_> {
             )));
         }
         let whole = self.chunks.entry(key).or_default();
-        if whole.len() + chunk.data.len() > OUTPUT_BYTES {
-            return Err(Status::resource_exhausted(format!("an output has at most {OUTPUT_BYTES} bytes")));
-        }
-        whole.extend_from_slice(&chunk.data);
+        // What is longer than any output may be is cut here, and fails its run where it is looked at as a whole.
+        let room = OUTPUT_BYTES.saturating_sub(whole.len());
+        whole.extend_from_slice(chunk.data.get(..room).unwrap_or(&chunk.data));
         Ok(())
     }
 
@@ -326,6 +329,9 @@ impl Connection<'_> {
         if bytes.is_empty() {
             return Ok(None);
         }
+        if bytes.len() >= OUTPUT_BYTES {
+            return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+        }
         String::from_utf8(bytes).map(Some).map_err(|_| Status::invalid_argument("an output is not UTF-8"))
     }
 
@@ -335,6 +341,10 @@ impl Connection<'_> {
         let output = self.output(lease_id, &step.path, inline)?;
         let accepted = match self.dispatch.lease(self.session, lease_id).await.map_err(unavailable)? {
             None => false,
+            Some(lease) if let Some(why) = unkeepable(&step.path, output.as_deref()) => {
+                self.fail(lease, why).await;
+                false
+            }
             Some(lease) => {
                 let row = row_of(&step, output, self.dispatch.now_us());
                 // The stream ends where it cannot be stored, and the agent repeats the step on its next one.
@@ -353,6 +363,22 @@ impl Connection<'_> {
             accepted,
         });
         Ok(())
+    }
+
+    /// Ends a run whose report no row can hold: it would be repeated for ever.
+    async fn fail(&self, lease: Arc<Lease>, why: String) {
+        tracing::warn!(task.uuid = lease.task.uuid, "a report was refused, and its task fails: {why}");
+        let finish = Finish {
+            state: State::Failed as i16,
+            result: None,
+            error: Some(why),
+            timeline: timeline_text(&Timeline::of(Some(lease.created), &[])),
+            ended: self.dispatch.now_us().max(lease.task.created + 1),
+            stepped: true,
+            counted: true,
+            lease,
+        };
+        self.dispatch.finish(self.session, finish).await;
     }
 
     async fn outcome(&mut self, outcome: Outcome) -> Result<(), Status> {
@@ -388,6 +414,16 @@ impl Connection<'_> {
         self.dispatch.finish(self.session, finish).await;
         Ok(())
     }
+}
+
+/// Why a step cannot be kept, if so.
+fn unkeepable(path: &str, output: Option<&str>) -> Option<String> {
+    if path.chars().count() > PATH_CHARACTERS {
+        return Some(format!("invalid: a step's path has at most {PATH_CHARACTERS} characters"));
+    }
+    let bytes = output.map_or(0, str::len);
+    (bytes > STEP_BYTES)
+        .then(|| format!("too_large: a step's outputs have {bytes} bytes, at most {STEP_BYTES} are stored"))
 }
 
 /// A report as it is kept; a start has no end, and an effect without a name counts as the strictest.

@@ -65,6 +65,7 @@ async fn round(app: &App, retention: Retention, term: &Term) -> Result<(), Error
         let (now, _) = store.replicas(0).await?;
         let before = now.saturating_sub(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
         let gone = quietly(false, |patience| store.retire_history(term, before, patience)).await?;
+        while store.purge_lines(before).await? > 0 {}
         if gone > 0 {
             app.metrics().history_purged.inc_by(gone);
             tracing::info!(history.tasks = gone, "tasks whose retention was over are removed");

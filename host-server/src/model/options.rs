@@ -38,9 +38,14 @@ impl Options {
     /// # Errors
     /// A sentence that names the key.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let options: Self = serde_json::from_str(text).map_err(|error| {
-            format!("{error}; known are run_timeout, grace, concurrency {{cluster, total}} and needs_agent")
-        })?;
+        let wrong = |what: String| {
+            format!("{what}; known are run_timeout, grace, concurrency {{cluster, total}} and needs_agent")
+        };
+        // An array would be read as the fields' values in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(wrong("expected an object".into()));
+        }
+        let options: Self = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         let Concurrency { cluster, total } = options.concurrency;
         if cluster == Some(0) || total == Some(0) {
             return Err("concurrency: at least 1 task must be allowed to run".into());

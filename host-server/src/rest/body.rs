@@ -13,6 +13,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
 };
+use serde_path_to_error::Segment;
 
 use super::{
     cluster::ClusterBody,
@@ -71,7 +72,7 @@ impl<S: Send + Sync, T: Resource> FromRequest<S> for Body<T> {
         let known = fields::<T>();
         let unknown: Vec<String> = names.into_iter().filter(|name| !known.contains(&name.as_str())).collect();
         check::<T>(&unknown, known)?;
-        let body = serde_json::from_str(text).map_err(unreadable)?;
+        let body = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(wrong)?;
         for name in unknown.iter().take(NAMED) {
             warnings.add(format!("the key {} is unknown and was passed over{}", quoted(name), hint(name, known)));
         }
@@ -80,11 +81,32 @@ impl<S: Send + Sync, T: Resource> FromRequest<S> for Body<T> {
 }
 
 fn unreadable(error: serde_json::Error) -> Problem {
-    let text = error.to_string();
-    if text.starts_with("recursion limit exceeded") {
+    if is_too_deep(&error) {
         return Problem::malformed("the body is nested deeper than 127 levels".into());
     }
-    Problem::malformed(format!("the body is not the JSON object that is expected: {text}"))
+    Problem::malformed(format!("the body is not the JSON object that is expected: {error}"))
+}
+
+fn is_too_deep(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
+}
+
+/// A value of another kind than its field holds; the field is named.
+fn wrong(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let name = |part: &Segment| match part {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } | Segment::Enum { variant: key } => Some(key.clone()),
+        Segment::Unknown => None,
+    };
+    let at: Vec<String> = error.path().iter().filter_map(name).collect();
+    let Some(field) = at.first().filter(|_| !is_too_deep(error.inner())) else { return unreadable(error.into_inner()) };
+    let place: String = at.iter().map(|part| pointer(part)).collect();
+    let detail = format!("{} cannot be read: {}", quoted(field), error.inner());
+    Problem::malformed(detail.clone()).with([(place, detail)])
+}
+
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Refuses the keys that must not be passed over.
@@ -100,7 +122,6 @@ fn check<T: Resource>(unknown: &[String], known: &[&'static str]) -> Result<(), 
     }
     let Some((_, first)) = mistakes.first() else { return Ok(()) };
     let problem = Problem::malformed(first.clone());
-    let pointer = |name: &str| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
     Err(problem.with(mistakes.into_iter().take(NAMED).map(|(name, detail)| (pointer(name), detail))))
 }
 

@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// What a person found out about a step in doubt.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ResolveBody {
-    /// The step's path; may be left out where only one step is in doubt.
+    /// The step's path; may be left out where only one step is in doubt, or where none is known to be.
     #[schema(example = "0")]
     path: Option<String>,
     /// `succeeded`: it has happened, and the flow goes on behind it. `rerun`: it has not happened, and runs again. `failed`: the

@@ -36,7 +36,7 @@ use std::{collections::HashMap, path::Path, str::FromStr as _, sync::Arc, time::
 
 use parking_lot::Mutex;
 use sqlx::{
-    SqlitePool,
+    Connection as _, SqlitePool,
     mysql::{MySqlConnectOptions, MySqlDatabaseError},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -182,7 +182,13 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            // When SQLite ends a transaction by itself (the disk is full), the driver goes on to count it as open, and what is
+            // committed inside it later is not durable. Whoever used the connection before has ended its own by now.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options)
+            .await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
         Ok(Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool)))
     }

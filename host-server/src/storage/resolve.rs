@@ -25,15 +25,15 @@ pub enum Settlement<'a> {
 }
 
 impl Store {
-    /// Settles the step at `path` of a task in doubt. The lease ends, so that a late report changes nothing. False: the task is
-    /// not in doubt under this lease any more, or the step is not.
+    /// Settles a task in doubt: the step at `path`, or the whole where none of its steps is known to be in doubt. The lease ends,
+    /// so that a late report changes nothing. False: the task is not in doubt under this lease any more, or the step is not.
     ///
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn resolve(
         &self,
         lease: &Lease,
-        path: &str,
+        path: Option<&str>,
         settlement: Settlement<'_>,
         now_us: i64,
     ) -> Result<bool, Error> {
@@ -53,12 +53,17 @@ impl Store {
                 return Ok(false);
             }
             let met = match settlement {
+                _ if path.is_none() => {
+                    let started: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM step WHERE task = ? AND cluster = ? AND state = ?")
+                        .bind(&id).bind(cluster).bind(STARTED).fetch_one(&mut *tx).await?;
+                    started == 0
+                }
                 Settlement::Succeeded { output } => sqlx::query("UPDATE step SET state = ?, output = ?, ended = ? WHERE task = ? AND cluster = ? AND path = ? AND state = ?")
-                    .bind(SUCCEEDED).bind(output).bind(now_us).bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?,
+                    .bind(SUCCEEDED).bind(output).bind(now_us).bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?.rows_affected() > 0,
                 Settlement::Rerun | Settlement::Failed(_) => sqlx::query("DELETE FROM step WHERE task = ? AND cluster = ? AND path = ? AND state = ?")
-                    .bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?,
+                    .bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?.rows_affected() > 0,
             };
-            if met.rows_affected() == 0 {
+            if !met {
                 tx.rollback().await?;
                 return Ok(false);
             }
@@ -68,7 +73,7 @@ impl Store {
             match settlement {
                 Settlement::Failed(ending) => archive!(tx, ending, &id, cluster),
                 Settlement::Succeeded { .. } | Settlement::Rerun => {
-                    sqlx::query("UPDATE task SET state = 0, reason = NULL WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                    sqlx::query("UPDATE task SET state = 0, valid_until = NULL, reason = NULL WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
                     let mut again = crate::model::task::Task::clone(task);
                     again.valid_until = None;
                     enter!(tx, &again, None::<i64>);

@@ -328,17 +328,23 @@ impl Store {
             let mut tx = pool.begin_with(begin).await?;
             let mut limits = Limits::of(cluster, cluster_limit, snapshots.values());
             if !limits.names().is_empty() {
-                // Each limit is a row that its claimers lock, in one order: so nobody counts while another adds.
-                let mut query = sqlx::QueryBuilder::new(ignore);
-                query.push_values(limits.names(), |mut b, name| { b.push_bind(name); });
-                query.build().execute(&mut *tx).await?;
-                let mut query = sqlx::QueryBuilder::new("SELECT name FROM gate WHERE name IN (");
-                let mut list = query.separated(", ");
-                for name in limits.names() {
-                    list.push_bind(name);
+                // Each limit is a row that its claimers lock, in one order: so nobody counts while another adds. Rows are made only
+                // where they are missing: an insert that meets one locks it halfway, and two claimers would block each other.
+                let mut found = 0;
+                while found < limits.names().len() {
+                    let mut query = sqlx::QueryBuilder::new("SELECT name FROM gate WHERE name IN (");
+                    let mut list = query.separated(", ");
+                    for name in limits.names() {
+                        list.push_bind(name);
+                    }
+                    query.push(") ORDER BY name").push(lock_row);
+                    found = query.build().fetch_all(&mut *tx).await?.len();
+                    if found < limits.names().len() {
+                        let mut query = sqlx::QueryBuilder::new(ignore);
+                        query.push_values(limits.names(), |mut b, name| { b.push_bind(name); });
+                        query.build().execute(&mut *tx).await?;
+                    }
                 }
-                query.push(") ORDER BY name").push(lock_row);
-                query.build().fetch_all(&mut *tx).await?;
                 let mut query = sqlx::QueryBuilder::new("SELECT gate, COUNT(*) FROM slot WHERE gate IN (");
                 let mut list = query.separated(", ");
                 for name in limits.names() {

@@ -195,8 +195,9 @@ impl Store {
         wish: Wish,
         ending: Option<Ending<'_>>,
     ) -> Result<Wished, Error> {
-        let (begin, ..) = self.begin();
+        let (begin, lock, _) = self.begin();
         let id = task.to_vec();
+        let state_sql = format!("SELECT state FROM task WHERE id = ? AND cluster = ?{lock}");
         for _ in 0..TRIES {
             let wished = both!(&self.db, pool => {
                 let mut tx = pool.begin_with(begin).await?;
@@ -204,7 +205,8 @@ impl Store {
                 let held = sqlx::query("UPDATE lease SET wish = CASE WHEN wish < ? THEN ? ELSE wish END WHERE task = ? AND cluster = ?")
                     .bind(wish as i16).bind(wish as i16).bind(&id).bind(cluster).execute(&mut *tx).await?.rows_affected() > 0;
                 let waits = !held && withdraw!(tx, &id, cluster, rank);
-                let state: Option<i16> = sqlx::query_scalar("SELECT state FROM task WHERE id = ? AND cluster = ?").bind(&id).bind(cluster)
+                // Locked, so that a task which somebody lets go on meanwhile is not archived under it.
+                let state: Option<i16> = sqlx::query_scalar(sqlx::AssertSqlSafe(state_sql.as_str())).bind(&id).bind(cluster)
                     .fetch_optional(&mut *tx).await?;
                 let wished = match (state.map(State::of), ending) {
                     (None, _) => Some(Wished::Gone),
@@ -256,11 +258,19 @@ impl Store {
             let wished = match state.map(State::of) {
                 None => Wished::Gone,
                 Some(State::Paused) => {
-                    sqlx::query("UPDATE task SET state = 0 WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
-                    enter!(tx, task, None::<i64>);
+                    // Who lets it go on wants it to start, whenever that was to happen at first.
+                    sqlx::query("UPDATE task SET state = 0, valid_until = NULL WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
+                    let mut again = crate::model::task::Task::clone(task);
+                    again.valid_until = None;
+                    enter!(tx, &again, None::<i64>);
                     Wished::Done
                 }
                 Some(_) if held => Wished::Noted,
+                Some(State::Ready) => {
+                    let leases: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM lease WHERE task = ? AND cluster = ?").bind(&id).bind(cluster)
+                        .fetch_one(&mut *tx).await?;
+                    Wished::Stands(if leases > 0 { State::Running } else { State::Ready })
+                }
                 Some(state) => Wished::Stands(state),
             };
             tx.commit().await?;
@@ -285,12 +295,15 @@ impl Store {
                 sqlx::query(sql).bind(lease.id.to_vec()).execute(&mut *tx).await?;
             }
             let state = if wish == Wish::Pause { State::Paused } else { State::Ready };
-            sqlx::query("UPDATE task SET attempt = attempt + ?, state = ?, reason = NULL WHERE id = ? AND cluster = ?")
-                .bind(i32::from(spent)).bind(state as i16).bind(task.id.to_vec()).bind(task.cluster).execute(&mut *tx).await?;
+            let steps: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM step WHERE task = ? AND cluster = ?")
+                .bind(task.id.to_vec()).bind(task.cluster).fetch_one(&mut *tx).await?;
+            let mut again = crate::model::task::Task::clone(task);
+            // Validity concerns the first start only.
+            again.valid_until = again.valid_until.filter(|_| !spent && steps == 0);
+            sqlx::query("UPDATE task SET attempt = attempt + ?, state = ?, valid_until = ?, reason = NULL WHERE id = ? AND cluster = ?")
+                .bind(i32::from(spent)).bind(state as i16).bind(again.valid_until).bind(task.id.to_vec()).bind(task.cluster)
+                .execute(&mut *tx).await?;
             if state == State::Ready {
-                let mut again = crate::model::task::Task::clone(task);
-                // Validity concerns the first start only.
-                again.valid_until = again.valid_until.filter(|_| !spent);
                 enter!(tx, &again, due);
             }
             tx.commit().await?;
@@ -298,17 +311,24 @@ impl Store {
         })
     }
 
-    /// Cancels all tasks of a cluster that nobody holds, and marks those that an agent holds; how many ended.
+    /// Cancels all tasks of a cluster that nobody holds, and marks those that an agent holds; how many ended. What is in doubt
+    /// stays so.
     ///
     /// # Errors
     /// [`Error`] of the engine; what has ended stays so.
     pub async fn cancel_cluster(&self, cluster: i64, ending: Ending<'_>) -> Result<u64, Error> {
-        let (begin, ..) = self.begin();
+        let (begin, lock, _) = self.begin();
+        let paused_sql = format!("SELECT id FROM task WHERE cluster = ? AND state = 128 LIMIT ?{lock}");
         let mut ended = 0;
         loop {
             let gone = both!(&self.db, pool => {
                 let mut tx = pool.begin_with(begin).await?;
-                sqlx::query("UPDATE lease SET wish = 2 WHERE cluster = ?").bind(cluster).execute(&mut *tx).await?;
+                for sql in [
+                    "UPDATE lease SET wish = 2 WHERE cluster = ? AND NOT EXISTS (SELECT 1 FROM task t WHERE t.id = lease.task AND t.cluster = lease.cluster AND t.state = 64)",
+                    "UPDATE task SET cancel_requested = 1 WHERE cluster = ? AND EXISTS (SELECT 1 FROM lease l WHERE l.task = task.id AND l.cluster = task.cluster AND l.wish = 2)",
+                ] {
+                    sqlx::query(sql).bind(cluster).execute(&mut *tx).await?;
+                }
                 let mut rows: Vec<(Vec<u8>, i64)> = sqlx::query_as("SELECT id, `rank` FROM ready WHERE cluster = ? ORDER BY `rank`, id LIMIT ?")
                     .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?;
                 rows.extend(sqlx::query_as::<_, (Vec<u8>, i64)>("SELECT id, `rank` FROM later WHERE cluster = ? LIMIT ?")
@@ -320,7 +340,7 @@ impl Store {
                         gone += 1;
                     }
                 }
-                let paused: Vec<Vec<u8>> = sqlx::query_scalar("SELECT id FROM task WHERE cluster = ? AND state = 128 LIMIT ?")
+                let paused: Vec<Vec<u8>> = sqlx::query_scalar(sqlx::AssertSqlSafe(paused_sql.as_str()))
                     .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?;
                 for id in &paused {
                     archive!(tx, ending, id, cluster);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails says so by a panic")]
 
 mod bytes;
+mod control;
 mod exchange;
 mod lists;
 mod server;

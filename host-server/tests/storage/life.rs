@@ -169,6 +169,8 @@ async fn the_same_agent_without_its_task_gives_it_back(world: World) {
         // The old stream may still be open when the agent opens its next one.
         let mut next = server.agent(&world, 1, vec![]).await;
         agent.leave().await;
+        // A lost attempt waits a while.
+        server.pass(&world, Duration::from_secs(30)).await;
         let again = next.offer().await;
         assert_eq!(again.task.attempt, attempt, "taken: {taken}");
         server.dispatch.handback(next.session, again.id, "busy").await;
@@ -262,13 +264,14 @@ async fn a_session_is_forgotten_a_day_after_its_stream(world: World) {
         world.store.insert_session(&session).await.unwrap();
     }
     let agent = server.agent(&world, 1, vec![]).await;
+    // Whoever has a stream is noted from time to time.
+    server.dispatch.touch_sessions().await.unwrap();
     server.dispatch.purge(now).await.unwrap();
     let newest_first = Listing { equal: vec![], after: None, descending: true, limit: None };
     let left: Vec<_> =
         world.store.sessions(&newest_first).await.unwrap().into_iter().map(|session| session.uuid).collect();
     assert_eq!(left, [format!("{:032}", 3), format!("{:032}", 1)]);
     agent.leave().await;
-    // Whoever has a stream is noted from time to time, as in use.
     server.dispatch.purge(now + 25 * hour).await.unwrap();
     assert_eq!(world.number("SELECT COUNT(*) FROM session").await, 0);
 }

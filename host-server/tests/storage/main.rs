@@ -1,4 +1,4 @@
-//! What the store and the dispatcher promise, also to agents of the first version, kept on SQLite and on MariaDB alike.
+//! What the store and the dispatcher promise, kept on SQLite and on MariaDB alike.
 //!
 //! `CLAIFLOW_TEST_MARIADB` names a server, such as `mysql://user:password@127.0.0.1:3306`; each test makes a database of
 //! its own there. Without it the MariaDB half is skipped, or fails where `CLAIFLOW_STRICT=1`.
@@ -28,16 +28,23 @@ macro_rules! promises {
     )*};
 }
 
+mod cancel;
 mod claim;
 mod create;
 mod engine;
 mod finish;
-mod former;
 mod life;
+mod limits;
 mod list;
+mod pause;
+mod protocol;
+mod request;
+mod resolve;
 mod script;
+mod served;
 mod shell;
 mod silence;
 mod step;
 mod text;
+mod times;
 mod world;

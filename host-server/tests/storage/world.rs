@@ -11,7 +11,7 @@ use claiflow_server::{
         step::{STARTED, StepRow},
         task::{Finish, Holder, Kind, Lease, Place, Snapshot, Task},
     },
-    storage::{Claim, Maria, Store},
+    storage::{Claim, Error, Maria, Store},
 };
 use sqlx::{ConnectOptions as _, Connection as _, MySqlConnection, SqliteConnection, mysql::MySqlConnectOptions};
 
@@ -239,7 +239,17 @@ pub(crate) async fn claim(store: &Store, cluster: i64, snapshot: &Arc<Snapshot>,
     let holder = &Holder::Streaming([7; 16]);
     let now_us = Source.now_us();
     let claim = Claim { cluster, snapshots: &snapshots, limit, holder, now_us, cluster_limit: None };
-    store.claim(&claim, &|| Source.random()).await.unwrap()
+    retried(|| store.claim(&claim, &|| Source.random())).await
+}
+
+/// Tries a whole transaction again after what may pass, as the dispatcher does.
+pub(crate) async fn retried<T, F: Future<Output = Result<T, Error>>>(mut attempt: impl FnMut() -> F) -> T {
+    loop {
+        match attempt().await {
+            Err(error) if error.may_pass() => tokio::task::yield_now().await,
+            outcome => return outcome.unwrap(),
+        }
+    }
 }
 
 /// Declares a cluster; its row's number.

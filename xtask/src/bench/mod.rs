@@ -1,8 +1,10 @@
 //! `bench`: measures release builds with real processes, and prints the conditions first. Nothing here asserts a speed.
 
 mod conditions;
+mod delivery;
 mod e2e;
 mod load;
+mod measure;
 mod raw;
 
 use anyhow::Result;
@@ -12,12 +14,15 @@ use anyhow::Result;
 pub(crate) enum Bench {
     /// From a POST to a stored result: latency, tasks a second, cost, memory, and raw inserts of the same rows.
     E2e(e2e::E2e),
+    /// What delivery costs: commits a task, two replicas, idle agents, fan-out to many agents, lists over millions of tasks.
+    Delivery(delivery::Delivery),
 }
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
         match self {
             Self::E2e(e2e) => e2e.run(),
+            Self::Delivery(delivery) => delivery.run(),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     fmt::Write as _,
-    process::{Command, Stdio},
-    time::Instant,
+    process::Stdio,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::database::MariaDb;
+use crate::database::{DATABASE, MariaDb};
 
 const BATCH: usize = 256;
 
@@ -32,10 +32,10 @@ pub(super) fn inserts(database: &MariaDb, tasks: usize) -> Result<f64> {
         writeln!(
             sql,
             "BEGIN; INSERT INTO raw_task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, created) VALUES {}; \
-             INSERT INTO raw_lease (lease_id, task, cluster, epoch, journal, created, seen) VALUES {}; \
+             INSERT INTO raw_lease (lease_id, task, cluster, epoch, journal, created) VALUES {}; \
              INSERT INTO raw_history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, created, ended, timeline, result, error) VALUES {}; COMMIT;",
             rows(&|n| format!("({},1,'{n:032x}',{snapshot},'example_simple','',{inputs},NULL,0,0,1,{n})", id(n))),
-            rows(&|n| format!("({},{},1,1,{snapshot},{n},{n})", lease(n), id(n))),
+            rows(&|n| format!("({},{},1,1,{snapshot},{n})", lease(n), id(n))),
             rows(&|n| format!(
                 "({},1,'{n:032x}',{snapshot},'example_simple','',{inputs},NULL,0,4,1,{n},{n},'{{\"sent\":{n},\"steps\":[{{\"top\":0,\"started\":{n},\"ended\":{n},\"ok\":true}}]}}','\"hello world\"',NULL)",
                 id(n)
@@ -69,12 +69,63 @@ fn client(database: &MariaDb, sql: &str) -> Result<()> {
 
 /// Explicit commits that the engine has counted.
 pub(super) fn commits(database: &MariaDb) -> Result<f64> {
-    let mut command: Command = database.shell();
-    let output =
-        command.args(["--batch", "--skip-column-names", "-e", "SHOW GLOBAL STATUS LIKE 'Com_commit'"]).output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    status(database, "Com_commit")
+}
+
+/// Statements that clients have sent.
+pub(super) fn questions(database: &MariaDb) -> Result<f64> {
+    status(database, "Questions")
+}
+
+fn status(database: &MariaDb, name: &str) -> Result<f64> {
+    let text = database.sql(&format!("SHOW GLOBAL STATUS LIKE '{name}'"))?;
     text.split_whitespace()
         .last()
         .and_then(|number| number.parse().ok())
-        .with_context(|| format!("no count of commits in {text:?}"))
+        .with_context(|| format!("no {name} in {text:?}"))
+}
+
+/// Final tasks that were never run, spread evenly over the days for which the history has partitions.
+pub(super) struct Stored {
+    /// The first one's time, milliseconds since 1970.
+    first_ms: u128,
+    /// The cluster's row.
+    cluster: String,
+    count: usize,
+}
+
+/// Between two stored tasks, where ten million fill twelve days, milliseconds.
+const STEP_MS: u128 = 104;
+
+impl Stored {
+    /// Of the only cluster that the database knows.
+    pub(super) fn new(database: &MariaDb) -> Result<Self> {
+        let cluster = database.sql(&format!("SELECT MIN(id) FROM {DATABASE}.cluster"))?.trim().to_owned();
+        let first_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        Ok(Self { first_ms, cluster, count: 0 })
+    }
+
+    /// Stores more of them, until there are `wanted`.
+    pub(super) fn grow(&mut self, database: &MariaDb, wanted: usize) -> Result<()> {
+        const ROWS: usize = 100_000;
+        while self.count < wanted {
+            let (from, to) = (self.count + 1, (self.count + ROWS).min(wanted));
+            let (first, cluster) = (self.first_ms, &self.cluster);
+            database.sql(&format!(
+                "INSERT INTO {DATABASE}.history (id, cluster, uuid, snapshot, name, summary, inputs, priority, state, attempt, created, ended, timeline, result) \
+                 SELECT UNHEX(CONCAT(LPAD(HEX({first} + seq * {STEP_MS}), 12, '0'), '7', LPAD(HEX(seq MOD 4096), 3, '0'), '8000', LPAD(HEX(seq), 12, '0'))), \
+                 {cluster}, LPAD(HEX(seq), 32, '0'), (SELECT id FROM {DATABASE}.snapshot LIMIT 1), 'bench', '', '{{\"name\":\"world\"}}', 0, 4, 1, \
+                 ({first} + seq * {STEP_MS}) * 1000, ({first} + seq * {STEP_MS}) * 1000 + 2000, '{{\"steps\":[]}}', '\"hello world\"' FROM {DATABASE}.seq_{from}_to_{to}"
+            ))?;
+            self.count = to;
+        }
+        Ok(())
+    }
+
+    /// Where a page in the middle of them begins, as a `Link` header would say it.
+    pub(super) fn middle(&self) -> String {
+        let number = self.count / 2;
+        let ms = self.first_ms + number as u128 * STEP_MS;
+        format!("{ms:012x}7{:03x}8000{number:012x}.{}", number % 4_096, self.cluster)
+    }
 }

@@ -9,7 +9,10 @@ use std::{
     time::Instant,
 };
 
-use super::history::{Cancel, History, Sight, Task};
+use super::{
+    effects::Class,
+    history::{Cancel, History, Sight, Task},
+};
 
 /// Shared by the threads of one case.
 pub(super) struct Board {
@@ -96,13 +99,15 @@ impl Board {
         self.history().tasks.iter().map(|task| (task.cluster.clone(), task.uuid.clone())).collect()
     }
 
-    /// Accepted tasks whose end was not seen, by state.
-    pub(super) fn open(&self) -> BTreeMap<String, usize> {
+    /// Accepted tasks whose end was not seen, by state, without those that are unknown and may be: they have a step of one of
+    /// these classes.
+    pub(super) fn open(&self, unknown: &[Class]) -> BTreeMap<String, usize> {
         let history = self.history();
         let mut open = BTreeMap::new();
         for task in &history.tasks {
             let sights = history.sights.get(&task.uuid).map(Vec::as_slice).unwrap_or_default();
-            if !sights.iter().any(Sight::is_final) {
+            let may_stay = sights.last().is_some_and(Sight::is_unknown) && task.has_one_of(unknown);
+            if !may_stay && !sights.iter().any(Sight::is_final) {
                 let state = sights.last().map_or("not seen", |last| &last.state);
                 *open.entry(state.to_owned()).or_default() += 1;
             }

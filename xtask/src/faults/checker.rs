@@ -12,9 +12,9 @@ use super::{
 
 /// What a case allows.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Allowed {
-    /// An agent is gone for good: a task may stay unknown whose step must not happen twice.
-    pub(super) unknown: bool,
+pub(super) struct Allowed<'a> {
+    /// Tasks with a step of such a class may stay unknown.
+    pub(super) unknown: &'a [Class],
 }
 
 /// What was found. Everything but `tasks` and `unknown` breaks a promise where it is not zero.
@@ -73,7 +73,7 @@ struct Happened<'a> {
 }
 
 /// Judges a history that is complete: nothing more will happen to its tasks.
-pub(super) fn check(history: &History, allowed: Allowed) -> Findings {
+pub(super) fn check(history: &History, allowed: Allowed<'_>) -> Findings {
     let mut findings = Findings { tasks: history.tasks.len(), ..Findings::default() };
     let mut effects: BTreeMap<&str, Happened<'_>> = BTreeMap::new();
     for mark in &history.marks {
@@ -100,7 +100,7 @@ pub(super) fn check(history: &History, allowed: Allowed) -> Findings {
 }
 
 /// One end, the first stays, and it is one that the case explains.
-fn ends(task: &Task, sights: &[Sight], allowed: Allowed, findings: &mut Findings) {
+fn ends(task: &Task, sights: &[Sight], allowed: Allowed<'_>, findings: &mut Findings) {
     let Some(last) = sights.last() else { return findings.lost(task, "was never seen") };
     if sights.iter().any(|sight| sight.state == MISSING) {
         return findings.lost(task, "was accepted, and a server did not know it");
@@ -116,7 +116,7 @@ fn ends(task: &Task, sights: &[Sight], allowed: Allowed, findings: &mut Findings
         }
         None if last.is_unknown() => {
             findings.unknown += 1;
-            if !allowed.unknown || !task.steps.iter().any(|class| class.is_guarded()) {
+            if !task.has_one_of(allowed.unknown) {
                 findings.unknown_not_allowed += 1;
                 let why = last.error.as_deref().unwrap_or("without a reason");
                 findings.faults.push(format!("unknown where it may not be: task {} ({why})", task.uuid));
@@ -178,7 +178,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::{Allowed, check};
+    use super::{Allowed, Class, check};
     use crate::root;
 
     #[test]
@@ -191,9 +191,12 @@ mod tests {
                 panic!("{} is no object", path.display());
             };
             let expected = case.remove("found").unwrap();
-            let unknown = case.remove("unknown_allowed").is_some_and(|allowed| allowed == true);
+            let unknown = case.remove("unknown_allowed").unwrap_or_else(|| Value::Array(vec![]));
+            let unknown: Vec<Class> = serde_json::from_value(unknown).unwrap();
             let history = serde_json::from_value(Value::Object(case)).unwrap();
-            let Value::Object(mut found) = serde_json::to_value(check(&history, Allowed { unknown })).unwrap() else {
+            let Value::Object(mut found) =
+                serde_json::to_value(check(&history, Allowed { unknown: &unknown })).unwrap()
+            else {
                 panic!("findings are an object");
             };
             found.retain(|_, value| *value != 0 && *value != Value::Array(vec![]));

@@ -72,6 +72,11 @@ pub(super) fn is_final(state: &str) -> bool {
 }
 
 impl Task {
+    /// Whether one of its steps is of one of these classes.
+    pub(super) fn has_one_of(&self, classes: &[Class]) -> bool {
+        self.steps.iter().any(|class| classes.contains(class))
+    }
+
     pub(super) fn key(&self, step: usize) -> String {
         format!("{}/{step}", self.uuid)
     }

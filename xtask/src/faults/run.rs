@@ -106,13 +106,12 @@ fn settle(stage: &Stage<'_>, case: &Case) -> Result<Option<Duration>> {
     let deadline = healed + Duration::from_secs(case.patience_s);
     let mut quiet: Option<(Instant, usize)> = None;
     while Instant::now() < deadline {
-        let open = stage.board.open();
-        let over = stage.board.posting() == 0 && open.keys().all(|state| case.unknown && state == "unknown");
-        let unknown = open.values().sum();
+        let over = stage.board.posting() == 0 && stage.board.open(case.unknown).is_empty();
+        let ends = stage.board.ends();
         quiet = match quiet {
             _ if !over => None,
-            Some((since, before)) if before == unknown => Some((since, before)),
-            _ => Some((Instant::now(), unknown)),
+            Some((since, before)) if before == ends => Some((since, before)),
+            _ => Some((Instant::now(), ends)),
         };
         if let Some((since, _)) = quiet
             && since.elapsed() >= LINGER

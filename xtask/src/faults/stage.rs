@@ -193,7 +193,7 @@ impl<'a> Stage<'a> {
                 Instant::now() < deadline,
                 "{what}: not within {} s; open tasks: {:?}",
                 PATIENCE.as_secs(),
-                self.board.open()
+                self.board.open(&[])
             );
             self.sleep(LOOK)?;
         }

@@ -19,7 +19,7 @@ use crate::{
         lifecycle::{Doubt, Event, Loss, Write, next},
         state::State,
         statuses::timeline_text,
-        step::StepRow,
+        step::{NEVER, STARTED, StepRow},
         task::{Finish, Holder, Kind, Lease, Snapshot, Timeline, Wish},
     },
     storage::{self, Claim, Kept},
@@ -248,10 +248,32 @@ impl Dispatch {
             };
             if let Ok((_, Write::Doubt)) = next(leased.state, Event::Lost(loss)) {
                 let reason = "agent_silent: an agent of the first version reported no end within the run's time";
+                self.doubt_a_step(&leased.lease).await?;
                 self.0.store.mark_unknown(&leased.lease, reason).await?;
             }
         }
         Ok(())
+    }
+
+    /// Of a task in doubt a person settles the step that may have happened. Where no step's start was reported, it is the first
+    /// one without an end.
+    async fn doubt_a_step(&self, lease: &Lease) -> Result<(), storage::Error> {
+        let kept = self.steps(&lease.task).await?;
+        let ended = |top: i32| kept.iter().any(|step| step.top == top && step.state != STARTED);
+        let tops = 0..i32::try_from(lease.task.snapshot.step_max).unwrap_or(i32::MAX);
+        let Some(top) = tops.into_iter().find(|top| !ended(*top)) else { return Ok(()) };
+        let step = StepRow {
+            path: top.to_string(),
+            attempt: 1,
+            top,
+            state: STARTED,
+            effect: NEVER,
+            started: lease.created,
+            ended: None,
+            output: None,
+        };
+        // One whose start was reported stays as it is.
+        lanes::retried(|| self.0.store.keep_step(lease, &step)).await.map(drop)
     }
 
     /// Sessions that wait here live on. What fails is done by a later round, in good time.

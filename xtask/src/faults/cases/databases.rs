@@ -2,7 +2,7 @@
 
 use std::{process::Child, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{BOTH, Case, Kind, MARIA, case, in_flight, load};
 use crate::{
@@ -31,7 +31,7 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
 BEGIN;
 SELECT COUNT(*) FROM task WHERE id > '' ORDER BY id DESC FOR UPDATE;
 DO SLEEP(0.4);
-UPDATE lease SET seen = seen ORDER BY lease_id DESC;
+UPDATE lease SET epoch = epoch ORDER BY lease_id DESC;
 UPDATE step SET started = started ORDER BY path DESC;
 DELETE FROM ready WHERE cluster = -1;
 DO SLEEP(0.9);
@@ -109,6 +109,7 @@ fn locks(stage: &mut Stage<'_>) -> Result<()> {
         anyhow::bail!("this case needs MariaDB");
     };
     let schema = schema.clone();
+    let before = lock_waits(database)?;
     // Not every MariaDB has the second one: it makes error 1020 of what would be a lost update.
     database.sql("SET GLOBAL innodb_lock_wait_timeout = 1")?;
     if let Err(error) = database.sql("SET GLOBAL innodb_snapshot_isolation = 1") {
@@ -121,8 +122,17 @@ fn locks(stage: &mut Stage<'_>) -> Result<()> {
     for mut other in others {
         stage.wait("the others have done their work", || Ok(other.try_wait()?.is_some()))?;
     }
-    self::database(stage)?
-        .sql("SET GLOBAL innodb_lock_wait_timeout = DEFAULT; SET GLOBAL innodb_snapshot_isolation = DEFAULT")?;
+    let database = self::database(stage)?;
+    database.sql("SET GLOBAL innodb_lock_wait_timeout = DEFAULT; SET GLOBAL innodb_snapshot_isolation = DEFAULT")?;
+    let waits = lock_waits(database)? - before;
+    ensure!(waits > 0, "nobody had to wait for a lock");
     stage.heal();
     Ok(())
+}
+
+/// How often a transaction has waited for a row since MariaDB began.
+fn lock_waits(database: &MariaDb) -> Result<i64> {
+    let answer = database.sql("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_waits'")?;
+    let count = answer.split_whitespace().last().context("MariaDB counts no lock waits")?;
+    Ok(count.parse()?)
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use anyhow::Result;
 
 use super::{
-    effects::Mark,
+    effects::{Class, Mark},
     load::{EVERY, Load},
     stage::Stage,
 };
@@ -47,8 +47,8 @@ pub(super) struct Case {
     /// In a sentence, for `--list`.
     pub(super) what: &'static str,
     pub(super) engines: &'static [Kind],
-    /// An agent is gone for good, or lost its memory: a step that must not happen twice may leave its task unknown.
-    pub(super) unknown: bool,
+    /// Steps of which classes may leave their tasks unknown.
+    pub(super) unknown: &'static [Class],
     /// Everything has ended this long after the case was put right, in seconds.
     pub(super) patience_s: u64,
     /// The database is on a disk that the case can fill.
@@ -82,12 +82,19 @@ const fn case(
     engines: &'static [Kind],
     play: fn(&mut Stage<'_>) -> Result<()>,
 ) -> Case {
-    Case { name, what, engines, unknown: false, patience_s: 60, small_disk: false, short: None, planted: None, play }
+    Case { name, what, engines, unknown: &[], patience_s: 60, small_disk: false, short: None, planted: None, play }
 }
 
 impl Case {
+    /// A call is ended in the middle, or its agent is gone for good: a step that must not happen twice leaves its task unknown.
     const fn unknown_allowed(self) -> Self {
-        Self { unknown: true, ..self }
+        Self { unknown: &[Class::Verify, Class::Never], ..self }
+    }
+
+    /// `verify` may be asked by another agent while the first is still at it: nobody knows then, and the first one's word comes
+    /// under a lease that has ended.
+    const fn unknown_when_verified(self) -> Self {
+        Self { unknown: &[Class::Verify], ..self }
     }
 
     const fn on_small_disk(self) -> Self {

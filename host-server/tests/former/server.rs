@@ -13,8 +13,8 @@ use claiflow_proto::former::client::{
     service_polling_response_v1::Data,
 };
 use claiflow_server::{
-    app::{App, service::Create, template, token},
-    dispatch::{Dispatch, Timing},
+    app::{App, cluster, service::Create, template, token},
+    dispatch::{Dispatch, Round, Timing},
     grpc,
     metrics::Metrics,
     model::{ids::hex, statuses},
@@ -22,6 +22,7 @@ use claiflow_server::{
 };
 use prost_types::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Status, codec::CompressionEncoding, transport::Channel};
 use tower::ServiceExt as _;
@@ -40,18 +41,20 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Its sweeper moves only when a test says so.
     pub(crate) async fn start(world: &World) -> Self {
         Self::start_with(world, None).await
     }
 
     pub(crate) async fn start_with(world: &World, message_bytes: Option<usize>) -> Self {
         let (stop, metrics) = (CancellationToken::new(), Metrics::register().unwrap());
-        let timing = Timing { round: Duration::from_secs(300), ..Timing::default() };
+        let timing = Timing { round: Duration::from_millis(20), ..Timing::default() };
         let store = world.reopened().await;
         let dispatch = Dispatch::start(store.clone(), world.source.clone(), metrics.clone(), timing, &stop);
         let jq = Pool::new(env!("CARGO_BIN_EXE_claiflow-server").into(), 1);
         let app = App::open(store, world.source.clone(), dispatch.clone(), jq, metrics).await.unwrap();
+        let declare =
+            cluster::Declare { uuid: Some(CLUSTER.into()), name: Some("c".into()), ..cluster::Declare::default() };
+        app.declare_cluster(declare).await.unwrap();
         let token = token::Declare {
             name: Some("t".into()),
             cluster_uuid: Some(CLUSTER.into()),
@@ -64,6 +67,17 @@ impl Server {
         tokio::spawn(grpc::serve(app.clone(), listener, message_bytes, stop.clone()));
         let router = rest::operations(app.clone(), "");
         Self { app, dispatch, address, router, _stop: stop.drop_guard() }
+    }
+
+    /// A round of the sweeper, some time from now.
+    pub(crate) async fn sweep(&self, world: &World, seconds: i64) {
+        let now_us = world.source.now_us() + seconds * 1_000_000;
+        self.dispatch.sweep(&mut Round::default(), &[self.dispatch.replica()], Instant::now(), now_us).await.unwrap();
+    }
+
+    /// The cluster's row.
+    pub(crate) async fn cluster(&self) -> i64 {
+        self.app.cluster(CLUSTER).await.unwrap().id
     }
 
     /// A template whose steps call these commands.

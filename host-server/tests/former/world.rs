@@ -1,0 +1,111 @@
+//! A fresh database for one test, with one cluster and its token.
+
+use std::{path::PathBuf, str::FromStr as _, time::Duration};
+
+use claiflow_server::{
+    model::ids::{Source, hex},
+    storage::{Maria, Store},
+};
+use sqlx::{
+    ConnectOptions as _, Connection as _, MySqlConnection, mysql::MySqlConnectOptions, sqlite::SqliteConnectOptions,
+};
+
+/// A server that hangs is a failure, not a wait.
+const LIMIT: Duration = Duration::from_secs(240);
+
+enum Engine {
+    Sqlite(PathBuf),
+    Maria(Maria),
+}
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) source: Source,
+    engine: Engine,
+    _directory: tempfile::TempDir,
+}
+
+pub(crate) fn on_sqlite<F: Future<Output = ()> + Send + 'static>(promise: fn(World) -> F) {
+    run(async move {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::Sqlite(directory.path().join("claiflow.db"));
+        kept(promise(World::new(engine, directory).await)).await;
+    });
+}
+
+pub(crate) fn on_mariadb<F: Future<Output = ()> + Send + 'static>(promise: fn(World) -> F) {
+    let Ok(url) = std::env::var("CLAIFLOW_TEST_MARIADB") else {
+        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_MARIADB names no server");
+        eprintln!("SKIPPED: CLAIFLOW_TEST_MARIADB names no server, so nothing was run on MariaDB");
+        return;
+    };
+    let options = MySqlConnectOptions::from_str(&url).unwrap();
+    let password = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')?.0.split_once(':')).unwrap().1;
+    let maria = Maria {
+        hosts: vec![(options.get_host().into(), options.get_port())],
+        dbname: format!("test_{}", hex(&Source.random())),
+        username: options.get_username().into(),
+        password: password.into(),
+        connections: 8,
+    };
+    run(async move {
+        let mut admin = options.connect().await.unwrap();
+        type_in(&mut admin, &format!("CREATE DATABASE {}", maria.dbname)).await;
+        let world = World::new(Engine::Maria(maria.clone()), tempfile::tempdir().unwrap()).await;
+        let outcome = tokio::spawn(kept(promise(world))).await;
+        type_in(&mut admin, &format!("DROP DATABASE {}", maria.dbname)).await;
+        outcome.unwrap();
+    });
+}
+
+async fn type_in(connection: &mut MySqlConnection, text: &str) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned())).execute(connection).await.unwrap();
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+}
+
+async fn kept(promise: impl Future<Output = ()>) {
+    tokio::time::timeout(LIMIT, promise).await.expect("the promise takes too long");
+}
+
+impl World {
+    async fn new(engine: Engine, directory: tempfile::TempDir) -> Self {
+        let store = open(&engine).await;
+        Self { store, source: Source, engine, _directory: directory }
+    }
+
+    /// The store, as another process sees it.
+    pub(crate) async fn reopened(&self) -> Store {
+        open(&self.engine).await
+    }
+
+    /// Runs a statement as a person with a shell does.
+    pub(crate) async fn type_sql(&self, text: &str) {
+        match &self.engine {
+            Engine::Maria(maria) => {
+                let (host, port) = &maria.hosts[0];
+                let options = MySqlConnectOptions::new().host(host).port(*port).database(&maria.dbname);
+                let options = options.username(&maria.username).password(&maria.password);
+                let mut connection = options.connect().await.unwrap();
+                type_in(&mut connection, text).await;
+                connection.close().await.unwrap();
+            }
+            Engine::Sqlite(file) => {
+                let options = SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(10));
+                let mut connection = options.connect().await.unwrap();
+                sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned())).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+}
+
+async fn open(engine: &Engine) -> Store {
+    match engine {
+        Engine::Sqlite(file) => Store::sqlite(file).await,
+        Engine::Maria(maria) => Store::maria(maria).await,
+    }
+    .unwrap()
+}
