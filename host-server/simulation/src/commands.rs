@@ -85,6 +85,10 @@ impl Served {
     /// A step begins under the task's lease alone. A process that stands still cannot help what it had decided before.
     fn must_hold(&self, call: &CommandCall) {
         let Some(task) = unhex(&call.task).filter(|_| !self.power.stands_still()) else { return };
+        // A person ended its lease, and the agent has not heard of it yet.
+        if self.world.effects.lock().settled.contains(&call.task) {
+            return;
+        }
         let mut state = self.world.database.lock();
         let mut leases = state.tables.leases.values();
         if !leases.any(|held| held.task == task && held.journal == self.journal) {

@@ -298,6 +298,10 @@ impl Tasks for Store {
         self.write(|tables| tables.agents_silent(alive, passed_us)).await
     }
 
+    async fn agents_unknown(&self, now_us: i64) -> Result<u64, Error> {
+        self.write(|tables| tables.agents_unknown(now_us)).await
+    }
+
     async fn agents_suspect(&self, silent_us: i64) -> Result<Vec<AgentRow>, Error> {
         self.read(|tables| {
             let suspect = tables.agents.values().filter(|agent| agent.silent_us >= silent_us);

@@ -406,6 +406,22 @@ impl Tables {
         }
     }
 
+    pub(crate) fn agents_unknown(&mut self, now_us: i64) -> u64 {
+        let holders: BTreeSet<(i64, Id)> = self.leases.values().map(|held| (held.cluster, held.journal)).collect();
+        let before = self.agents.len();
+        for (cluster, journal) in holders {
+            self.agents.entry((cluster, journal)).or_insert_with(|| AgentRow {
+                cluster,
+                journal: journal.to_vec(),
+                session: String::new(),
+                replica: journal.to_vec(),
+                detached: Some(now_us),
+                silent_us: 0,
+            });
+        }
+        (self.agents.len() - before) as u64
+    }
+
     pub(crate) fn holds(&self, agent: &AgentRow) -> bool {
         self.leases.values().any(|held| agent.journal == held.journal && held.cluster == agent.cluster)
     }

@@ -14,7 +14,7 @@ use crate::{
     storage::{self, AgentRow},
 };
 
-/// Old rows are looked for once in this many rounds.
+/// Old rows, and rows that are missing, are looked for once in this many rounds.
 const PURGE: u64 = 60;
 /// Keys of requests are kept for a day, microseconds.
 const KEYS_US: i64 = 24 * 3_600 * 1_000_000;
@@ -88,6 +88,7 @@ impl Dispatch {
         let expired = store.expire("expired: no agent started it within its validity", now_us).await?;
         self.0.metrics.tasks_ended.with_label_values(&[State::Expired.word()]).inc_by(expired);
         if round.count.is_multiple_of(PURGE) {
+            store.agents_unknown(now_us).await?;
             self.purge(now_us).await?;
         }
         round.count += 1;

@@ -58,6 +58,7 @@ pub trait Tasks: Send + Sync + 'static {
     ) -> Result<(), Error>;
     async fn agent_detached(&self, cluster: i64, journal: Id, session: &str, now_us: i64) -> Result<(), Error>;
     async fn agents_silent(&self, alive: &[Id], passed_us: i64) -> Result<(), Error>;
+    async fn agents_unknown(&self, now_us: i64) -> Result<u64, Error>;
     async fn agents_suspect(&self, silent_us: i64) -> Result<Vec<AgentRow>, Error>;
     async fn purge_agents(&self, silent_us: i64) -> Result<u64, Error>;
     async fn touch_sessions(&self, uuids: &[String], now_us: i64) -> Result<(), Error>;
@@ -189,6 +190,10 @@ impl Tasks for Store {
 
     async fn agents_silent(&self, alive: &[Id], passed_us: i64) -> Result<(), Error> {
         self.agents_silent(alive, passed_us).await
+    }
+
+    async fn agents_unknown(&self, now_us: i64) -> Result<u64, Error> {
+        self.agents_unknown(now_us).await
     }
 
     async fn agents_suspect(&self, silent_us: i64) -> Result<Vec<AgentRow>, Error> {
