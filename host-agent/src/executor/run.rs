@@ -302,8 +302,8 @@ impl Run<'_> {
             self.flush();
         }
         match self.doubts.keys().next() {
-            // Whatever ended the run, nobody has settled what an earlier attempt did.
-            Some(path) if verdict != Verdict::Fenced => {
+            // Whatever ended the run, nobody has settled what an earlier attempt did. Who goes on, asks.
+            Some(path) if !matches!(verdict, Verdict::Fenced | Verdict::Paused) => {
                 let fault = in_doubt(path, &format!("this attempt ended before it could ask ({})", fault.message));
                 End::failed(Verdict::Unknown, fault, self.last)
             }

@@ -17,8 +17,9 @@ mod writer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntGauge;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+use crate::level::Level;
 pub use directory::Directory;
 pub use disk::{Disk, FileDisk};
 pub use format::Newer;
@@ -78,9 +79,9 @@ struct Shared {
     /// Somebody waits for the sync.
     hurry: Notify,
     /// The newest `State::number` that is on the disk for good.
-    synced: watch::Sender<u64>,
+    synced: Level<u64>,
     /// Whether the disk takes what is written.
-    writable: watch::Sender<bool>,
+    writable: Level<bool>,
     gauge: IntGauge,
 }
 
@@ -113,8 +114,8 @@ impl Journal {
             state: Mutex::new(State { kept, number: 0 }),
             wake: Notify::new(),
             hurry: Notify::new(),
-            synced: watch::Sender::new(0),
-            writable: watch::Sender::new(true),
+            synced: Level::new(0),
+            writable: Level::new(true),
             gauge,
         });
         let writer = Writer::begin(Arc::clone(&shared), disk).await;
@@ -169,7 +170,7 @@ impl Journal {
     /// Whether the disk takes what is written. While it does not, nothing with an effect starts.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        *self.0.writable.borrow()
+        self.0.writable.get()
     }
 
     /// Answers the number to wait for.
@@ -199,10 +200,7 @@ impl Journal {
 
     fn until(&self, number: u64) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.0);
-        async move {
-            // The sender is `shared`: it does not close.
-            let _ = shared.synced.subscribe().wait_for(|synced| *synced >= number).await;
-        }
+        async move { shared.synced.wait_for(|synced| synced >= number).await }
     }
 }
 
@@ -218,7 +216,7 @@ impl Shared {
 
     fn set_writable(&self, writable: bool) {
         self.gauge.set(writable.into());
-        self.writable.send_replace(writable);
+        self.writable.set(writable);
     }
 }
 

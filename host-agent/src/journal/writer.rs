@@ -33,7 +33,7 @@ impl Writer {
     /// Writes until the future is dropped.
     pub async fn run(mut self) {
         loop {
-            if *self.shared.writable.borrow() {
+            if self.shared.writable.get() {
                 self.shared.wake.notified().await;
                 tokio::select! {
                     biased;
@@ -66,7 +66,7 @@ impl Writer {
         }
         if batch.sync {
             self.disk.sync().await?;
-            self.shared.synced.send_replace(number);
+            self.shared.synced.set(number);
         }
         Ok(())
     }
@@ -87,12 +87,12 @@ impl Writer {
         let pieces: Vec<_> = std::iter::once(format::header()).chain(frames).collect();
         self.disk.replace(pieces.concat()).await?;
         self.size = size;
-        self.shared.synced.send_replace(number);
+        self.shared.synced.set(number);
         Ok(())
     }
 
     fn told(&self, outcome: io::Result<()>) {
-        let (was, writable) = (*self.shared.writable.borrow(), outcome.is_ok());
+        let (was, writable) = (self.shared.writable.get(), outcome.is_ok());
         match outcome {
             Ok(()) if !was => tracing::info!("the journal can be written again"),
             Err(error) if was => tracing::error!(

@@ -15,13 +15,10 @@ use std::{
 
 use claiflow_proto::agent::v1::{Ack, AgentEvent, Credit, Handback, Held, Offer};
 use prometheus::IntGauge;
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::outbox::{Ordered, Outbox};
-use crate::journal::Journal;
+use crate::{journal::Journal, level::Level};
 use lease::Lease;
 pub(super) use lease::{LeaseId, Run};
 
@@ -39,11 +36,11 @@ pub(super) struct Ledger {
     /// Something waits to be sent.
     pub(super) waiting: Notify,
     /// Until when leases hold.
-    valid_until: watch::Sender<Instant>,
+    valid_until: Level<Instant>,
     /// Runs that are left.
-    runs: watch::Sender<usize>,
+    runs: Level<usize>,
     /// Leases and runs that are left.
-    busy: watch::Sender<usize>,
+    busy: Level<usize>,
     journal: Journal,
 }
 
@@ -96,9 +93,9 @@ impl Ledger {
             slots,
             running,
             waiting: Notify::new(),
-            valid_until: watch::Sender::new(now),
-            runs: watch::Sender::new(0),
-            busy: watch::Sender::new(0),
+            valid_until: Level::new(now),
+            runs: Level::new(0),
+            busy: Level::new(0),
             journal,
         }
     }
@@ -125,7 +122,7 @@ impl Ledger {
         gone.iter().for_each(|id| inner.lose(id));
         let Inner { leases, outbox, .. } = &mut *inner;
         leases.values().for_each(|lease| lease.repeat(outbox));
-        self.valid_until.send_replace(now + lease_ttl);
+        self.valid_until.set(now + lease_ttl);
         self.changed(inner, now);
     }
 
@@ -144,8 +141,8 @@ impl Ledger {
 
     fn count(&self, inner: &Inner) {
         self.running.set(i64::try_from(inner.running).unwrap_or(i64::MAX));
-        self.runs.send_replace(inner.running);
-        self.busy.send_replace(inner.leases.len().max(inner.running));
+        self.runs.set(inner.running);
+        self.busy.set(inner.leases.len().max(inner.running));
     }
 
     /// The server has read a stamp: leases hold from the time at which it was sent.
@@ -156,11 +153,9 @@ impl Ledger {
                 break;
             }
             let until = sent + inner.lease_ttl;
-            self.valid_until.send_if_modified(|valid| {
-                let later = until > *valid;
-                *valid = until.max(*valid);
-                later
-            });
+            if until > self.valid_until.get() {
+                self.valid_until.set(until);
+            }
             // The newest one stays, since offers name it.
             if first == stamp {
                 break;
@@ -171,9 +166,7 @@ impl Ledger {
 
     /// Waits until leases hold: at once where they do, else for the server's next sign of life.
     pub(super) async fn holds(&self) {
-        let mut valid_until = self.valid_until.subscribe();
-        // The sender is `self`: it does not close.
-        let _ = valid_until.wait_for(|until| Instant::now() < *until).await;
+        self.valid_until.wait_for(|until| Instant::now() < until).await;
     }
 
     /// Takes an offer and acknowledges it, or hands it back: its credit is too old, something runs alone, or the agent
@@ -208,8 +201,7 @@ impl Ledger {
 
     /// Waits until no more than one run is left.
     pub(super) async fn others_ended(&self) {
-        // The sender is `self`: it does not close.
-        let _ = self.runs.subscribe().wait_for(|runs| *runs <= 1).await;
+        self.runs.wait_for(|runs| runs <= 1).await;
     }
 
     pub(super) fn send(&self, event: Ordered) {
@@ -251,8 +243,7 @@ impl Ledger {
 
     /// Waits until no lease and no run is left.
     pub(super) async fn idle(&self) {
-        // The sender is `self`: it does not close.
-        let _ = self.busy.subscribe().wait_for(|busy| *busy == 0).await;
+        self.busy.wait_for(|busy| busy == 0).await;
     }
 
     /// The time to drain is over. Runs without an effect go back to the server; the others stay leased, since only

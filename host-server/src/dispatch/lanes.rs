@@ -111,9 +111,20 @@ async fn write(dispatch: &Dispatch, tasks: &[NewTask], keys: &[RequestKey]) -> R
     };
     let rows: Vec<(Arc<Task>, Place)> =
         tasks.iter().zip(&promised).map(|(new, promise)| placed(dispatch, new, *promise, now)).collect();
-    let mut outcome = retried(|| inner.store.create_tasks(&rows, keys)).await;
-    // A connection that was lost at its COMMIT tells nothing: a second try meets the first one's rows. The ids are made here,
-    // and all tasks were stored or none.
+    // A connection that was lost at its COMMIT tells nothing, and by the next try the tasks may even have ended: it asks first.
+    // The ids are made here, and all tasks were stored or none.
+    let mut is_first = true;
+    let mut outcome = retried(|| {
+        let asks = !std::mem::take(&mut is_first);
+        let (rows, store) = (&rows, &inner.store);
+        async move {
+            match rows.first() {
+                Some((task, _)) if asks && store.is_stored(task.cluster, task.id).await? => Ok(()),
+                _ => store.create_tasks(rows, keys).await,
+            }
+        }
+    })
+    .await;
     if let (Err(_), Some((task, _))) = (&outcome, rows.first())
         && matches!(inner.store.is_stored(task.cluster, task.id).await, Ok(true))
     {

@@ -8,6 +8,7 @@ mod former;
 mod hub;
 mod lanes;
 mod log;
+mod orphans;
 mod peers;
 mod report;
 mod sweep;
@@ -67,6 +68,7 @@ struct Inner {
     peers: Peers,
     /// Streams that ended and are not written down yet.
     departed: Mutex<Vec<Departed>>,
+    orphans: Mutex<orphans::Seen>,
     lines: mpsc::Sender<log::Line>,
     places: log::Places,
     stop: CancellationToken,
@@ -132,6 +134,7 @@ impl Dispatch {
             timing,
             peers,
             departed,
+            orphans: Mutex::default(),
             lines,
             places,
             stop: stop_all,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Dispatch;
@@ -14,7 +14,7 @@ use crate::{
     storage::{self, AgentRow},
 };
 
-/// Old rows are looked for once in this many rounds.
+/// Old rows, and rows that are missing, are looked for once in this many rounds.
 const PURGE: u64 = 60;
 /// Keys of requests are kept for a day, microseconds.
 const KEYS_US: i64 = 24 * 3_600 * 1_000_000;
@@ -28,10 +28,12 @@ pub struct Round {
     count: u64,
 }
 
-/// This replica's own part: offers that nobody took.
+/// This replica's own part: offers that nobody took, and leases that nobody knows of.
 pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
-    let mut every = tokio::time::interval(dispatch.0.timing.round.min(dispatch.0.timing.offer / 4));
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut every = interval(dispatch.0.timing.round.min(dispatch.0.timing.offer / 4));
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut orphans = interval(dispatch.0.timing.offer / 2);
+    orphans.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
@@ -40,6 +42,11 @@ pub(super) async fn run(dispatch: Dispatch, stop: CancellationToken) {
                 dispatch.lapse(Instant::now()).await;
                 dispatch.note_departures().await;
                 dispatch.prolong_former(Instant::now()).await;
+            }
+            _ = orphans.tick() => {
+                if let Err(error) = dispatch.look_for_orphans(Instant::now()).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "leases that nobody knows of could not be looked for");
+                }
             }
         }
     }
@@ -81,6 +88,7 @@ impl Dispatch {
         let expired = store.expire("expired: no agent started it within its validity", now_us).await?;
         self.0.metrics.tasks_ended.with_label_values(&[State::Expired.word()]).inc_by(expired);
         if round.count.is_multiple_of(PURGE) {
+            store.agents_unknown(now_us).await?;
             self.purge(now_us).await?;
         }
         round.count += 1;

@@ -38,6 +38,7 @@ pub trait Tasks: Send + Sync + 'static {
     async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<Kept, Error>;
     async fn steps(&self, task: &[u8], cluster: i64) -> Result<Vec<StepRow>, Error>;
     async fn leases_of(&self, cluster: i64, journal: Id) -> Result<Vec<Leased>, Error>;
+    async fn leases_at(&self, replica: Id) -> Result<Vec<(i64, Id)>, Error>;
     async fn lease(&self, cluster: i64, lease: Id) -> Result<Option<Leased>, Error>;
     async fn lease_of(&self, cluster: i64, task: Id) -> Result<Option<Leased>, Error>;
     async fn leases_past(&self, now_us: i64) -> Result<Vec<Leased>, Error>;
@@ -57,6 +58,7 @@ pub trait Tasks: Send + Sync + 'static {
     ) -> Result<(), Error>;
     async fn agent_detached(&self, cluster: i64, journal: Id, session: &str, now_us: i64) -> Result<(), Error>;
     async fn agents_silent(&self, alive: &[Id], passed_us: i64) -> Result<(), Error>;
+    async fn agents_unknown(&self, now_us: i64) -> Result<u64, Error>;
     async fn agents_suspect(&self, silent_us: i64) -> Result<Vec<AgentRow>, Error>;
     async fn purge_agents(&self, silent_us: i64) -> Result<u64, Error>;
     async fn touch_sessions(&self, uuids: &[String], now_us: i64) -> Result<(), Error>;
@@ -131,6 +133,10 @@ impl Tasks for Store {
         self.leases_of(cluster, journal).await
     }
 
+    async fn leases_at(&self, replica: Id) -> Result<Vec<(i64, Id)>, Error> {
+        self.leases_at(replica).await
+    }
+
     async fn lease(&self, cluster: i64, lease: Id) -> Result<Option<Leased>, Error> {
         self.lease(cluster, lease).await
     }
@@ -184,6 +190,10 @@ impl Tasks for Store {
 
     async fn agents_silent(&self, alive: &[Id], passed_us: i64) -> Result<(), Error> {
         self.agents_silent(alive, passed_us).await
+    }
+
+    async fn agents_unknown(&self, now_us: i64) -> Result<u64, Error> {
+        self.agents_unknown(now_us).await
     }
 
     async fn agents_suspect(&self, silent_us: i64) -> Result<Vec<AgentRow>, Error> {

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transpo
 
 use crate::app::{self, App, access::SESSION_LIFE_MS};
 use poll::Polls;
+pub use stream::{Events, converse};
 
 /// One message at most, bytes.
 const MESSAGE_BYTES: usize = 32 << 20;
@@ -101,7 +102,7 @@ impl AgentService for Agents {
 
     async fn attach(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::AttachStream>, Status> {
         let (session, cluster) = self.session(bearer(request.metadata())?).await?;
-        let answers = stream::start(self.app.dispatch().clone(), session, cluster, request.into_inner());
+        let answers = stream::converse(self.app.dispatch().clone(), session, cluster, request.into_inner());
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 
@@ -112,7 +113,7 @@ impl AgentService for Agents {
             None if request.get_ref().number == 1 => {
                 let (session, cluster) = self.session(bearer).await?;
                 let dispatch = self.app.dispatch().clone();
-                self.polls.begin(bearer, |events| stream::start(dispatch, session, cluster, events))?
+                self.polls.begin(bearer, |events| stream::converse(dispatch, session, cluster, events))?
             }
             None => return Err(Status::not_found("there is no such conversation; authenticate and begin anew")),
         };

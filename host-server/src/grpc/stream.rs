@@ -42,15 +42,16 @@ const QUIET: Duration = Duration::from_secs(15);
 const HELLO: Duration = Duration::from_secs(10);
 
 /// What an agent says.
-pub(super) trait Events: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static {}
+pub trait Events: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static {}
 
 impl<S: Stream<Item = Result<AgentMessage, Status>> + Send + Unpin + 'static> Events for S {}
 
 type Answers = mpsc::Sender<Result<ServerMessage, Status>>;
 
 /// Holds the conversation, whatever carries it: what the agent says comes out of `events`, what it is told out of the
-/// receiver.
-pub(super) fn start(
+/// receiver. `uuid` is the session's.
+#[must_use]
+pub fn converse(
     dispatch: Dispatch,
     uuid: String,
     cluster: i64,
@@ -96,8 +97,10 @@ async fn run(
     };
     let mut connection = Connection { dispatch, session, chunks: HashMap::new(), orders };
     let outcome = tokio::select! {
-        outcome = connection.read(queue.collect(), events) => outcome,
+        // The writing half first: it is held back by its channel, so the reading half gets its turn.
+        biased;
         () = write(dispatch, welcome, ordered, answers) => Ok(()),
+        outcome = connection.read(queue.collect(), events) => outcome,
     };
     dispatch.detach(session).await;
     tracing::info!(session.uuid = uuid, "an agent is disconnected");

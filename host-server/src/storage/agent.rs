@@ -93,6 +93,17 @@ impl Store {
         })
     }
 
+    /// Agents that hold leases and have no row count as gone from now on; how many. A fail-over may have lost their rows.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn agents_unknown(&self, now_us: i64) -> Result<u64, Error> {
+        let sql = "INSERT INTO agent (cluster, journal, session, replica, attached, detached, silent_us) \
+             SELECT DISTINCT l.cluster, l.journal, '', l.journal, ?, ?, 0 FROM lease l LEFT JOIN agent a \
+             ON a.cluster = l.cluster AND a.journal = l.journal WHERE l.kind = 0 AND a.journal IS NULL";
+        both!(&self.db, pool => Ok(sqlx::query(sql).bind(now_us).bind(now_us).execute(pool).await?.rows_affected()))
+    }
+
     /// Agents that were silent for so long and hold leases.
     ///
     /// # Errors

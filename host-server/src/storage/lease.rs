@@ -62,6 +62,20 @@ impl Store {
         leases!(self, "WHERE l.journal = ? AND l.cluster = ?", journal.to_vec(), cluster)
     }
 
+    /// Cluster and id of the leases whose agents have a stream on a replica, but for those of tasks in doubt, which nobody runs.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub async fn leases_at(&self, replica: Id) -> Result<Vec<(i64, Id)>, Error> {
+        let sql = "SELECT l.cluster, l.lease_id FROM agent a JOIN lease l ON l.journal = a.journal AND l.cluster = a.cluster \
+             JOIN task t ON t.id = l.task AND t.cluster = l.cluster \
+             WHERE a.replica = ? AND a.detached IS NULL AND l.kind = 0 AND t.state <> 64";
+        both!(&self.db, pool => {
+            let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(sql).bind(replica.to_vec()).fetch_all(pool).await?;
+            Ok(rows.into_iter().map(|(cluster, lease)| (cluster, lease.try_into().unwrap_or_default())).collect())
+        })
+    }
+
     /// The lease of a task, if it has one.
     ///
     /// # Errors
