@@ -93,7 +93,7 @@ impl App {
         mut mark: Mark,
         told: mpsc::Sender<(Mark, Told)>,
     ) {
-        let (mut shown, mut steps) = (first, Vec::new());
+        let (mut shown, mut steps, mut was_final) = (first, Vec::new(), false);
         loop {
             let mut news = Vec::new();
             for step in shown.steps.iter().filter(|step| step.state != RECORDED && !steps.contains(*step)) {
@@ -115,9 +115,11 @@ impl App {
                 news.push((mark, Told::Status(status)));
             }
             let state = State::of(shown.view.state);
-            if state.is_final() && !is_behind {
+            // The last lines are kept a moment after the end that they came before.
+            if was_final && !is_behind {
                 news.push((mark, Told::End(state.word())));
             }
+            was_final = state.is_final();
             for one in news {
                 let is_end = matches!(one.1, Told::End(_));
                 if told.send(one).await.is_err() || is_end {

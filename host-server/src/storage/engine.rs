@@ -38,7 +38,9 @@ const MIGRATING: Duration = Duration::from_secs(600);
 /// # Errors
 /// [`Error::Migrate`], [`Error`] of the engine.
 pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), Error> {
-    sqlx::query("CREATE TABLE IF NOT EXISTS schema_lock (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB").execute(pool).await?;
+    sqlx::query("CREATE TABLE IF NOT EXISTS schema_lock (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB")
+        .execute(pool)
+        .await?;
     sqlx::query("INSERT IGNORE INTO schema_lock (id) VALUES (1)").execute(pool).await?;
     let until = Instant::now() + MIGRATING;
     let _held = loop {

@@ -10,8 +10,11 @@ use super::{Line, Mode};
 fn connected() -> (Line, TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let line = Line::to(listener.local_addr().unwrap().port()).unwrap();
-    let near = TcpStream::connect(("127.0.0.1", line.port)).unwrap();
-    let (far, _) = listener.accept().unwrap();
+    let mut near = TcpStream::connect(("127.0.0.1", line.port)).unwrap();
+    let (mut far, _) = listener.accept().unwrap();
+    // The line knows a connection whose bytes it passes.
+    near.write_all(b"0").unwrap();
+    far.read_exact(&mut [0]).unwrap();
     for stream in [&near, &far] {
         stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     }
