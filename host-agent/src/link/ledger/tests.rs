@@ -192,7 +192,7 @@ fn leases_hold_from_when_the_answered_heartbeat_was_sent() {
     ledger.credit(begun + Duration::from_secs(20));
     for (stamp, until) in [(1, 30), (2, 40), (1, 40), (3, 50)] {
         ledger.seen(stamp);
-        assert_eq!(*ledger.valid_until.borrow(), begun + Duration::from_secs(until), "stamp {stamp}");
+        assert_eq!(ledger.valid_until.get(), begun + Duration::from_secs(until), "stamp {stamp}");
     }
 }
 
