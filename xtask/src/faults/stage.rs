@@ -92,6 +92,19 @@ impl<'a> Stage<'a> {
         self.wait("the server is ready", || Ok(matches!(server.caller.get("/readyz"), Ok((200, _)))))
     }
 
+    /// Waits until a server says that it is not ready, and why.
+    pub(super) fn not_ready(&self, number: usize, why: &str) -> Result<()> {
+        let server = self.servers.get(number).context("no such server")?;
+        self.wait("the server says why it is not ready", || {
+            Ok(matches!(server.caller.get("/readyz"), Ok((503, said)) if said.to_string().contains(why)))
+        })
+    }
+
+    /// Whether the database is one that several servers can share, with a clock of its own.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Maria { .. })
+    }
+
     /// Kills a server and starts it again, after `away`.
     pub(super) fn restart_server(&mut self, number: usize, away: Duration) -> Result<()> {
         self.server_mut(number)?.kill()?;

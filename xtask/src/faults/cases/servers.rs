@@ -63,7 +63,13 @@ fn clock(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.server_mut(0)?;
     server.kill()?;
     server.start(built, &ahead)?;
-    stage.ready(0)?;
+    if stage.is_shared() {
+        // Its clock is not the database's: it says so and asks for no work, until somebody sets it right.
+        stage.not_ready(0, "clock")?;
+        stage.restart_server(0, Duration::ZERO)?;
+    } else {
+        stage.ready(0)?;
+    }
     stage.heal();
     Ok(())
 }
