@@ -9,7 +9,7 @@ use std::{
 use claiflow_server::{
     model::{
         ids::Id,
-        lifecycle::settled,
+        lifecycle::{Doubt, settled},
         nouns::ClusterRules,
         state::State,
         step::{Change, STARTED, SUCCEEDED, StepRow},
@@ -214,6 +214,9 @@ impl Tables {
         let Some(wish) = self.leases.get(&lease.id).map(|held| held.wish).filter(|wish| *wish != Wish::Cancel) else {
             return false;
         };
+        if self.steps_of(&lease.task.id).iter().any(|step| step.doubt() == Doubt::Never) {
+            return false;
+        }
         self.accepted.push((lease.task.id, lease.id));
         self.release(lease.id);
         let has_steps = self.steps.keys().any(|(of, ..)| *of == lease.task.id);

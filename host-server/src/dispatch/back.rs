@@ -68,7 +68,7 @@ impl Dispatch {
             }
             return Ok(());
         }
-        // Somebody cancelled it, or the lease had ended.
+        // Somebody cancelled it, the lease had ended, or a step came between: then whoever looks next sees that.
         match self.0.store.lease(lease.task.cluster, lease.id).await? {
             Some(leased) if leased.wish == Wish::Cancel => self.give_up(lease, State::Cancelled).await,
             _ => Ok(()),

@@ -279,7 +279,8 @@ impl Store {
     }
 
     /// Gives a task back to `ready`, or to `later` until `due`; `spent` counts the attempt. A pause that was asked for holds it
-    /// there instead. False: the lease was gone, or somebody cancelled the task, which is then for the caller to end.
+    /// there instead. False: the lease was gone, a step is started that must not happen twice, or somebody cancelled the task,
+    /// which is then for the caller to end.
     ///
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
@@ -291,6 +292,12 @@ impl Store {
             let sql = format!("SELECT wish FROM lease WHERE lease_id = ?{lock}");
             let wish: Option<i16> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(lease.id.to_vec()).fetch_optional(&mut *tx).await?;
             let Some(wish) = wish.map(Wish::of).filter(|wish| *wish != Wish::Cancel) else { return Ok(false) };
+            // Whoever gives it back looked at its steps before, and under the lease another may have started since.
+            let in_doubt: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM step WHERE task = ? AND cluster = ? AND state = 1 AND effect NOT IN (1, 2, 3)")
+                .bind(task.id.to_vec()).bind(task.cluster).fetch_one(&mut *tx).await?;
+            if in_doubt > 0 {
+                return Ok(false);
+            }
             for sql in ["DELETE FROM lease WHERE lease_id = ?", "DELETE FROM slot WHERE lease_id = ?"] {
                 sqlx::query(sql).bind(lease.id.to_vec()).execute(&mut *tx).await?;
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use claiflow_server::model::state::State;
+use tokio::time::Instant;
 
 use crate::{
     script::{LOST, Server},
@@ -16,6 +17,8 @@ promises![
     an_agent_that_comes_back_begins_anew,
     an_agent_that_holds_nothing_is_no_suspect_and_is_forgotten,
     a_template_says_how_long_its_agents_may_be_silent,
+    an_agent_whose_row_was_lost_is_silent_from_then_on,
+    a_lease_that_nobody_knows_of_is_taken_back_from_an_agent_that_lives,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -129,5 +132,32 @@ async fn a_template_says_how_long_its_agents_may_be_silent(world: World) {
         for (task, state) in tasks.iter().zip(states) {
             assert_eq!(world.state(*task).await, state, "{seconds} s");
         }
+    }
+}
+
+async fn an_agent_whose_row_was_lost_is_silent_from_then_on(world: World) {
+    let server = Server::start(&world).await;
+    let lease = world.running(&world.snapshot(1).await).await;
+    server.pass(&world, LOST).await;
+    assert_eq!(world.state(lease.task.id).await, State::Running, "nothing says that it is silent");
+    for count in [1, 0] {
+        assert_eq!(world.store.agents_unknown(1).await.unwrap(), count);
+    }
+    server.pass(&world, LOST).await;
+    assert_eq!(world.state(lease.task.id).await, State::Ready);
+}
+
+async fn a_lease_that_nobody_knows_of_is_taken_back_from_an_agent_that_lives(world: World) {
+    let (server, snapshot) = (Server::start(&world).await, world.snapshot(1).await);
+    let mut agent = server.agent(&world, 7, vec![]).await;
+    let known = server.create(world.task(&snapshot)).await;
+    agent.take().await;
+    // As after a COMMIT whose answer was lost.
+    let orphan = world.running(&snapshot).await.task.id;
+    let (now, offer) = (Instant::now(), server.dispatch.timing().offer);
+    for (time, state) in [(Duration::ZERO, State::Running), (offer, State::Ready)] {
+        server.dispatch.look_for_orphans(now + time).await.unwrap();
+        assert_eq!(world.state(orphan).await, state, "{time:?}");
+        assert_eq!(world.state(known).await, State::Running, "{time:?}");
     }
 }

@@ -1,11 +1,14 @@
 //! Steps: kept under a valid lease, once, and never overwritten by what contradicts them.
 
 use claiflow_server::{
-    model::step::{FAILED, NEVER, STARTED, SUCCEEDED},
+    model::{
+        state::State,
+        step::{FAILED, NEVER, STARTED, SUCCEEDED},
+    },
     storage::Kept,
 };
 
-use crate::world::{READ, World, step};
+use crate::world::{READ, VERIFY, World, step};
 
 promises![
     a_step_is_kept_only_under_a_valid_lease,
@@ -14,6 +17,7 @@ promises![
     a_late_start_does_not_undo_an_end,
     another_attempt_goes_on_from_what_was_finished,
     paths_are_told_apart_by_every_byte,
+    a_task_does_not_go_back_while_a_step_is_started_that_must_not_happen_twice,
 ];
 
 async fn a_step_is_kept_only_under_a_valid_lease(world: World) {
@@ -84,4 +88,18 @@ async fn paths_are_told_apart_by_every_byte(world: World) {
     let kept = world.store.steps(&lease.task.id, world.cluster).await.unwrap();
     assert_eq!(kept.len(), paths.len());
     assert!(kept.iter().all(|step| step.output.as_deref() == Some(&*step.path)));
+}
+
+async fn a_task_does_not_go_back_while_a_step_is_started_that_must_not_happen_twice(world: World) {
+    let lease = world.running(&world.snapshot(2).await).await;
+    for spent in [true, false] {
+        world.store.keep_step(&lease, &step("0", STARTED, NEVER, "")).await.unwrap();
+        assert!(!world.store.requeue(&lease, spent, None).await.unwrap());
+        assert_eq!(world.state(lease.task.id).await, State::Running);
+    }
+    world.store.keep_step(&lease, &step("0", SUCCEEDED, NEVER, "1")).await.unwrap();
+    for class in [READ, VERIFY] {
+        world.store.keep_step(&lease, &step("1", STARTED, class, "")).await.unwrap();
+    }
+    assert!(world.store.requeue(&lease, true, None).await.unwrap());
 }
