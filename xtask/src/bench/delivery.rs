@@ -51,7 +51,7 @@ impl Delivery {
     pub(super) fn run(&self) -> Result<()> {
         let built = Built::for_benchmarks()?;
         let mut cargo = Command::new("cargo");
-        cargo.current_dir(root()).args(["build", "--workspace", "--release", "--example", "crowd"]);
+        cargo.current_dir(root()).args(["build", "--workspace", "--release", "--bins", "--example", "crowd"]);
         shown(&mut cargo)?;
         let directory = tempfile::tempdir()?;
         conditions::print(directory.path())?;

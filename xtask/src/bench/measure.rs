@@ -67,7 +67,11 @@ pub(super) fn metric(pair: &Pair<'_>, name: &str) -> Result<f64> {
     let mut states = HashSet::new();
     let mut sum = 0.0;
     for line in text.lines().filter(|line| line.split([' ', '{']).next() == Some(name)) {
-        sum += line.split_whitespace().last().and_then(|value| value.parse::<f64>().ok()).unwrap_or_default();
+        let value = line.split_whitespace().last().and_then(|value| value.parse::<f64>().ok()).unwrap_or_default();
+        sum += value;
+        if value <= 0.0 {
+            continue;
+        }
         states.extend(line.split_once("state=\"").and_then(|(_, rest)| rest.split('"').next()));
     }
     states.remove("succeeded");
