@@ -44,6 +44,14 @@ impl Dispatch {
         if let Some(held) = self.0.hub.lock().held(session, lease.id) {
             held.stepped = true;
         }
+        self.store_step(lease, step).await
+    }
+
+    /// Stores a step under a lease, whoever holds it. False: the lease is gone.
+    ///
+    /// # Errors
+    /// As [`Dispatch::keep_step`].
+    pub(super) async fn store_step(&self, lease: &Lease, step: &StepRow) -> Result<bool, storage::Error> {
         let kept = lanes::retried(|| self.0.store.keep_step(lease, step)).await?;
         if kept == Kept::Conflict {
             tracing::warn!(

@@ -218,6 +218,15 @@ impl Store {
         Self { db, creates, finishes, snapshots: Arc::default(), watched: None }
     }
 
+    /// How a transaction that writes begins, what locks the rows of a read in it, and what passes over locked ones. SQLite has
+    /// one writer, which waits at the beginning.
+    fn begin(&self) -> (&'static str, &'static str, &'static str) {
+        match &self.db {
+            Db::Maria(_) => ("BEGIN", " FOR UPDATE", " FOR UPDATE SKIP LOCKED"),
+            Db::Sqlite(_) => ("BEGIN IMMEDIATE", "", ""),
+        }
+    }
+
     /// Whether the engine answers.
     ///
     /// # Errors

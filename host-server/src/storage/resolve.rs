@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store, both,
-    waiting::{Ending, archive, enter},
+    waiting::{Ending, archive, enter, release},
 };
 use crate::model::{
     state::State,
@@ -37,10 +37,7 @@ impl Store {
         settlement: Settlement<'_>,
         now_us: i64,
     ) -> Result<bool, Error> {
-        let (begin, lock) = match &self.db {
-            super::Db::Maria(_) => ("BEGIN", " FOR UPDATE"),
-            super::Db::Sqlite(_) => ("BEGIN IMMEDIATE", ""),
-        };
+        let (begin, lock, _) = self.begin();
         let task = &lease.task;
         let (id, cluster): (Vec<u8>, i64) = (task.id.to_vec(), task.cluster);
         both!(&self.db, pool => {
@@ -67,9 +64,7 @@ impl Store {
                 tx.rollback().await?;
                 return Ok(false);
             }
-            for sql in ["DELETE FROM lease WHERE lease_id = ?", "DELETE FROM slot WHERE lease_id = ?"] {
-                sqlx::query(sql).bind(lease.id.to_vec()).execute(&mut *tx).await?;
-            }
+            release!(tx, lease.id);
             match settlement {
                 Settlement::Failed(ending) => archive!(tx, ending, &id, cluster),
                 Settlement::Succeeded { .. } | Settlement::Rerun => {

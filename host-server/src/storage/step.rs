@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{Db, Error, Store, both};
+use super::{Error, Store, both};
 use crate::model::{
     step::{Change, StepRow},
     task::Lease,
@@ -28,10 +28,7 @@ impl Store {
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<Kept, Error> {
         // The lease's row is locked, so that no end of the task overtakes the step.
-        let (begin, lock) = match &self.db {
-            Db::Maria(_) => ("BEGIN", " FOR UPDATE"),
-            Db::Sqlite(_) => ("BEGIN IMMEDIATE", ""),
-        };
+        let (begin, lock, _) = self.begin();
         let (task, cluster) = (lease.task.id.to_vec(), lease.task.cluster);
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;

@@ -319,10 +319,11 @@ impl Store {
     ) -> Result<Vec<Arc<Lease>>, Error> {
         let Claim { cluster, snapshots, limit, holder, now_us, cluster_limit } = *claim;
         let (journal, kind) = (holder.journal(), holder.kind());
-        // SQLite has one writer: the second claimer waits for the first one's commit and reads what is left.
-        let (begin, lock, lock_row, ignore) = match &self.db {
-            Db::Maria(_) => ("BEGIN", " FOR UPDATE SKIP LOCKED", " FOR UPDATE", "INSERT IGNORE INTO gate (name) "),
-            Db::Sqlite(_) => ("BEGIN IMMEDIATE", "", "", "INSERT OR IGNORE INTO gate (name) "),
+        // On SQLite the second claimer waits for the first one's commit and reads what is left.
+        let (begin, lock_row, lock) = self.begin();
+        let ignore = match &self.db {
+            Db::Maria(_) => "INSERT IGNORE INTO gate (name) ",
+            Db::Sqlite(_) => "INSERT OR IGNORE INTO gate (name) ",
         };
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;

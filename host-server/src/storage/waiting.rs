@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::Row as _;
 
-use super::{Db, Error, Store, both};
+use super::{Error, Store, both};
 use crate::model::{
     ids::Id,
     state::State,
@@ -114,16 +114,17 @@ macro_rules! enter {
         };
     }};
 }
-pub(super) use {archive, enter};
+/// The lease ends, and what counted under it counts no more; inside a transaction.
+macro_rules! release {
+    ($tx:expr, $lease:expr) => {{
+        for sql in ["DELETE FROM lease WHERE lease_id = ?", "DELETE FROM slot WHERE lease_id = ?"] {
+            sqlx::query(sql).bind($lease.to_vec()).execute(&mut *$tx).await?;
+        }
+    }};
+}
+pub(super) use {archive, enter, release};
 
 impl Store {
-    fn begin(&self) -> (&'static str, &'static str, &'static str) {
-        match &self.db {
-            Db::Maria(_) => ("BEGIN", " FOR UPDATE", " FOR UPDATE SKIP LOCKED"),
-            Db::Sqlite(_) => ("BEGIN IMMEDIATE", "", ""),
-        }
-    }
-
     /// Moves what is due into `ready`; of which clusters.
     ///
     /// # Errors
@@ -298,9 +299,7 @@ impl Store {
             if in_doubt > 0 {
                 return Ok(false);
             }
-            for sql in ["DELETE FROM lease WHERE lease_id = ?", "DELETE FROM slot WHERE lease_id = ?"] {
-                sqlx::query(sql).bind(lease.id.to_vec()).execute(&mut *tx).await?;
-            }
+            release!(tx, lease.id);
             let state = if wish == Wish::Pause { State::Paused } else { State::Ready };
             let steps: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM step WHERE task = ? AND cluster = ?")
                 .bind(task.id.to_vec()).bind(task.cluster).fetch_one(&mut *tx).await?;

@@ -22,7 +22,7 @@ use crate::{
         step::{NEVER, STARTED, StepRow},
         task::{Finish, Holder, Kind, Lease, Snapshot, Timeline, Wish},
     },
-    storage::{self, Claim, Kept},
+    storage::{self, Claim},
 };
 
 /// The language that these agents speak.
@@ -188,16 +188,7 @@ impl Dispatch {
         end: Option<End>,
     ) -> Result<bool, storage::Error> {
         let Some(end) = end else {
-            let kept = lanes::retried(|| self.0.store.keep_step(lease, &step)).await?;
-            if kept == Kept::Conflict {
-                tracing::warn!(
-                    task.uuid = lease.task.uuid,
-                    step.path,
-                    step.state,
-                    "a step was reported again with other content; what was stored first stays"
-                );
-            }
-            return Ok(kept != Kept::Stale);
+            return self.store_step(lease, &step).await;
         };
         let mut steps = self.steps(&lease.task).await?;
         if let Some(begun) = steps.iter().position(|kept| kept.path == step.path).map(|at| steps.swap_remove(at)) {
