@@ -1,6 +1,7 @@
 //! All automation. Depends on no crate of this workspace, so that it builds when they do not.
 #![allow(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
+mod artifacts;
 mod bench;
 mod browser;
 mod cluster_of_two;
@@ -14,6 +15,7 @@ mod people;
 mod plugin;
 mod process;
 mod readme;
+mod registry;
 mod stories;
 mod test;
 mod wishes;
@@ -33,6 +35,7 @@ use clap::{Parser, Subcommand};
     after_help = "Examples:
   cargo xtask demo
   cargo xtask test --strict
+  cargo xtask test --only sqlite,registry
   cargo xtask bench e2e
   cargo xtask faults --list
   cargo xtask new-plugin restart-tool
@@ -57,6 +60,9 @@ enum Task {
         /// What cannot be set up fails.
         #[arg(long)]
         strict: bool,
+        /// These parts alone.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<test::Part>,
     },
     /// Kill the node of a Galera cluster that is written to, under load, and look what became of each task.
     Galera,
@@ -78,7 +84,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
-        Task::Test { strict } => test::run(strict),
+        Task::Test { strict, only } => test::run(strict, &only),
         Task::Galera => test::galera(),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
