@@ -4,12 +4,14 @@
 mod artifacts;
 mod bench;
 mod browser;
+mod cluster;
 mod cluster_of_two;
 mod database;
 mod demo;
 mod e2e;
 mod faults;
 mod galera;
+mod kubernetes;
 mod openapi;
 mod people;
 mod plugin;
@@ -71,6 +73,9 @@ enum Task {
     /// Measure release builds with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Run a real Kubernetes control plane on this machine.
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Kill, stop and cut off real processes under load, and show what was lost or happened twice.
     Faults(faults::Faults),
     /// Write the OpenAPI document that the server prints to host-server/openapi.json.
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Task::Galera => test::galera(),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
+        Task::Cluster(cluster) => cluster.run().map(|()| ExitCode::SUCCESS),
         Task::Faults(faults) => faults.run(),
         Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),

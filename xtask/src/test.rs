@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{artifacts, cluster_of_two::Built, database::MariaDb, e2e, faults, galera, people, registry::Registry, root};
+use crate::{artifacts, cluster::{ControlPlane, Programs}, cluster_of_two::Built, database::MariaDb, e2e, faults, galera, kubernetes, people, registry::Registry, root};
 
 /// A part of the tests that can run without the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -19,6 +19,8 @@ pub(crate) enum Part {
     Mariadb,
     /// Plugins that come from a registry.
     Registry,
+    /// On a real control plane.
+    Kubernetes,
     /// Three nodes, one of them killed.
     Galera,
     /// The short fault harness.
@@ -86,6 +88,17 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         }
     };
     variables.extend(registry.as_ref().map(|registry| ("CLAIFLOW_TEST_REGISTRY", registry.address.clone())));
+    let plane = Programs::ready()
+        .and_then(|programs| ControlPlane::start(programs, &directory.path().join("plane"), 2));
+    let plane = match plane {
+        Ok(plane) => Some(plane),
+        Err(error) if strict => return Err(error.context("a control plane cannot be set up")),
+        Err(error) => {
+            count.skip("everything on Kubernetes", &format!("{error:#}"));
+            None
+        }
+    };
+    variables.extend(plane.as_ref().map(|plane| ("CLAIFLOW_TEST_KUBECONFIG", plane.kubeconfig().display().to_string())));
     variables.extend(database.as_ref().map(|database| ("CLAIFLOW_TEST_MARIADB", database.url())));
     if wanted(Part::Cargo) {
         let mut cargo = Command::new("cargo");
@@ -109,6 +122,11 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         && let Some(registry) = &registry
     {
         count.take(artifacts::run(&built, &directory.path().join("artifacts"), registry));
+    }
+    if wanted(Part::Kubernetes)
+        && let Some(plane) = &plane
+    {
+        count.take(kubernetes::run(plane, &directory.path().join("kubernetes")));
     }
     if wanted(Part::Galera) {
         match galera::missing() {
