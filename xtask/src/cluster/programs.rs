@@ -118,6 +118,9 @@ impl Programs {
             fs::create_dir_all(&there)?;
             for entry in fs::read_dir(module.join(folder))? {
                 let entry = entry?;
+                if !entry.file_type()?.is_file() {
+                    continue;
+                }
                 fs::write(there.join(entry.file_name()), fs::read(entry.path())?)?;
             }
         }
