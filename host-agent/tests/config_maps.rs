@@ -21,7 +21,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The API server that the environment names: said loudly when there is none.
 async fn api_server() -> Option<Client> {
     let Ok(file) = std::env::var("CLAIFLOW_TEST_KUBECONFIG") else {
-        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_KUBECONFIG names no API server");
+        assert_ne!(
+            std::env::var("CLAIFLOW_STRICT").as_deref(),
+            Ok("1"),
+            "CLAIFLOW_TEST_KUBECONFIG names no API server"
+        );
         eprintln!("SKIPPED: CLAIFLOW_TEST_KUBECONFIG names no API server");
         return None;
     };
@@ -57,7 +61,9 @@ impl House {
         let metadata = ObjectMeta {
             name: Some(name.to_owned()),
             labels: Some([("claiflow.io/plugin".to_owned(), plugin.to_owned())].into()),
-            annotations: Some(annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
+            annotations: Some(
+                annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            ),
             ..ObjectMeta::default()
         };
         let data = Some([(key.to_owned(), ByteString(bytes.to_vec()))].into());

@@ -110,7 +110,12 @@ async fn what_is_no_plugin_says_why() {
     let image = push(&registry, "agents/image", "application/vnd.oci.image.layer.v1.tar", &[b"tar"]).await;
     let two = push(&registry, "agents/two", "application/wasm", &[b"a", b"b"]).await;
     let tag = format!("{registry}/agents/two:1");
-    house.want(&[("image", &image), ("two", &two), ("tag", &tag), ("away", &format!("127.0.0.1:1/a@sha256:{}", "0".repeat(64)))]);
+    house.want(&[
+        ("image", &image),
+        ("two", &two),
+        ("tag", &tag),
+        ("away", &format!("127.0.0.1:1/a@sha256:{}", "0".repeat(64))),
+    ]);
     for (name, said) in [("image", "0 layers"), ("two", "2 layers"), ("tag", "no digest"), ("away", "127.0.0.1:1")] {
         let reason = house.reason(name).await;
         assert!(reason.contains(said), "{name}: {reason}");

@@ -4,7 +4,15 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{artifacts, cluster::{ControlPlane, Programs}, cluster_of_two::Built, database::MariaDb, e2e, faults, galera, kubernetes, people, registry::Registry, root};
+use crate::{
+    artifacts,
+    cluster::{ControlPlane, Programs},
+    cluster_of_two::Built,
+    database::MariaDb,
+    e2e, faults, galera, kubernetes, people,
+    registry::Registry,
+    root,
+};
 
 /// A part of the tests that can run without the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -88,8 +96,8 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         }
     };
     variables.extend(registry.as_ref().map(|registry| ("CLAIFLOW_TEST_REGISTRY", registry.address.clone())));
-    let plane = Programs::ready()
-        .and_then(|programs| ControlPlane::start(programs, &directory.path().join("plane"), 2));
+    let plane =
+        Programs::ready().and_then(|programs| ControlPlane::start(programs, &directory.path().join("plane"), 2));
     let plane = match plane {
         Ok(plane) => Some(plane),
         Err(error) if strict => return Err(error.context("a control plane cannot be set up")),
@@ -98,7 +106,8 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
             None
         }
     };
-    variables.extend(plane.as_ref().map(|plane| ("CLAIFLOW_TEST_KUBECONFIG", plane.kubeconfig().display().to_string())));
+    variables
+        .extend(plane.as_ref().map(|plane| ("CLAIFLOW_TEST_KUBECONFIG", plane.kubeconfig().display().to_string())));
     variables.extend(database.as_ref().map(|database| ("CLAIFLOW_TEST_MARIADB", database.url())));
     if wanted(Part::Cargo) {
         let mut cargo = Command::new("cargo");

@@ -10,7 +10,11 @@ use tokio::sync::watch;
 use super::{Registries, Shelf, backoff::Backoff};
 
 /// Runs until nobody says any more what is wanted: names and references such as `registry.example.com/tools/restart@sha256:…`.
-pub async fn artifacts(shelf: Shelf, registries: Registries, mut wanted: watch::Receiver<Arc<BTreeMap<String, String>>>) {
+pub async fn artifacts(
+    shelf: Shelf,
+    registries: Registries,
+    mut wanted: watch::Receiver<Arc<BTreeMap<String, String>>>,
+) {
     let mut backoff = Backoff::default();
     loop {
         let now = wanted.borrow_and_update().clone();

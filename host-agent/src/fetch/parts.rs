@@ -165,7 +165,11 @@ mod tests {
             match expected {
                 Ok(names) => {
                     let found = found.unwrap();
-                    assert_eq!(found.pieces.iter().map(|it| it.config_map.as_str()).collect::<Vec<_>>(), names, "{name}");
+                    assert_eq!(
+                        found.pieces.iter().map(|it| it.config_map.as_str()).collect::<Vec<_>>(),
+                        names,
+                        "{name}"
+                    );
                 }
                 Err(said) => assert!(found.unwrap_err().contains(said), "{name}"),
             }

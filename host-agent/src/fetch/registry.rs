@@ -100,7 +100,8 @@ impl Registries {
 /// A reference that can only ever mean one artifact.
 fn pinned(text: &str) -> Result<Reference, String> {
     let wanted = "expected `registry/repository@sha256:…`";
-    let reference: Reference = text.parse().map_err(|error| format!("`{text}` names no artifact ({error}): {wanted}"))?;
+    let reference: Reference =
+        text.parse().map_err(|error| format!("`{text}` names no artifact ({error}): {wanted}"))?;
     match reference.digest() {
         Some(digest) if digest.starts_with("sha256:") => Ok(reference),
         _ => Err(format!("`{text}` has no digest, and what a tag means may change: {wanted}")),
@@ -127,12 +128,14 @@ fn read_credentials(path: &Path) -> Result<BTreeMap<String, RegistryAuth>, Regis
     let failed = |what: &str| RegistryError(format!("{}: {what}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| failed(&format!("it cannot be read: {error}")))?;
     // What serde says of a bad file may quote it.
-    let wanted = "expected JSON like `{\"auths\": {\"registry.example.com\": {\"auth\": \"<base64 of user:password>\"}}}`";
+    let wanted =
+        "expected JSON like `{\"auths\": {\"registry.example.com\": {\"auth\": \"<base64 of user:password>\"}}}`";
     let config: DockerConfig = serde_json::from_str(&text).map_err(|_| failed(wanted))?;
     let entry = |(registry, entry): (String, DockerAuth)| {
         let decoded = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, entry.auth).ok();
         let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-        let (user, password) = decoded.as_deref().and_then(|text| text.split_once(':')).ok_or_else(|| failed(wanted))?;
+        let (user, password) =
+            decoded.as_deref().and_then(|text| text.split_once(':')).ok_or_else(|| failed(wanted))?;
         let host = registry.trim_start_matches("https://").trim_end_matches('/');
         Ok((host.to_owned(), RegistryAuth::Basic(user.to_owned(), password.to_owned())))
     };

@@ -82,7 +82,8 @@ impl Shelf {
 
     /// It is there, or wanted no longer.
     pub(super) fn found(&self, name: &str) {
-        self.missed.send_if_modified(|missed| missed.contains_key(name) && Arc::make_mut(missed).remove(name).is_some());
+        self.missed
+            .send_if_modified(|missed| missed.contains_key(name) && Arc::make_mut(missed).remove(name).is_some());
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -130,8 +130,9 @@ fn digest(report: &mut Report, value: &Value, at: &str) -> Option<[u8; 32]> {
 fn artifact(report: &mut Report, value: &Value, at: &str) -> Option<String> {
     let text = report.text(value, at)?;
     let digest = text.split_once("@sha256:").map(|(_, digest)| digest);
-    let is_pinned = digest
-        .is_some_and(|digest| digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase()));
+    let is_pinned = digest.is_some_and(|digest| {
+        digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase())
+    });
     if !is_pinned {
         report.add(at, "expected `registry/repository@sha256:…`: what a tag means may change");
     }

@@ -20,7 +20,8 @@ pub(super) async fn open(agent: &Agent, program: PathBuf, slots: usize) -> Resul
     let registries = Registries::open(&agent.registry_plain, agent.registry_credentials.as_deref())
         .map_err(|error| format!("--registry-credentials: {error}"))?;
     let directory = agent.state.join("fetched").join("artifacts");
-    let shelf = Shelf::open(directory, missed).map_err(|error| format!("--state {}: {error}", agent.state.display()))?;
+    let shelf =
+        Shelf::open(directory, missed).map_err(|error| format!("--state {}: {error}", agent.state.display()))?;
 
     let mut config = plugin::Config::new(agent.plugins.clone(), program);
     config.plugins.push(shelf.directory().to_owned());

@@ -58,10 +58,7 @@ impl Directories {
                     }
                     continue;
                 }
-                listed.insert(
-                    stem.clone(),
-                    Listed { path: path.clone(), is_swapped, is_lost: directory.is_lost },
-                );
+                listed.insert(stem.clone(), Listed { path: path.clone(), is_swapped, is_lost: directory.is_lost });
             }
         }
         listed

@@ -23,7 +23,8 @@ pub(crate) fn run(plane: &ControlPlane, directory: &Path) -> Vec<(&'static str, 
     promises
         .into_iter()
         .map(|(name, promise)| {
-            let outcome = std::fs::create_dir_all(directory).context("a directory").and_then(|()| promise(plane, directory));
+            let outcome =
+                std::fs::create_dir_all(directory).context("a directory").and_then(|()| promise(plane, directory));
             eprintln!("  {} Kubernetes: {name}", if outcome.is_ok() { "ok  " } else { "FAIL" });
             (name, outcome)
         })

@@ -28,7 +28,8 @@ pub(super) fn runs(plane: &ControlPlane, _: &Path) -> Result<()> {
     ensure!(log.contains("hello from this pod"), "its log is {log:?}");
     let said = plane.kubectl(&["exec", pod, "--", "echo", "ran"])?;
     ensure!(said == "ran\n", "its program said {said:?}");
-    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "default"}});
+    let eviction =
+        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "default"}});
     let path = format!("/api/v1/namespaces/default/pods/{pod}/eviction");
     let mut kubectl = plane.kubectl_command();
     kubectl.args(["create", "--raw", &path, "-f", "-"]);
@@ -41,7 +42,9 @@ pub(super) fn runs(plane: &ControlPlane, _: &Path) -> Result<()> {
 
 /// A ServiceAccount without a role.
 pub(super) fn refuses(plane: &ControlPlane, _: &Path) -> Result<()> {
-    plane.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody", "namespace": "default"}}))?;
+    plane.apply(
+        &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody", "namespace": "default"}}),
+    )?;
     let kubeconfig = plane.kubeconfig_of("default", "nobody")?;
     let mut kubectl = Command::new(plane.kubectl_command().get_program());
     let output = kubectl.arg("--kubeconfig").arg(kubeconfig).args(["get", "secrets"]).output()?;
@@ -49,9 +52,13 @@ pub(super) fn refuses(plane: &ControlPlane, _: &Path) -> Result<()> {
     ensure!(said.contains("Forbidden") && said.contains("default:nobody"), "it was answered {said:?}");
     let audit = plane.audit()?;
     let seen = |entry: &&Value| {
-        entry["user"]["username"] == "system:serviceaccount:default:nobody" && entry["objectRef"]["resource"] == "secrets"
+        entry["user"]["username"] == "system:serviceaccount:default:nobody"
+            && entry["objectRef"]["resource"] == "secrets"
     };
-    ensure!(audit.iter().any(|entry| seen(&entry) && entry["responseStatus"]["code"] == 403), "the audit log has no such request");
+    ensure!(
+        audit.iter().any(|entry| seen(&entry) && entry["responseStatus"]["code"] == 403),
+        "the audit log has no such request"
+    );
     Ok(())
 }
 

@@ -30,7 +30,8 @@ pub(super) fn write(built: &Built) -> Result<Archives> {
     let component = fs::read(&built.file)?;
     let (artifact, image) = (built.file.with_extension("oci.tar"), built.file.with_extension("image.tar"));
     let version = built.description.as_ref().map_or("", |description| description.version.as_str());
-    let annotations = json!({"org.opencontainers.image.title": built.name, "org.opencontainers.image.version": version});
+    let annotations =
+        json!({"org.opencontainers.image.title": built.name, "org.opencontainers.image.version": version});
     let digest = artifact_of(built, component.clone(), &annotations)?.write(&artifact)?;
     image_of(&built.name, &component, &annotations)?.write(&image)?;
     Ok(Archives { artifact, digest, image })

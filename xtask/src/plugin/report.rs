@@ -10,11 +10,7 @@ use super::{Built, oci::Archives, sha256};
 const ALWAYS: [&str; 4] = ["kubernetes-types", "log", "task", "types"];
 
 /// One block of lines. `manifest` is the file of the ConfigMaps and their number, if there is one.
-pub(super) fn text(
-    built: &Built,
-    manifest: Option<&(PathBuf, usize)>,
-    archives: Option<&Archives>,
-) -> Result<String> {
+pub(super) fn text(built: &Built, manifest: Option<&(PathBuf, usize)>, archives: Option<&Archives>) -> Result<String> {
     let bytes = fs::read(&built.file)?;
     let digest = sha256(&bytes);
     let version = built.description.as_ref().map_or("", |description| description.version.as_str());
@@ -47,7 +43,10 @@ pub(super) fn text(
     if let Some(archives) = archives {
         let (name, tag) = (&built.name, if version.is_empty() { "latest" } else { version });
         let push = |file: &PathBuf, repository: &str| {
-            format!("skopeo copy --all --preserve-digests oci-archive:{} docker://REGISTRY/{repository}:{tag}", file.display())
+            format!(
+                "skopeo copy --all --preserve-digests oci-archive:{} docker://REGISTRY/{repository}:{tag}",
+                file.display()
+            )
         };
         line("artifact", &push(&archives.artifact, name))?;
         line("", &format!("then, in the grants file: artifact: REGISTRY/{name}@{}", archives.digest))?;
