@@ -29,7 +29,7 @@ pub(crate) struct Built {
 impl Built {
     /// What tests run: beside the example the hostile plugin, and the one that shows its effects.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile", "effects"])
+        Self::build("debug", &["example", "hostile", "effects", "kubernetes"])
     }
 
     /// What the fault harness runs: a plugin whose effects can be counted.
