@@ -64,6 +64,14 @@ impl<'a> House<'a> {
         Ok(house)
     }
 
+    /// An agent of another cluster of this house, with plugins of its own and no grants.
+    pub(super) fn agent(&self, cluster: &str, token: &str, state: &Path, plugins: &Path) -> Command {
+        let mut command = Command::new(self.built.program("claiflow-agent"));
+        command.args(["--server", &format!("127.0.0.1:{}", self.pair.grpc_port()), "--clusteruuid", cluster]);
+        command.args(["--token", token]).arg("--plugins").arg(plugins).arg("--state").arg(state);
+        command
+    }
+
     /// Everything that the agent said.
     pub(super) fn said(&self) -> String {
         self.agent.said()
