@@ -47,6 +47,11 @@ impl Built {
         Self::build("release", &["example"])
     }
 
+    /// The same with the plugin of the cluster's API.
+    pub(crate) fn for_kubernetes_benchmarks() -> Result<Self> {
+        Self::build("release", &["kubernetes"])
+    }
+
     fn build(profile: &str, plugins: &[&str]) -> Result<Self> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(root()).args(["build", "--workspace"]).args((profile == "release").then_some("--release"));

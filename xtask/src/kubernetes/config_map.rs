@@ -11,10 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::house::{House, NAMESPACE};
 use crate::{
+    plugin::sha256,
     process::{Process, free_port, until},
     root,
 };
@@ -127,7 +127,7 @@ impl View<'_> {
 
     /// The agent itself first, then the server.
     fn shows(&self, state: &str, component: &[u8]) -> Result<()> {
-        let digest: String = Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = sha256(component);
         let is_so = |plugins: &Value| {
             let found = plugins.as_array().and_then(|all| all.iter().find(|plugin| plugin["name"] == "example"));
             found.is_some_and(|plugin| {

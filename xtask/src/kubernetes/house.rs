@@ -9,11 +9,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     cluster::ControlPlane,
     cluster_of_two::{Built, CLUSTER, Pair, TOKEN},
+    plugin::sha256,
     process::{Process, until},
 };
 
@@ -121,10 +121,9 @@ impl<'a> House<'a> {
 /// Grants of the tests' plugin: all kinds, all verbs.
 fn everything(built: &Built) -> Result<Value> {
     let component = fs::read(built.plugins.join("kubernetes.wasm"))?;
-    let digest: String = Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect();
     let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "apply"];
     Ok(json!({"plugins": {"kubernetes": {
-        "sha256": digest,
+        "sha256": sha256(&component),
         "commands": ["kubernetes.*"],
         "kubernetes": [
             {"groups": ["*"], "resources": ["*"], "verbs": verbs, "namespaces": ["*"], "scope": "cluster", "dangerous": true},
