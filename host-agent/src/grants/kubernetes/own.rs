@@ -26,6 +26,8 @@ pub struct Own {
     pub accounts: BTreeSet<String>,
     /// The name of its Deployment; its pods and ReplicaSets are known by it.
     pub workload: String,
+    /// Which of them are the agent's could not be found out: all of its namespace are.
+    pub whole_namespace: bool,
 }
 
 impl Own {
@@ -35,21 +37,20 @@ impl Own {
         if self.namespace.is_empty() {
             return false;
         }
-        let listed = |names: &BTreeSet<String>| name.is_some_and(|name| names.contains(name));
+        let listed = |names: &BTreeSet<String>| self.whole_namespace || name.is_some_and(|name| names.contains(name));
+        let begins =
+            || name.and_then(|name| name.strip_prefix(&self.workload)).is_some_and(|rest| rest.starts_with('-'));
         let key = (kind.group.as_str(), kind.plural.as_str());
         match (namespace, key) {
             (None, ("", "namespaces")) => verb.writes() && name == Some(&self.namespace),
-            (_, ("rbac.authorization.k8s.io", _)) => {
-                namespace.is_none_or(|it| it == self.namespace) && listed(&self.accounts)
-            }
+            (None, ("rbac.authorization.k8s.io", _)) => name.is_some_and(|name| self.accounts.contains(name)),
             (Some(namespace), _) if namespace != self.namespace => false,
             (Some(_), ("", "secrets")) => true,
             (Some(_), ("", "configmaps")) => listed(&self.config_maps),
-            (Some(_), ("", "serviceaccounts")) => listed(&self.accounts),
-            (Some(_), ("apps", "deployments")) => name.is_some_and(|name| name == self.workload),
+            (Some(_), ("", "serviceaccounts") | ("rbac.authorization.k8s.io", _)) => listed(&self.accounts),
+            (Some(_), ("apps", "deployments")) => self.whole_namespace || name == Some(&self.workload),
             (Some(_), ("", "pods") | ("apps", "replicasets")) => {
-                name.and_then(|name| name.strip_prefix(&self.workload)).is_some_and(|rest| rest.starts_with('-'))
-                    && !self.workload.is_empty()
+                self.whole_namespace || !self.workload.is_empty() && begins()
             }
             _ => false,
         }

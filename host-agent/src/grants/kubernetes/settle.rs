@@ -12,7 +12,7 @@ use super::{
     miss::Miss,
     path::{self, Step},
     suggest::Written,
-    touch::{Mode, Touch, walk},
+    touch::{Mode, Touch, is_effect_mark, walk},
 };
 
 /// What the API server keeps by itself, or sets: leaving it out changes nothing.
@@ -89,7 +89,7 @@ impl<'a> Overlay<'a, '_> {
         match (current, body) {
             (Value::Object(current), Value::Object(body)) => self.merge_maps(current, body),
             _ => {
-                if current != body {
+                if current != body && !is_effect_mark(&self.path, body) {
                     self.touch();
                     // Inside what was there and inside what comes may be what has to be named.
                     self.walk(current);
@@ -105,14 +105,15 @@ impl<'a> Overlay<'a, '_> {
         for (key, said) in body {
             self.path.push(Step::Key(key));
             let value = match current.get(key) {
-                Some(current) => Some(self.merge(current, said)),
+                Some(current) => self.merge(current, said),
+                None if is_effect_mark(&self.path, said) => said.clone(),
                 None => {
                     self.walk(said);
-                    Some(said.clone())
+                    said.clone()
                 }
             };
             self.path.pop();
-            merged.extend(value.map(|value| (key.clone(), value)));
+            merged.insert(key.clone(), value);
         }
         for (key, value) in current.iter().filter(|(key, _)| !body.contains_key(*key)) {
             self.path.push(Step::Key(key));

@@ -35,6 +35,9 @@ pub(super) enum Mode {
     Strategic,
 }
 
+/// Which call created or replaced an object.
+const EFFECT_MARK: [&str; 3] = ["metadata", "annotations", "claiflow.io/effect-key"];
+const EFFECT_KEY_BYTES: usize = 32;
 const DIRECTIVES: [&str; 2] = ["$patch", "$retainKeys"];
 const FIELD_DIRECTIVES: [&str; 2] = ["$setElementOrder/", "$deleteFromPrimitiveList/"];
 
@@ -149,7 +152,8 @@ fn walk_map<'a, B>(
             continue;
         }
         path.push(Step::Key(key));
-        if !is_identity(path) && !(mode == Mode::Create && is(path, &["metadata", "generateName"])) {
+        let free = mode == Mode::Create && (is(path, &["metadata", "generateName"]) || is_effect_mark(path, value));
+        if !free && !is_identity(path) {
             walk(value, mode, path, judge)?;
         }
         path.pop();
@@ -180,6 +184,12 @@ fn walk_below<'a, B>(value: &'a Value, path: &mut Vec<Step<'a>>, judge: Judge<'_
         _ => {}
     }
     ControlFlow::Continue(())
+}
+
+/// Whether it is the one annotation that needs no naming: which call made the object, by which `verify` knows it again.
+pub(super) fn is_effect_mark(path: &Path<'_>, value: &Value) -> bool {
+    let is_key = |text: &str| text.len() == EFFECT_KEY_BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is(path, &EFFECT_MARK) && value.as_str().is_some_and(is_key)
 }
 
 pub(super) fn precondition(path: &Path<'_>, value: Option<&Value>) -> bool {
