@@ -148,6 +148,9 @@ fn pointer(members: &Map<String, Value>, member: &str) -> Result<Vec<String>, St
     let Some(keys) = text.strip_prefix('/').filter(|_| text.len() <= POINTER_MAX_BYTES) else {
         return Err(format!("`{}` is no JSON pointer below the object; write it as /spec/replicas", shown(text)));
     };
+    if keys.split('/').any(str::is_empty) {
+        return Err(format!("`{}` has an empty key", shown(text)));
+    }
     keys.split('/')
         .map(|key| unescape(key).ok_or_else(|| format!("`{}`: after `~` comes 0 or 1", shown(key))))
         .collect()
