@@ -92,7 +92,8 @@ impl<'a> Asked<'a> {
             if !(whole || path::is_hidden(path)) {
                 return ControlFlow::Continue(());
             }
-            let field = if path.is_empty() { "the whole object".to_owned() } else { format!("`{}`", path::text(path)) };
+            let field =
+                if path.is_empty() { "the whole object".to_owned() } else { format!("`{}`", path::shown(path)) };
             let below = if path::is_hidden(path) { "" } else { "; name the fields below it" };
             ControlFlow::Break(Denial::denied(format!("{field} is never {act} by a plugin{below}"), None))
         };

@@ -197,6 +197,11 @@ fn hide(value: &mut Value) {
     }
 }
 
+/// Whether a path can stand in a mask.
+pub(super) fn is_path(text: &str) -> bool {
+    keys(text).is_ok()
+}
+
 /// The keys of a path as an operator or a guest writes it.
 fn keys(text: &str) -> Result<Vec<&str>, String> {
     let shown = super::shape::shown(text);

@@ -28,11 +28,11 @@ pub(super) enum Miss {
 
 impl Miss {
     pub(super) fn write(path: &Path<'_>) -> Self {
-        Self::Write(path::text(path), path::named_at(path).is_some())
+        Self::Write(path::shown(path), path::named_at(path).is_some())
     }
 
     pub(super) fn read(path: &Path<'_>) -> Self {
-        Self::Read(path::text(path))
+        Self::Read(path::shown(path))
     }
 
     pub(super) fn or_nearer(self, other: Self) -> Self {
@@ -96,7 +96,7 @@ impl Asked<'_> {
     /// The denial for what no rule allows.
     pub(super) fn denied(&self, plugin: &str, miss: &Miss, written: Written) -> Denial {
         let allow = suggest::rule(plugin, self, written);
-        Denial::denied(self.refused(plugin, &miss.text(self)), Some(allow))
+        Denial::denied(self.refused(plugin, &miss.text(self)), allow)
     }
 
     /// One sentence: who may not do what, and why.

@@ -16,6 +16,9 @@ const NAMED: [&str; 3] = ["annotations", "ownerReferences", "finalizers"];
 const MANAGED_FIELDS: &str = "managedFields";
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// An annotation's key has up to 317.
+const SHOWN_MAX_CHARS: usize = 400;
+
 /// Keys that lead to a field.
 pub(super) type Path<'a> = [Step<'a>];
 
@@ -68,6 +71,11 @@ pub(super) fn text(path: &Path<'_>) -> String {
         })
         .collect();
     words.join(".")
+}
+
+/// As [`text`], for people: the keys are a guest's, and may be anything.
+pub(super) fn shown(path: &Path<'_>) -> String {
+    super::shape::shown_to(&text(path), SHOWN_MAX_CHARS)
 }
 
 /// Takes a field apart that somebody else wrote as text: `spec.containers[0].image`, `.spec.replicas`.

@@ -157,8 +157,13 @@ pub(super) fn is_label(text: &str) -> bool {
 
 /// A refused text as a person may see it: short, and without anything that moves a terminal's cursor.
 pub(super) fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(SHOWN_MAX_CHARS).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN_MAX_CHARS).is_some() {
+    shown_to(text, SHOWN_MAX_CHARS)
+}
+
+/// As [`shown`], of another length.
+pub(super) fn shown_to(text: &str, most_chars: usize) -> String {
+    let mut short: String = text.chars().take(most_chars).flat_map(char::escape_debug).collect();
+    if text.chars().nth(most_chars).is_some() {
         short.push('…');
     }
     short

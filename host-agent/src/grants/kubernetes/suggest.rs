@@ -6,12 +6,14 @@ use super::{
     Kind, Request, Scope, Verb,
     asked::{Asked, Place},
     body::Naming,
-    danger,
+    danger, mask,
     path::{self, Path, Step},
 };
 
 /// More fields than these are told by what stands above them.
 const FIELDS_MAX: usize = 12;
+/// A longer rule helps nobody.
+const RULE_MAX_BYTES: usize = 4 << 10;
 /// Words that YAML takes for something else than text.
 const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
@@ -22,6 +24,8 @@ pub(super) struct Written {
     /// What to say where there are too many.
     above: BTreeSet<String>,
     dangerous: bool,
+    /// A field has a key that no path of a grants file can hold.
+    unsayable: bool,
 }
 
 impl Written {
@@ -37,9 +41,14 @@ impl Written {
 
     pub(super) fn add(&mut self, kind: &Kind, path: &Path<'_>) {
         self.dangerous |= danger::of_field(kind, path).is_some();
-        self.above.insert(path::text(top(path)));
+        let (above, field) = (path::text(top(path)), path::text(before_elements(path)));
+        if !(mask::is_path(&above) && mask::is_path(&field)) {
+            self.unsayable = true;
+            return;
+        }
+        self.above.insert(above);
         if self.fields.len() <= FIELDS_MAX {
-            self.fields.insert(path::text(before_elements(path)));
+            self.fields.insert(field);
         }
     }
 
@@ -48,8 +57,11 @@ impl Written {
     }
 }
 
-/// The rule, in one line.
-pub(super) fn rule(plugin: &str, asked: &Asked<'_>, written: Written) -> String {
+/// The rule, in one line; none where no rule can say it.
+pub(super) fn rule(plugin: &str, asked: &Asked<'_>, written: Written) -> Option<String> {
+    if written.unsayable {
+        return None;
+    }
     let mut keys = vec![
         format!("groups: [{}]", word(&asked.kind.group)),
         format!("resources: [{}]", word(&asked.kind.resource())),
@@ -82,7 +94,8 @@ pub(super) fn rule(plugin: &str, asked: &Asked<'_>, written: Written) -> String 
     if !read.is_empty() {
         keys.push(format!("read: [{}]", list(&read)));
     }
-    format!("plugins: {{{}: {{kubernetes: [{{{}}}]}}}}", word(plugin), keys.join(", "))
+    let rule = format!("plugins: {{{}: {{kubernetes: [{{{}}}]}}}}", word(plugin), keys.join(", "));
+    (rule.len() <= RULE_MAX_BYTES).then_some(rule)
 }
 
 /// Text as YAML writes it: quoted where it would be something else.
@@ -91,7 +104,8 @@ pub(super) fn word(text: &str) -> String {
     let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(plain)
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    if is_word { text.to_owned() } else { format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")) }
+    // JSON's quoting is YAML's too.
+    if is_word { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
 fn verbs(verb: Verb) -> String {
