@@ -15,8 +15,8 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 use claiflow_agent::grants::{
     Grant, Grants,
     kubernetes::{
-        Access, Allowed, Caller, Denial, Kind, Mask, Name, Namespace, Object, Own, Patch, Request, Scope, Selectors,
-        Visits, authorise, identify, shape,
+        Access, AgentAccount, Allowed, Caller, Denial, Kind, Mask, Name, Namespace, Object, Own, Patch, Request, Scope,
+        Selectors, Visits, authorise, identify, rbac, shape,
     },
 };
 use serde::Deserialize;
@@ -246,9 +246,13 @@ fn ask(case: &Case, grant: &Grant) -> Result<(Allowed, Option<Value>), Denial> {
 }
 
 fn check(case: &Case) {
-    let asked = ask(case, &grant(&case.rules));
+    let grant = grant(&case.rules);
+    let asked = ask(case, &grant);
     match (&case.refused, asked) {
-        (None, Ok((allowed, sent))) => check_answer(case, &allowed, sent),
+        (None, Ok((allowed, sent))) => {
+            check_answer(case, &allowed, sent);
+            rights::check(case, &grant, &allowed);
+        }
         (None, Err(denial)) => panic!("it is refused: {denial}"),
         (Some(expected), Ok(_)) => panic!("it is allowed, not refused as {expected:?}"),
         (Some((code, part)), Err(denial)) => {
@@ -288,6 +292,64 @@ fn check_answer(case: &Case, allowed: &Allowed, sent: Option<Value>) {
     }
     if let Some(sends) = &case.sends {
         assert_eq!(sent.as_ref(), Some(sends));
+    }
+}
+
+/// What is allowed, the cluster must allow too under the roles that `rbac` writes.
+mod rights {
+    use serde::Deserialize as _;
+
+    use super::{AgentAccount, Allowed, Case, Grant, Value, Visits, kind, rbac};
+
+    pub(super) const AGENT: AgentAccount<'_> = AgentAccount { namespace: "claiflow", account: "claiflow-agent" };
+
+    /// Every manifest that is written for a grant.
+    pub(super) fn manifests(grant: &Grant) -> Vec<Value> {
+        let text = rbac("tool", grant, &AGENT);
+        let manifests = serde_yaml_ng::Deserializer::from_str(&text).map(|it| Value::deserialize(it).unwrap());
+        manifests.filter(|manifest| !manifest.is_null()).collect()
+    }
+
+    pub(super) fn check(case: &Case, grant: &Grant, allowed: &Allowed) {
+        let kind = kind(&case.kind);
+        let (verbs, name): (&[&str], _) = match case.call.as_str() {
+            "get" | "read-log" => (&["get"], case.object.as_deref()),
+            "exec" => (&["get", "create"], case.object.as_deref()),
+            "create" if kind.subresource.is_empty() => (&["create"], None),
+            "create" => (&["create"], case.object.as_deref()),
+            "apply" => (&["patch", "create"], None),
+            "replace" => (&["get", "update"], case.object.as_deref()),
+            "patch" => (&["patch"], case.object.as_deref()),
+            "remove" => (&["delete"], case.object.as_deref()),
+            "list" => (&["list"], None),
+            "watch" => (&["watch"], None),
+            other => panic!("{other} is no call"),
+        };
+        let places = match allowed.visits() {
+            Visits::Cluster | Visits::All => vec![None],
+            Visits::Namespaces(names) => names.iter().map(|name| Some(name.as_str())).collect(),
+        };
+        let manifests = manifests(grant);
+        for (place, verb) in places.into_iter().flat_map(|place| verbs.iter().map(move |verb| (place, *verb))) {
+            let role = |manifest: &&Value| match manifest["kind"].as_str().unwrap() {
+                "ClusterRole" => true,
+                "Role" => {
+                    place == manifest["metadata"]["namespace"].as_str()
+                        && manifest["metadata"]["name"] == "claiflow-plugin-tool"
+                }
+                _ => false,
+            };
+            let has = |list: &Value, wanted: &str| list.as_array().unwrap().iter().any(|it| it == wanted || it == "*");
+            let covers = |rule: &Value| {
+                has(&rule["apiGroups"], &kind.group)
+                    && (has(&rule["resources"], &kind.resource())
+                        || has(&rule["resources"], &format!("*/{}", kind.subresource)))
+                    && has(&rule["verbs"], verb)
+                    && (rule["resourceNames"].is_null() || name.is_some_and(|name| has(&rule["resourceNames"], name)))
+            };
+            let found = manifests.iter().filter(role).flat_map(|role| role["rules"].as_array().unwrap()).any(covers);
+            assert!(found, "the cluster would not let it {verb} {kind} {name:?} in {place:?}: {manifests:#?}");
+        }
     }
 }
 
@@ -360,5 +422,19 @@ fn what_is_no_resource_is_never_asked_of_discovery() {
         ("rbac.authorization.k8s.io", "v1beta1", "roles", ""),
     ] {
         shape::resource(group, version, plural, subresource).unwrap();
+    }
+}
+
+#[test]
+fn a_plugin_gets_the_smallest_role_that_its_grants_need() {
+    let file = include_str!("rbac/grants.yaml");
+    let grants = Grants::parse(file).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    for (plugin, grant) in &grants.plugins {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/rbac/{plugin}.yaml"));
+        let written = rbac(plugin, grant, &rights::AGENT);
+        if std::env::var_os("CLAIFLOW_GENERATE").is_some() {
+            fs::write(&path, &written).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap_or_default(), written, "{}", path.display());
     }
 }

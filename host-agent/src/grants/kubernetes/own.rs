@@ -10,6 +10,8 @@ use super::{
     touch::Touch,
 };
 
+/// Accounts and roles of plugins begin with it, as those that `inspect --rbac` writes.
+const PLUGIN_ACCOUNT: &str = "claiflow-plugin-";
 /// A ConfigMap with it holds a plugin.
 const PLUGIN_LABEL: &str = "claiflow.io/plugin";
 const PLUGIN_LABEL_AT: [&str; 3] = ["metadata", "labels", PLUGIN_LABEL];
@@ -22,7 +24,8 @@ pub struct Own {
     pub namespace: String,
     /// The grants ConfigMap, those that hold plugins, and those that its pod mounts.
     pub config_maps: BTreeSet<String>,
-    /// Its ServiceAccount and those of its plugins; roles and bindings of these names are its own too.
+    /// Its ServiceAccount and those of its plugins; roles and bindings of these names are its own too, and everything of
+    /// the three that begins with `claiflow-plugin-`.
     pub accounts: BTreeSet<String>,
     /// The name of its Deployment; its pods and ReplicaSets are known by it.
     pub workload: String,
@@ -37,23 +40,30 @@ impl Own {
         if self.namespace.is_empty() {
             return false;
         }
-        let listed = |names: &BTreeSet<String>| self.whole_namespace || name.is_some_and(|name| names.contains(name));
         let begins =
             || name.and_then(|name| name.strip_prefix(&self.workload)).is_some_and(|rest| rest.starts_with('-'));
         let key = (kind.group.as_str(), kind.plural.as_str());
         match (namespace, key) {
             (None, ("", "namespaces")) => verb.writes() && name == Some(&self.namespace),
-            (None, ("rbac.authorization.k8s.io", _)) => name.is_some_and(|name| self.accounts.contains(name)),
+            (None, ("rbac.authorization.k8s.io", _)) => name.is_some_and(|name| self.is_account(name)),
             (Some(namespace), _) if namespace != self.namespace => false,
             (Some(_), ("", "secrets")) => true,
-            (Some(_), ("", "configmaps")) => listed(&self.config_maps),
-            (Some(_), ("", "serviceaccounts") | ("rbac.authorization.k8s.io", _)) => listed(&self.accounts),
+            (Some(_), ("", "configmaps")) => {
+                self.whole_namespace || name.is_some_and(|name| self.config_maps.contains(name))
+            }
+            (Some(_), ("", "serviceaccounts") | ("rbac.authorization.k8s.io", _)) => {
+                self.whole_namespace || name.is_some_and(|name| self.is_account(name))
+            }
             (Some(_), ("apps", "deployments")) => self.whole_namespace || name == Some(&self.workload),
             (Some(_), ("", "pods") | ("apps", "replicasets")) => {
                 self.whole_namespace || !self.workload.is_empty() && begins()
             }
             _ => false,
         }
+    }
+
+    fn is_account(&self, name: &str) -> bool {
+        self.accounts.contains(name) || name.starts_with(PLUGIN_ACCOUNT)
     }
 
     /// Whether an object that the API answered is the agent's by what it holds.
