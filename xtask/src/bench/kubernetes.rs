@@ -104,7 +104,7 @@ impl Place<'_> {
         self.plane.apply(&namespace)?;
         let component = fs::read(self.built.plugins.join("kubernetes.wasm"))?;
         let rule = json!({"groups": [""], "resources": ["pods"], "verbs": ["get", "list"], "namespaces": [NAMESPACE]});
-        let limits = json!({"memory": "512Mi", "cpu": "60s", "wall": "5m", "output": "64Mi", "host_calls": 10_000});
+        let limits = json!({"memory": "512Mi", "cpu": "60s", "wall": "5m", "output": "16Mi", "host_calls": 10_000});
         let grant = json!({
             "sha256": crate::plugin::sha256(&component), "commands": ["kubernetes.*"], "kubernetes": [rule], "limits": limits,
         });
