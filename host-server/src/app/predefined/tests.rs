@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The edition, and SHA-256 over the digests of what it ships.
-const SHIPPED: (i32, &str) = (1, "");
+const SHIPPED: (i32, &str) = (1, "689a07315d459c8a9b571aed7c28aa5cdedc5bfae959b908260d8787476c98cd");
 
 #[derive(Deserialize)]
 struct Cases {
@@ -82,7 +82,8 @@ fn the_list_is_complete_and_says_nothing_twice() {
     let lines: Vec<_> = lines().map(Result::unwrap).collect();
     let count = |origin: &str| lines.iter().filter(|line| line.origin == origin).count();
     assert_eq!((lines.len(), count("predefined"), count("system")), (235, 229, 6));
-    for column in [|line: &Line<'static>| line.uuid, |line| line.name, |line| line.command] {
+    let columns: [fn(&Line<'static>) -> &'static str; 3] = [|line| line.uuid, |line| line.name, |line| line.command];
+    for column in columns {
         assert_eq!(lines.iter().map(column).collect::<BTreeSet<_>>().len(), lines.len());
     }
     for line in &lines {
