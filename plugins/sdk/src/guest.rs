@@ -1,6 +1,6 @@
 //! The component's side: exports for the host, made of a [`Plugin`] by `plugin!`, and the imports behind the SDK.
 
-mod kubernetes;
+pub(crate) mod kubernetes;
 
 use std::panic::PanicHookInfo;
 
