@@ -1,45 +1,19 @@
-//! jq over an object. It runs in the sandbox, under the call's limits: what never ends or eats memory costs this call.
+//! jq over an object: jaq's core with values and functions of ours, since with all of jaq no ConfigMap would hold it. It runs in
+//! the sandbox, under the call's limits: what never ends or eats memory costs this call.
+
+mod functions;
+mod value;
 
 use claiflow_sdk::Error;
 use jaq_core::{
     Compiler, Ctx, Vars, data,
-    load::{Arena, File, Loader},
+    load::{Arena, File, Loader, parse},
     unwrap_valr,
 };
-use jaq_json::{Val, read};
+use serde_json::Value;
 
-/// Definitions over functions that are not linked: what speaks with the world, mathematics, regular expressions, times and
-/// formats. They would double the component's size.
-const WITHHELD: &[&str] = &[
-    "stderr",
-    "debug",
-    "halt",
-    "halt_error",
-    "logb",
-    "significand",
-    "pow10",
-    "drem",
-    "nexttoward",
-    "scalb",
-    "gamma",
-    "test",
-    "scan_",
-    "scan",
-    "match",
-    "capture",
-    "splits",
-    "sub",
-    "gsub",
-    "todate",
-    "fromdate",
-    "@sh",
-    "@html",
-    "@htmld",
-    "@uri",
-    "@urid",
-    "@base64",
-    "@base64d",
-];
+use functions::{DEFINITIONS, functions};
+use value::Val;
 
 /// Outputs that are looked at for one that is not null.
 const OUTPUTS: usize = 1_000;
@@ -53,11 +27,9 @@ impl Expression {
     /// # Errors
     /// `invalid`: what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        // `split` by a text stays, `split` by a regular expression does not.
-        let is_linked = |name: &str, places: usize| !WITHHELD.contains(&name) && (name, places) != ("split", 2);
-        let defs = defs.filter(|def| is_linked(def.name, def.args.len()));
-        let funs = jaq_core::funs().chain(jaq_std::base_funs()).chain(jaq_json::funs());
+        let ours = parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+        let defs = jaq_core::defs().chain(ours);
+        let funs = jaq_core::funs().chain(functions());
         let arena = Arena::default();
         let modules = Loader::new(defs).load(&arena, File { code: text, path: () });
         let modules = modules.map_err(|_| Error::invalid("`until` is no jq expression"))?;
@@ -74,10 +46,9 @@ impl Expression {
     /// # Errors
     /// One sentence about what the expression met.
     pub(crate) fn holds(&self, object: &str) -> Result<bool, String> {
-        let value =
-            read::parse_single(object.as_bytes()).map_err(|error| format!("the object is not JSON: {error}"))?;
+        let value: Value = serde_json::from_str(object).map_err(|error| format!("the object is not JSON: {error}"))?;
         let context = Ctx::<data::JustLut<Val>>::new(&self.0.lut, Vars::new([]));
-        for output in self.0.id.run((context, value)).map(unwrap_valr).take(OUTPUTS) {
+        for output in self.0.id.run((context, Val::from(value))).map(unwrap_valr).take(OUTPUTS) {
             match output {
                 Ok(Val::Null) => {}
                 Ok(output) => return Ok(!matches!(output, Val::Bool(false))),
@@ -104,7 +75,7 @@ mod tests {
     fn conditions_that_people_wait_for() {
         let object = json!({
             "metadata": {"generation": 2, "labels": {"app.kubernetes.io/name": "web"}},
-            "spec": {"replicas": 3},
+            "spec": {"replicas": 3, "cpu": "500m"},
             "status": {
                 "observedGeneration": 2, "availableReplicas": 3, "phase": "Running",
                 "conditions": [{"type": "Available", "status": "True"}, {"type": "Progressing", "status": "False"}],
@@ -122,6 +93,26 @@ mod tests {
             (r#".status.conditions | map(select(.status == "True")) | length == 2"#, false),
             (r#"[.status.conditions[].type] | index("Progressing") != null"#, true),
             (r#".metadata.labels["app.kubernetes.io/name"] | startswith("we")"#, true),
+            (r#"(.spec.cpu | rtrimstr("m") | tonumber) >= 500"#, true),
+            (r#".status.conditions | map(.type) | join(",") == "Available,Progressing""#, true),
+            (r#"[.status.conditions[] | select(.status == "True").type] == ["Available"]"#, true),
+            (r#"[3, 1, 2, 1] | (sort, unique, [min, max], (sort_by(-.) | .[0])) | tojson | . == "[1,1,2,3]""#, true),
+            (
+                r#"[3, 1, 2, 1] | unique == [1, 2, 3] and min == 1 and max == 3 and sort_by(-.)[0] == 3 and add == 7"#,
+                true,
+            ),
+            (r#"[{a: 2}, {a: 1}, {a: 2, b: 1}] | group_by(.a) | map(length) == [1, 2]"#, true),
+            (
+                r#".metadata | has("labels") and (keys == ["generation", "labels"]) and (.labels | type) == "object""#,
+                true,
+            ),
+            (r#".spec | contains({replicas: 3}) and (to_entries | any(.key == "cpu"))"#, true),
+            (r#"[.. | numbers] | length == 4"#, true),
+            (r#".status.phase[:3] == "Run" and .status.phase[-1:] == "g" and ("x\(.spec.replicas)" == "x3")"#, true),
+            (r#"[limit(2; .status.conditions[])] | length == 2 and (flatten | length) == 2"#, true),
+            (r#"first(.status.conditions[] | select(.type == "Progressing")).status == "False""#, true),
+            (r#".status.conditions[5].type // "none" == "none""#, true),
+            (r#"if .spec.replicas > 2 then .status.availableReplicas / 3 == 1 else false end"#, true),
             (r#".status.phase | ascii_downcase | split("n") | first == "ru""#, true),
             (".status.loadBalancer.ingress[0].ip", false),
             (". == null", false),
@@ -130,7 +121,9 @@ mod tests {
             assert_eq!(Expression::parse(text).unwrap().holds(&object), Ok(holds), "{text}");
         }
         assert_eq!(Expression::parse(". == null").unwrap().holds("null"), Ok(true));
-        assert!(Expression::parse(".spec[]").unwrap().holds("null").is_err());
+        for text in [".spec[]", ".a |= 1", r#"{} | has(1)"#, r#""a" + 1"#, r#"error("no")"#] {
+            assert!(Expression::parse(text).unwrap().holds("null").is_err(), "{text}");
+        }
     }
 
     #[test]
