@@ -120,6 +120,7 @@ fn one(manifest: &Manifest, toolchain: &Toolchain, out: &Path) -> Result<Built> 
     let component = component.made_by(toolchain.title())?;
     let stripped = component.stripped()?;
     let imports = stripped.check().with_context(|| format!("{name} is no plugin"))?;
+    manifest.check(&report::capabilities(&imports)).with_context(|| format!("{name} asks for more than it says"))?;
     let description = stripped.description().with_context(|| format!("{name}: the section of its SDK"))?;
     if let Some(description) = &description {
         description.check(name)?;
