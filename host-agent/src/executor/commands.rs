@@ -217,6 +217,10 @@ pub struct PluginEntry {
     pub state: PluginState,
     /// Why, for a person; empty when ready.
     pub reason: String,
+    /// What the operator granted it, a line each, for a person.
+    pub grants: Vec<String>,
+    /// Imports of its file that nobody granted.
+    pub missing: Vec<String>,
 }
 
 /// All that an agent serves at one moment.

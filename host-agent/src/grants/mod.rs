@@ -9,6 +9,7 @@ pub mod kubernetes;
 mod model;
 mod parse;
 mod quantity;
+mod summary;
 
 pub use glob::Glob;
 pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, LimitsGrant, Unlisted};

@@ -41,11 +41,13 @@ pub(super) struct LoadError {
     pub(super) reason: String,
     /// The same file may load later although nothing changed.
     pub(super) retry: bool,
+    /// Imports that nobody granted.
+    pub(super) missing: Vec<String>,
 }
 
 impl LoadError {
     pub(super) fn lasting(reason: String) -> Self {
-        Self { reason, retry: false }
+        Self { reason, retry: false, missing: Vec::new() }
     }
 }
 
@@ -67,7 +69,15 @@ impl Loader {
             return Err(LoadError::lasting("a plugin's name has letters, digits, `_`, `-` and `.` only".into()));
         }
         let surface = Surface::read(&file.bytes).map_err(LoadError::lasting)?;
-        admit(stem, &file.digest, &surface, grants).map_err(LoadError::lasting)?;
+        admit(stem, &file.digest, &surface, grants).map_err(|reason| LoadError {
+            missing: surface.missing(grants.plugins.get(stem)),
+            ..LoadError::lasting(reason)
+        })?;
+        self.prepare(stem, file, surface)
+    }
+
+    /// Everything but what the operator decides.
+    pub(super) fn prepare(&mut self, stem: &str, file: &PluginFile, surface: Surface) -> Result<Loaded, LoadError> {
         if let Some(reason) = self.failed.get(&file.digest) {
             return Err(LoadError::lasting(reason.clone()));
         }
@@ -94,7 +104,7 @@ impl Loader {
         }
         let code = compile::compile(&self.worker, &file.bytes).map_err(|error| LoadError {
             retry: matches!(error, CompileError::Worker(_)),
-            reason: error.to_string(),
+            ..LoadError::lasting(error.to_string())
         })?;
         if let Some(cache) = &self.cache
             && let Err(error) = cache.put(&file.digest, &code)
@@ -143,7 +153,7 @@ impl Loader {
         let (said, _usage) = self.runtime.block_on(self.sandbox.make(order));
         said.map_err(|failed| LoadError {
             retry: failed.code == "unavailable",
-            reason: format!("`describe`: {}", failed.message),
+            ..LoadError::lasting(format!("`describe`: {}", failed.message))
         })
     }
 }

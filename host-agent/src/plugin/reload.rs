@@ -65,6 +65,8 @@ struct Refused {
     digest: [u8; 32],
     reason: String,
     retry: Option<Retry>,
+    /// Imports that nobody granted.
+    missing: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -269,7 +271,7 @@ impl Reloader {
             Err(reason) => {
                 tracing::warn!(plugin = stem, reason, "the plugin's file is refused");
                 let retry = Some(next_retry(before.and_then(|before| before.retry), now));
-                file.refused = Some(Refused { digest: [0; 32], reason, retry });
+                file.refused = Some(Refused { digest: [0; 32], reason, retry, missing: Vec::new() });
                 return;
             }
         };
@@ -302,7 +304,8 @@ impl Reloader {
                     "the plugin is refused"
                 );
                 let retry = error.retry.then(|| next_retry(before.and_then(|before| before.retry), now));
-                file.refused = Some(Refused { digest: read.digest, reason: error.reason, retry });
+                file.refused =
+                    Some(Refused { digest: read.digest, reason: error.reason, retry, missing: error.missing });
             }
         }
     }
@@ -342,6 +345,7 @@ impl Tracked {
             state,
             reason,
             digest: self.refused.as_ref().map_or([0; 32], |refused| refused.digest),
+            missing: self.refused.as_ref().map(|refused| refused.missing.clone()).unwrap_or_default(),
         }
     }
 }

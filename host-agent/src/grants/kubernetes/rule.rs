@@ -1,6 +1,6 @@
 //! One rule of the grants file over the cluster's API.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use super::{Kind, Mask, Verb};
 use crate::grants::Glob;
@@ -114,5 +114,47 @@ impl Rule {
     /// Whether it holds for an object without a name, or for one whose name nobody knows.
     pub(super) fn covers_any_name(&self) -> bool {
         self.names.is_empty() || self.names.iter().any(|glob| glob.as_str() == "*")
+    }
+}
+
+impl fmt::Display for Rule {
+    /// One line for an operator: `get, list of pods in shop, named web-*; reads metadata.name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verbs: Vec<_> = self.verbs.iter().map(|verb| verb.as_str()).collect();
+        let kinds = self.groups.iter().flat_map(|group| self.resources.iter().map(move |it| kind_text(group, it)));
+        let place = match (&self.namespaces, self.cluster_scope) {
+            (Namespaces::All, false) => " in every namespace".to_owned(),
+            (Namespaces::All, true) => " in every namespace and of the cluster".to_owned(),
+            (Namespaces::These(names), true) if names.is_empty() => " of the cluster".to_owned(),
+            (Namespaces::These(names), false) if names.is_empty() => " in no namespace".to_owned(),
+            (Namespaces::These(_), cluster) => {
+                let and = if cluster { " and of the cluster" } else { "" };
+                format!(" in {}{and}", self.namespaces.texts().join(", "))
+            }
+        };
+        write!(f, "{} of {}{place}", verbs.join(", "), kinds.collect::<Vec<_>>().join(", "))?;
+        if !self.names.is_empty() {
+            let names: Vec<_> = self.names.iter().map(Glob::as_str).collect();
+            write!(f, ", named {}", names.join(", "))?;
+        }
+        for (what, mask) in [("reads", &self.read), ("writes", &self.write)] {
+            match mask.texts() {
+                _ if mask.is_everything() => {}
+                [] => write!(f, "; {what} nothing")?,
+                texts => write!(f, "; {what} {}", texts.join(", "))?,
+            }
+        }
+        if self.dangerous { f.write_str("; dangerous") } else { Ok(()) }
+    }
+}
+
+fn kind_text(group: &str, resource: &str) -> String {
+    match (group, resource) {
+        ("", "*") => "any kind of the core group".to_owned(),
+        ("*", "*") => "any kind".to_owned(),
+        (group, "*") => format!("any kind of {group}"),
+        ("", resource) => resource.to_owned(),
+        ("*", resource) => format!("{resource} of any group"),
+        (group, resource) => format!("{resource}.{group}"),
     }
 }
