@@ -5,6 +5,7 @@
 
 mod fields;
 mod glob;
+pub mod kubernetes;
 mod model;
 mod parse;
 mod quantity;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::executor::commands::Effect;
 
-use super::Glob;
+use super::{Glob, kubernetes::Identity};
 
 /// Everything an operator allows. The default allows nothing beyond the task and its log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Grant {
     pub limits: LimitsGrant,
     /// Kinds, verbs and names of the cluster's API.
     pub kubernetes: Vec<KubernetesGrant>,
+    /// As whom it acts over the cluster's API.
+    pub identity: Identity,
     /// Where requests may go.
     pub http: Vec<HttpGrant>,
     /// Credentials by the glob of their names.
