@@ -5,6 +5,7 @@ pub mod executor;
 pub mod grants;
 pub mod health;
 pub mod journal;
+pub mod kubernetes;
 mod level;
 pub mod lifecycle;
 pub mod link;

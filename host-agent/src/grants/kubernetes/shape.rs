@@ -97,7 +97,11 @@ impl fmt::Display for Name {
 pub fn resource(group: &str, version: &str, plural: &str, subresource: &str) -> Result<(), Invalid> {
     let refuse = |field: &str, text: &str, right: &str| Invalid::new(field, format!("`{}` is no {right}", shown(text)));
     if !group.is_empty() && (group.len() > NAME_MAX_BYTES || !group.split('.').all(is_label)) {
-        return Err(refuse("group", group, "API group; write it as apps or networking.k8s.io, and empty for the core group"));
+        return Err(refuse(
+            "group",
+            group,
+            "API group; write it as apps or networking.k8s.io, and empty for the core group",
+        ));
     }
     if !version.is_empty() && !is_label(version) {
         return Err(refuse("version", version, "API version; write it as v1 or v1beta1, without the group"));
