@@ -11,7 +11,7 @@ mod parse;
 mod quantity;
 
 pub use glob::Glob;
-pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, KubernetesGrant, LimitsGrant, Unlisted};
+pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, LimitsGrant, Unlisted};
 
 /// Something in the grants file that is not understood. A file with one of these is not used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Invalid;
+
 /// A request that is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
@@ -14,8 +16,22 @@ pub struct Denial {
 }
 
 impl Denial {
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), allow: None }
+    pub(super) fn denied(message: impl Into<String>, allow: Option<String>) -> Self {
+        Self { code: "denied", message: message.into(), allow }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self { code: "invalid", message: message.into(), allow: None }
+    }
+
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self { code: "conflict", message: message.into(), allow: None }
+    }
+}
+
+impl From<Invalid> for Denial {
+    fn from(invalid: Invalid) -> Self {
+        Self::invalid(invalid.to_string())
     }
 }
 
@@ -23,7 +39,7 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.allow {
-            Some(allow) => write!(f, "; this in the grants file would allow it: {allow}"),
+            Some(allow) => write!(f, "; in the grants file this would allow it: {allow}"),
             None => Ok(()),
         }
     }

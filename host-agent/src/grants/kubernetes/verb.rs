@@ -12,7 +12,8 @@ pub enum Verb {
     Create,
     /// Server-side apply, which creates what is not there: it needs [`Verb::Create`] in the same rule.
     Apply,
-    /// Server-side apply that takes fields away from their managers; it includes [`Verb::Apply`].
+    /// Server-side apply that takes fields away from their managers; it needs [`Verb::Create`] too, and does not include
+    /// [`Verb::Apply`].
     ForceApply,
     /// `replace` in the contract.
     Update,
