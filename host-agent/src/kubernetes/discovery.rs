@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use kube::core::discovery::v2::ACCEPT_AGGREGATED_DISCOVERY_V2;
 use tokio::{sync::Mutex, time::Instant};
 
@@ -92,12 +93,14 @@ impl Cluster {
         Ok(catalogue)
     }
 
+    async fn document(&self, path: &'static str, deadline: Instant) -> Result<Bytes, Error> {
+        let request = Request::document(path, ACCEPT_AGGREGATED_DISCOVERY_V2)?;
+        self.whole(&Actor::Agent, &request, Safety::Repeatable, BODY_MAX_BYTES, deadline).await
+    }
+
     async fn discover(&self, deadline: Instant) -> Result<Catalogue, Error> {
-        let document = async |path| {
-            let request = Request::document(path, ACCEPT_AGGREGATED_DISCOVERY_V2)?;
-            self.whole(&Actor::Agent, &request, Safety::Repeatable, BODY_MAX_BYTES, deadline).await
-        };
-        let (core, groups) = futures_util::future::try_join(document("/api"), document("/apis")).await?;
+        let (core, groups) =
+            futures_util::future::try_join(self.document("/api", deadline), self.document("/apis", deadline)).await?;
         let catalogue = Catalogue::read(&[&core, &groups]).map_err(|why| Failure::new("unavailable", why))?;
         Ok(catalogue)
     }

@@ -15,12 +15,13 @@ use tokio::{
 use super::{
     Actor, Cluster, Effect, Error, Failure, Refusal, Request,
     body::chain,
-    send::{Safety, Trouble, in_time, late, retrying, unreached},
+    send::{Attempts, Safety, Trouble, in_time, late, unreached},
 };
 use crate::grants::kubernetes::{Kind, Object};
 
 /// Pieces that wait to be read, and to be written. A piece has some 32 KiB at most.
 const QUEUE_MAX: usize = 8;
+const PIECE_BYTES: usize = 32 << 10;
 /// Keeps a connection alive on which nothing is said.
 const PING: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -77,8 +78,13 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<Execution, Error> {
         let request = Request::exec(kind, pod, container, command, &options)?;
-        let connection = retrying(deadline, async || self.connect(actor, &request, deadline).await).await?;
-        Ok(Execution::over(connection, options))
+        let mut attempts = Attempts::until(deadline);
+        loop {
+            match self.connect(actor, &request, deadline).await {
+                Ok(connection) => return Ok(Execution::over(connection, options)),
+                Err(trouble) => attempts.again(trouble).await?,
+            }
+        }
     }
 
     async fn connect(&self, actor: &Actor, request: &Request, deadline: Instant) -> Result<Connection, Trouble> {
@@ -175,7 +181,7 @@ impl Execution {
     /// Bytes that wait here, at most.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.rest.as_ref().map_or(0, |piece| piece.data.len())
+        self.rest.as_ref().map_or(0, |piece| piece.data.len()) + self.output.len() * PIECE_BYTES
     }
 }
 

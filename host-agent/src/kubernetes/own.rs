@@ -11,7 +11,8 @@ const PLUGIN_LABEL: &str = "claiflow.io/plugin";
 const ANSWER_MAX_BYTES: usize = 1 << 20;
 
 impl Cluster {
-    /// What is the agent's own, of which `pod` is the pod's name. What cannot be found out is left out and said.
+    /// What is the agent's own, of which `pod` is the pod's name. Where that cannot be found out, all of its namespace is, and
+    /// the failure says why.
     pub async fn own(&self, pod: &str, deadline: Instant) -> (Own, Option<Failure>) {
         let mut own =
             Own { namespace: self.namespace.clone(), workload: workload_of(pod).to_owned(), ..Own::default() };
@@ -23,6 +24,7 @@ impl Cluster {
         if let Err(error) = self.take_plugins(&mut own, deadline).await {
             unknown = Some(error.failure(|status| status));
         }
+        own.whole_namespace = unknown.is_some();
         (own, unknown)
     }
 
@@ -32,7 +34,8 @@ impl Cluster {
             namespace: Some(Namespace::new(&self.namespace).map_err(wrong)?),
             name: Some(Name::new(pod).map_err(wrong)?),
         };
-        self.ask(&Actor::Agent, &Request::get(&core("pods", "Pod"), &at)?, ANSWER_MAX_BYTES, deadline).await
+        let request = Request::get(&core("pods", "Pod"), &at)?;
+        Ok(self.ask(&Actor::Agent, &request, ANSWER_MAX_BYTES, deadline).await?.0)
     }
 
     async fn take_plugins(&self, own: &mut Own, deadline: Instant) -> Result<(), Error> {

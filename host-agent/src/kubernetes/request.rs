@@ -171,7 +171,7 @@ impl Request {
         params: &ListParams,
         metadata_only: bool,
     ) -> Result<Self, Failure> {
-        let builder = collection(kind, namespace);
+        let builder = several(kind, namespace)?;
         Self::of(if metadata_only { builder.list_metadata(params) } else { builder.list(params) }, false)
     }
 
@@ -182,7 +182,7 @@ impl Request {
         from: &str,
         metadata_only: bool,
     ) -> Result<Self, Failure> {
-        let builder = collection(kind, namespace);
+        let builder = several(kind, namespace)?;
         let http = if metadata_only { builder.watch_metadata(params, from) } else { builder.watch(params, from) };
         Self::of(http, false)
     }
@@ -268,6 +268,20 @@ fn builder(kind: &Kind, namespace: Option<&Namespace>) -> Result<Builder, Failur
         }
         _ => Ok(collection(kind, namespace)),
     }
+}
+
+/// A subresource is one object's; the collection in its place would be another kind than the one that was asked for.
+fn several(kind: &Kind, namespace: Option<&Namespace>) -> Result<Builder, Failure> {
+    if !kind.subresource.is_empty() {
+        return Err(Failure::new(
+            "invalid",
+            format!("`{kind}` belongs to one object; it is neither listed nor watched"),
+        ));
+    }
+    if !kind.namespaced && namespace.is_some() {
+        return builder(kind, namespace);
+    }
+    Ok(collection(kind, namespace))
 }
 
 fn collection(kind: &Kind, namespace: Option<&Namespace>) -> Builder {

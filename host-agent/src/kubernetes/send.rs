@@ -37,17 +37,24 @@ pub(super) struct Trouble {
 }
 
 impl Cluster {
-    /// The answer's JSON. Of a write that took effect and whose answer cannot be read, the failure says so.
+    /// The answer's JSON, and its size. Of a write that took effect and whose answer cannot be read, the failure says so.
     ///
     /// # Errors
     /// What the API server or the way to it says; `timeout` at the deadline; `too-large` for more than `most` bytes.
-    pub async fn ask(&self, actor: &Actor, request: &Request, most: usize, deadline: Instant) -> Result<Value, Error> {
+    pub async fn ask(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<(Value, usize), Error> {
         let answer = self.whole(actor, request, request.safety(), most, deadline).await?;
         // kube would log the whole body here.
-        serde_json::from_slice(&answer).map_err(|error| {
+        let value = serde_json::from_slice(&answer).map_err(|error| {
             let message = format!("the API server's answer is not JSON: {error}");
-            Failure::new("unavailable", message).with(request.answered()).into()
-        })
+            Failure::new("unavailable", message).with(request.answered())
+        })?;
+        Ok((value, answer.len()))
     }
 
     pub(super) async fn whole(
@@ -59,28 +66,48 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<Bytes, Error> {
         let most = most.min(BODY_MAX_BYTES);
-        retrying(deadline, async || {
-            let body = self.answer(actor, request, safety, deadline).await?;
-            match timeout_at(deadline, body::whole(body, most)).await {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(Unread::TooLarge(most))) => {
-                    Err(Trouble { error: too_large(most, request.answered()), again: false })
-                }
-                Ok(Err(Unread::Broken(why))) => Err(Trouble {
-                    error: Failure::new("unavailable", format!("the API server's answer broke off: {why}"))
-                        .with(request.answered())
-                        .into(),
-                    again: safety == Safety::Repeatable,
-                }),
-                Err(_) => Err(late(request.answered())),
+        let mut attempts = Attempts::until(deadline);
+        loop {
+            match self.whole_once(actor, request, safety, most, deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(trouble) => attempts.again(trouble).await?,
             }
-        })
-        .await
+        }
     }
 
     /// The answer's body as it comes.
     pub(super) async fn stream(&self, actor: &Actor, request: &Request, deadline: Instant) -> Result<Body, Error> {
-        retrying(deadline, async || self.answer(actor, request, request.safety(), deadline).await).await
+        let mut attempts = Attempts::until(deadline);
+        loop {
+            match self.answer(actor, request, request.safety(), deadline).await {
+                Ok(body) => return Ok(body),
+                Err(trouble) => attempts.again(trouble).await?,
+            }
+        }
+    }
+
+    async fn whole_once(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        safety: Safety,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Bytes, Trouble> {
+        let body = self.answer(actor, request, safety, deadline).await?;
+        match timeout_at(deadline, body::whole(body, most)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Unread::TooLarge(most))) => {
+                Err(Trouble { error: too_large(most, request.answered()), again: false })
+            }
+            Ok(Err(Unread::Broken(why))) => Err(Trouble {
+                error: Failure::new("unavailable", format!("the API server's answer broke off: {why}"))
+                    .with(request.answered())
+                    .into(),
+                again: safety == Safety::Repeatable,
+            }),
+            Err(_) => Err(late(request.answered())),
+        }
     }
 
     /// One attempt, and one more with a new token where the old one was not accepted.
@@ -138,29 +165,36 @@ impl Request {
 
 /// Attempts until one succeeds, cannot be made again, or would come after the deadline: whoever waits is told the last
 /// failure while there is time to act on it.
-pub(super) async fn retrying<T>(
+pub(super) struct Attempts {
     deadline: Instant,
-    mut attempt: impl AsyncFnMut() -> Result<T, Trouble>,
-) -> Result<T, Error> {
-    let mut wait = WAIT_FIRST;
-    for _ in 1..ATTEMPTS_MAX {
-        let error = match attempt().await {
-            Ok(answer) => return Ok(answer),
-            Err(Trouble { error, again: false }) => return Err(error),
-            Err(Trouble { error, again: true }) => error,
-        };
+    failed: u32,
+    wait: Duration,
+}
+
+impl Attempts {
+    pub(super) fn until(deadline: Instant) -> Self {
+        Self { deadline, failed: 0, wait: WAIT_FIRST }
+    }
+
+    /// Waits until another attempt is due.
+    ///
+    /// # Errors
+    /// The last failure, where there is none.
+    pub(super) async fn again(&mut self, trouble: Trouble) -> Result<(), Error> {
+        let Trouble { error, again } = trouble;
+        self.failed += 1;
         let asked = match &error {
             Error::Refused(refusal) => refusal.retry_after,
             Error::Failed(failure) => failure.retry_after,
         };
-        let pause = asked.unwrap_or(wait).max(wait);
-        if Instant::now() + pause >= deadline {
+        let pause = asked.unwrap_or(self.wait).max(self.wait);
+        if !again || self.failed >= ATTEMPTS_MAX || Instant::now() + pause >= self.deadline {
             return Err(error);
         }
         sleep(pause).await;
-        wait = (wait * 2).min(WAIT_MAX);
+        self.wait = (self.wait * 2).min(WAIT_MAX);
+        Ok(())
     }
-    attempt().await.map_err(|trouble| trouble.error)
 }
 
 /// Waits for what others may hold, and sends nothing meanwhile.

@@ -235,6 +235,10 @@ impl Reloader {
         };
         let changed = grants != self.grants;
         self.grants = grants;
+        if changed {
+            // Calls in flight read it at their next host call.
+            self.loader.surroundings.authority.grant(&self.grants);
+        }
         changed
     }
 

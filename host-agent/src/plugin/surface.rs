@@ -12,6 +12,9 @@ const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:c
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 
+/// Interfaces of the contract that are linked, for plugins to which something of them is granted.
+const CONTRACT_GRANTED: [&str; 3] = ["kubernetes", "kubernetes-write", "kubernetes-exec"];
+
 /// The outer names of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Surface {
@@ -85,6 +88,12 @@ impl Surface {
             let Some((section, granted)) = section_of(&name, grant) else {
                 return Err(format!("it imports `{import}`, which no agent gives to a plugin"));
             };
+            let linked = name.package == "claiflow:plugin"
+                && CONTRACT_GRANTED.contains(&name.interface)
+                && name.version.starts_with("1.");
+            if granted && linked {
+                continue;
+            }
             return Err(if granted {
                 format!(
                     "it imports `{import}`; the grants file allows it, but this agent does not serve that interface"
