@@ -82,9 +82,19 @@ pub struct Agent {
     /// trace, debug, info, warn or error.
     #[arg(long, default_value = "info")]
     pub loglevel: String,
-    /// A directory of component files, such as a mounted ConfigMap.
-    #[arg(long, env = "CLAIFLOW_PLUGINS", default_value = "plugins")]
-    pub plugins: PathBuf,
+    /// Directories of component files, such as mounted ConfigMaps and image volumes; an earlier one wins where two have a plugin of
+    /// the same name.
+    #[arg(long, env = "CLAIFLOW_PLUGINS", value_name = "DIRECTORY", value_delimiter = ',', default_value = "plugins")]
+    pub plugins: Vec<PathBuf>,
+    /// Take plugins also from ConfigMaps of the agent's namespace that have the label `claiflow.io/plugin`, through the API.
+    #[arg(long, env = "CLAIFLOW_PLUGIN_CONFIGMAPS")]
+    pub plugin_configmaps: bool,
+    /// A file like Docker's config.json, for registries that the grants file names and that want to know who asks.
+    #[arg(long, env = "CLAIFLOW_REGISTRY_CREDENTIALS", value_name = "FILE")]
+    pub registry_credentials: Option<PathBuf>,
+    /// A registry, host:port, that is spoken to without TLS.
+    #[arg(long, env = "CLAIFLOW_REGISTRY_PLAIN", value_name = "HOST:PORT", value_delimiter = ',')]
+    pub registry_plain: Vec<String>,
     /// A YAML file that says what each plugin may do.
     #[arg(long, env = "CLAIFLOW_GRANTS")]
     pub grants: Option<PathBuf>,
@@ -114,6 +124,9 @@ impl Arguments {
             "-token",
             "-loglevel",
             "-plugins",
+            "-plugin-configmaps",
+            "-registry-credentials",
+            "-registry-plain",
             "-grants",
             "-slots",
             "-state",

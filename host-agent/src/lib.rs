@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod executor;
+pub mod fetch;
 pub mod grants;
 pub mod health;
 pub mod journal;

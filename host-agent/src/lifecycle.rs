@@ -1,5 +1,7 @@
 //! Start, serve, drain, stop: every question about the agent's life is answered here.
 
+mod plugins;
+
 use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use claiflow_flow_worker::Pool;
@@ -13,7 +15,7 @@ use crate::{
     journal::{Directory, Journal},
     link::{Ambient, Fallback, Grpc, Link, Poll, Refused, Server, Transport},
     metrics::{Counted, Metrics},
-    plugin::{self, Runtime, SystemClock},
+    plugin::{self, SystemClock},
 };
 
 /// Running tasks may take this long after the signal.
@@ -59,9 +61,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
 
 async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, String> {
     let needed = |name: &str, variable: &str| format!("--{name} is missing; give it, or set {variable}");
-    let cluster = agent.clusteruuid.ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
-    let token = agent.token.ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
-    let server = Server::new(agent.server, cluster, token).map_err(|Refused(message)| message)?;
+    let cluster = agent.clusteruuid.clone().ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
+    let token = agent.token.clone().ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
+    let server = Server::new(agent.server.clone(), cluster, token).map_err(|Refused(message)| message)?;
     let state = agent.state.display().to_string();
     let unusable = |error: &dyn Error| format!("{state}: the state directory cannot be used: {}", chain(error));
     let directory = Directory::open(&agent.state).map_err(|error| unusable(&error))?;
@@ -70,11 +72,7 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
         .await
         .map_err(|error| unusable(&error))?;
     let slots = usize::try_from(agent.slots).unwrap_or(16);
-    let mut config = plugin::Config::new(agent.plugins, program.clone());
-    config.grants = agent.grants;
-    config.cache = Some(agent.cache.unwrap_or_else(|| agent.state.join("compiled")));
-    config.slots = config.slots.max(slots);
-    let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
+    let runtime = plugins::open(&agent, program.clone(), slots).await?;
     metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     let health = Health::new(Arc::clone(&metrics), runtime.inventory());
     if let Some(address) = agent.health {

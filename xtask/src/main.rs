@@ -1,19 +1,23 @@
 //! All automation. Depends on no crate of this workspace, so that it builds when they do not.
 #![allow(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
+mod artifacts;
 mod bench;
 mod browser;
+mod cluster;
 mod cluster_of_two;
 mod database;
 mod demo;
 mod e2e;
 mod faults;
 mod galera;
+mod kubernetes;
 mod openapi;
 mod people;
 mod plugin;
 mod process;
 mod readme;
+mod registry;
 mod stories;
 mod test;
 mod wishes;
@@ -33,6 +37,7 @@ use clap::{Parser, Subcommand};
     after_help = "Examples:
   cargo xtask demo
   cargo xtask test --strict
+  cargo xtask test --only sqlite,registry
   cargo xtask bench e2e
   cargo xtask faults --list
   cargo xtask new-plugin restart-tool
@@ -57,6 +62,9 @@ enum Task {
         /// What cannot be set up fails.
         #[arg(long)]
         strict: bool,
+        /// These parts alone.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<test::Part>,
     },
     /// Kill the node of a Galera cluster that is written to, under load, and look what became of each task.
     Galera,
@@ -65,6 +73,9 @@ enum Task {
     /// Measure release builds with real processes.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Run a real Kubernetes control plane on this machine.
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Kill, stop and cut off real processes under load, and show what was lost or happened twice.
     Faults(faults::Faults),
     /// Write the OpenAPI document that the server prints to host-server/openapi.json.
@@ -78,10 +89,11 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
-        Task::Test { strict } => test::run(strict),
+        Task::Test { strict, only } => test::run(strict, &only),
         Task::Galera => test::galera(),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
+        Task::Cluster(cluster) => cluster.run().map(|()| ExitCode::SUCCESS),
         Task::Faults(faults) => faults.run(),
         Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),

@@ -27,6 +27,12 @@ impl Process {
         Ok(Self { name: name.to_owned(), child: child.with_context(|| format!("{name} could not be started"))?, log })
     }
 
+    /// Lets it go on without an owner.
+    pub(crate) fn leave(self) {
+        // What is forgotten is not dropped, and so not stopped.
+        std::mem::forget(self);
+    }
+
     /// Everything it said.
     pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

@@ -4,7 +4,38 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{cluster_of_two::Built, database::MariaDb, e2e, faults, galera, people, root};
+use crate::{
+    artifacts,
+    cluster::{ControlPlane, Programs},
+    cluster_of_two::Built,
+    database::MariaDb,
+    e2e, faults, galera, kubernetes, people,
+    registry::Registry,
+    root,
+};
+
+/// A part of the tests that can run without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Formatting and lints.
+    House,
+    /// What cargo runs, of the hosts and of the guests.
+    Cargo,
+    /// End to end on SQLite.
+    Sqlite,
+    /// End to end on MariaDB.
+    Mariadb,
+    /// Plugins that come from a registry.
+    Registry,
+    /// On a real control plane.
+    Kubernetes,
+    /// Three nodes, one of them killed.
+    Galera,
+    /// The short fault harness.
+    Faults,
+    /// README's walk, Swagger UI and the demo.
+    People,
+}
 
 #[derive(Default)]
 struct Count {
@@ -32,10 +63,13 @@ impl Count {
     }
 }
 
-/// With `strict`, what cannot be set up fails instead of being skipped.
-pub(crate) fn run(strict: bool) -> Result<ExitCode> {
+/// With `strict`, what cannot be set up fails instead of being skipped. `only`: these parts; none: all.
+pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
+    let wanted = |part: Part| only.is_empty() || only.contains(&part);
     let mut count = Count::default();
-    house(&mut count, strict);
+    if wanted(Part::House) {
+        house(&mut count, strict);
+    }
     let built = Built::for_tests()?;
     let directory = tempfile::tempdir()?;
     let maria = directory.path().join("maria");
@@ -53,29 +87,70 @@ pub(crate) fn run(strict: bool) -> Result<ExitCode> {
         ("CLAIFLOW_TEST_PLUGINS", built.plugins.display().to_string()),
         ("CLAIFLOW_STRICT", if strict { "1" } else { "0" }.to_owned()),
     ];
+    let registry = match Registry::start(&directory.path().join("registry")) {
+        Ok(registry) => Some(registry),
+        Err(error) if strict => return Err(error.context("a registry cannot be set up")),
+        Err(error) => {
+            count.skip("plugins from a registry", &format!("{error:#}"));
+            None
+        }
+    };
+    variables.extend(registry.as_ref().map(|registry| ("CLAIFLOW_TEST_REGISTRY", registry.address.clone())));
+    let plane =
+        Programs::ready().and_then(|programs| ControlPlane::start(programs, &directory.path().join("plane"), 2));
+    let plane = match plane {
+        Ok(plane) => Some(plane),
+        Err(error) if strict => return Err(error.context("a control plane cannot be set up")),
+        Err(error) => {
+            count.skip("everything on Kubernetes", &format!("{error:#}"));
+            None
+        }
+    };
+    variables
+        .extend(plane.as_ref().map(|plane| ("CLAIFLOW_TEST_KUBECONFIG", plane.kubeconfig().display().to_string())));
     variables.extend(database.as_ref().map(|database| ("CLAIFLOW_TEST_MARIADB", database.url())));
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).envs(variables);
-    tests(&mut cargo, &mut count)?;
-    let mut guests = Command::new("cargo");
-    guests.current_dir(root().join("plugins")).args(["test", "--workspace", "--no-fail-fast"]);
-    tests(&mut guests, &mut count)?;
-
-    let sqlite = directory.path().join("sqlite");
-    std::fs::create_dir_all(&sqlite)?;
-    count.take(e2e::run(&built, &sqlite, None));
-    if let Some(database) = &database {
+    if wanted(Part::Cargo) {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).envs(variables);
+        tests(&mut cargo, &mut count)?;
+        let mut guests = Command::new("cargo");
+        guests.current_dir(root().join("plugins")).args(["test", "--workspace", "--no-fail-fast"]);
+        tests(&mut guests, &mut count)?;
+    }
+    if wanted(Part::Sqlite) {
+        let sqlite = directory.path().join("sqlite");
+        std::fs::create_dir_all(&sqlite)?;
+        count.take(e2e::run(&built, &sqlite, None));
+    }
+    if wanted(Part::Mariadb)
+        && let Some(database) = &database
+    {
         count.take(e2e::run(&built, &maria, Some(database)));
     }
-    match galera::missing() {
-        Some(why) if !strict => count.skip("everything on Galera", why),
-        _ => count.take(galera::run(&built, &directory.path().join("galera"))),
+    if wanted(Part::Registry)
+        && let Some(registry) = &registry
+    {
+        count.take(artifacts::run(&built, &directory.path().join("artifacts"), registry));
     }
-    if database.is_none() {
-        count.skip("the faults on MariaDB", "MariaDB is missing");
+    if wanted(Part::Kubernetes)
+        && let Some(plane) = &plane
+    {
+        count.take(kubernetes::run(plane, &directory.path().join("kubernetes")));
     }
-    count.take(faults::short(database)?);
-    if strict || there("chromedriver") {
+    if wanted(Part::Galera) {
+        match galera::missing() {
+            Some(why) if !strict => count.skip("everything on Galera", why),
+            _ => count.take(galera::run(&built, &directory.path().join("galera"))),
+        }
+    }
+    if wanted(Part::Faults) {
+        if database.is_none() {
+            count.skip("the faults on MariaDB", "MariaDB is missing");
+        }
+        count.take(faults::short(database)?);
+    }
+    if !wanted(Part::People) {
+    } else if strict || there("chromedriver") {
         count.take(people::run(&built, &directory.path().join("people")));
     } else {
         count.skip(

@@ -30,6 +30,8 @@ pub enum Unlisted {
 pub struct Grant {
     /// The only file that may load under this name.
     pub sha256: Option<[u8; 32]>,
+    /// The OCI artifact that holds its file, `registry/repository@sha256:…`, where no directory does.
+    pub artifact: Option<String>,
     /// The commands it may serve. None: what no other plugin or entry claims, and no pattern.
     pub commands: Option<Vec<Glob>>,
     /// Classes that make a command stricter, never laxer; the strictest match counts.

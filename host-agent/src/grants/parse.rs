@@ -12,8 +12,8 @@ use super::{
 const TEXT_MAX_BYTES: usize = 1 << 20;
 const CONFIG_MAX_BYTES: usize = 64 << 10;
 
-const PLUGIN_KEYS: [&str; 9] =
-    ["sha256", "commands", "effect", "config", "limits", "kubernetes", "http", "credentials", "process"];
+const PLUGIN_KEYS: [&str; 10] =
+    ["sha256", "artifact", "commands", "effect", "config", "limits", "kubernetes", "http", "credentials", "process"];
 const VERBS: [&str; 13] = [
     "get",
     "list",
@@ -66,6 +66,9 @@ fn plugin(report: &mut Report, section: &Section<'_>) -> Grant {
     let mut grant = Grant::default();
     if let Some((value, at)) = section.get("sha256") {
         grant.sha256 = digest(report, value, at);
+    }
+    if let Some((value, at)) = section.get("artifact") {
+        grant.artifact = artifact(report, value, at);
     }
     if let Some((value, at)) = section.get("commands") {
         grant.commands = Some(globs(report, value, at));
@@ -122,6 +125,18 @@ fn digest(report: &mut Report, value: &Value, at: &str) -> Option<[u8; 32]> {
         report.add(at, "expected 64 hexadecimal digits");
     }
     parsed.then_some(digest)
+}
+
+fn artifact(report: &mut Report, value: &Value, at: &str) -> Option<String> {
+    let text = report.text(value, at)?;
+    let digest = text.split_once("@sha256:").map(|(_, digest)| digest);
+    let is_pinned = digest.is_some_and(|digest| {
+        digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase())
+    });
+    if !is_pinned {
+        report.add(at, "expected `registry/repository@sha256:…`: what a tag means may change");
+    }
+    is_pinned.then_some(text)
 }
 
 fn effect(report: &mut Report, value: &Value, at: &str) -> Option<Effect> {

@@ -1,12 +1,16 @@
 //! What the wiring decides about plugins. Every queue and guest has its limit here.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory of `*.wasm` files; only read.
-    pub plugins: PathBuf,
+    /// Directories of `*.wasm` files; only read. An earlier one wins where two have a plugin of the same name.
+    pub plugins: Vec<PathBuf>,
+    /// Why a plugin that should have been put into one of them was not, by name.
+    pub missed: Option<watch::Receiver<Arc<BTreeMap<String, String>>>>,
     /// The grants file; none or an absent file grants nothing.
     pub grants: Option<PathBuf>,
     /// Compiled code: a directory that only the agent writes. None: compile at each start.
@@ -24,10 +28,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Defaults for a directory and a program.
-    pub fn new(plugins: impl Into<PathBuf>, worker: impl Into<PathBuf>) -> Self {
+    /// Defaults for directories and a program.
+    pub fn new(plugins: Vec<PathBuf>, worker: impl Into<PathBuf>) -> Self {
         Self {
-            plugins: plugins.into(),
+            plugins,
+            missed: None,
             grants: None,
             cache: None,
             worker: worker.into(),

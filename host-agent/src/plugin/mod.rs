@@ -10,6 +10,7 @@ mod clock;
 mod compile;
 mod config;
 mod description;
+mod directories;
 mod engine;
 mod gate;
 mod host;

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -22,6 +22,7 @@ use super::{
     cache::hex,
     clock::Clock,
     config::Config,
+    directories::{Directories, Listed},
     gate::Gates,
     loader::{LoadError, Loaded, Loader, admit},
     registry::{Holders, Registry, Standing},
@@ -45,6 +46,8 @@ pub(super) enum Wake {
 pub(super) struct Published {
     pub(super) registry: Arc<ArcSwap<Registry>>,
     pub(super) inventory: watch::Sender<Arc<Inventory>>,
+    /// What is granted now.
+    pub(super) grants: watch::Sender<Arc<Grants>>,
     /// Rounds that are through.
     pub(super) rounds: watch::Sender<u64>,
 }
@@ -79,8 +82,9 @@ pub(super) struct Reloader {
     files: BTreeMap<String, Tracked>,
     grants: Grants,
     grants_seen: Option<Option<Fingerprint>>,
-    swap_seen: Option<PathBuf>,
-    directory_lost: bool,
+    directories: Directories,
+    /// Why what should have been fetched was not, by stem, when the last round looked.
+    missed: Arc<BTreeMap<String, String>>,
 }
 
 impl Reloader {
@@ -91,6 +95,7 @@ impl Reloader {
         published: Published,
         gates: Gates,
     ) -> Self {
+        let directories = Directories::new(&config.plugins);
         Self {
             config,
             loader,
@@ -100,8 +105,8 @@ impl Reloader {
             files: BTreeMap::new(),
             grants: Grants::default(),
             grants_seen: None,
-            swap_seen: None,
-            directory_lost: false,
+            directories,
+            missed: Arc::default(),
         }
     }
 
@@ -150,7 +155,7 @@ impl Reloader {
             .as_deref()
             .and_then(Path::parent)
             .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
-        for directory in [Some(self.config.plugins.as_path()), grants].into_iter().flatten() {
+        for directory in self.directories.paths().chain(grants) {
             if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
                 tracing::warn!(directory = %directory.display(), "changes are found by looking only: {error}");
             }
@@ -165,34 +170,19 @@ impl Reloader {
         if grants_changed {
             self.readmit();
         }
-        let listed = match source::list(&self.config.plugins) {
-            Ok(listed) => {
-                if std::mem::take(&mut self.directory_lost) {
-                    tracing::info!(directory = %self.config.plugins.display(), "the plugin directory is back");
-                }
-                listed
-            }
-            Err(error) => {
-                // Not known is not empty: what serves goes on.
-                if !std::mem::replace(&mut self.directory_lost, true) {
-                    tracing::error!(directory = %self.config.plugins.display(), "the plugin directory cannot be read: {error}");
-                }
-                if changed {
-                    self.publish(&holders);
-                }
-                return;
-            }
-        };
-        let swap = source::swap_target(&self.config.plugins);
-        let swapped = swap != self.swap_seen;
-        self.swap_seen = swap;
+        let listed = self.directories.list();
+        let missed = self.config.missed.as_ref().map(|missed| missed.borrow().clone()).unwrap_or_default();
+        if missed != self.missed {
+            self.missed = missed;
+            changed = true;
+        }
         let gone: Vec<String> = self.files.keys().filter(|stem| !listed.contains_key(*stem)).cloned().collect();
         for stem in gone {
             tracing::info!(plugin = stem, "the plugin was removed");
             self.files.remove(&stem);
             changed = true;
         }
-        let due: Vec<_> = listed.into_iter().filter(|(stem, path)| self.is_due(stem, path, swapped)).collect();
+        let due: Vec<_> = listed.into_iter().filter(|(stem, file)| self.is_due(stem, file)).collect();
         for (stem, _) in &due {
             let file = self.files.entry(stem.clone()).or_default();
             file.compiling = file.serving.is_none();
@@ -200,8 +190,8 @@ impl Reloader {
         if changed || !due.is_empty() {
             self.publish(&holders);
         }
-        for (stem, path) in due {
-            self.load(&stem, &path);
+        for (stem, file) in due {
+            self.load(&stem, &file.path);
             // Each plugin serves as soon as it can: the next one may take its 30 s of compiling.
             self.publish(&holders);
         }
@@ -234,6 +224,9 @@ impl Reloader {
             }
         };
         let changed = grants != self.grants;
+        if changed {
+            self.published.grants.send_replace(Arc::new(grants.clone()));
+        }
         self.grants = grants;
         changed
     }
@@ -253,10 +246,15 @@ impl Reloader {
         }
     }
 
-    fn is_due(&self, stem: &str, path: &Path, swapped: bool) -> bool {
+    fn is_due(&self, stem: &str, listed: &Listed) -> bool {
+        if listed.is_lost {
+            return false;
+        }
         let Some(file) = self.files.get(stem) else { return true };
         let retry = file.refused.as_ref().and_then(|refused| refused.retry);
-        swapped || file.seen != Fingerprint::of(path) || retry.is_some_and(|retry| retry.at <= self.clock.monotonic())
+        listed.is_swapped
+            || file.seen != Fingerprint::of(&listed.path)
+            || retry.is_some_and(|retry| retry.at <= self.clock.monotonic())
     }
 
     fn load(&mut self, stem: &str, path: &Path) {
@@ -310,7 +308,13 @@ impl Reloader {
     }
 
     fn publish(&mut self, before: &Holders) {
-        let standings: Vec<Standing> = self.files.iter().map(|(stem, file)| file.standing(stem)).collect();
+        let unfetched = self.missed.iter().filter(|(stem, _)| !self.files.contains_key(*stem));
+        let standings: Vec<Standing> = self
+            .files
+            .iter()
+            .map(|(stem, file)| file.standing(stem, self.missed.get(stem)))
+            .chain(unfetched.map(|(stem, reason)| Tracked::default().standing(stem, Some(reason))))
+            .collect();
         let registry = Registry::build(&standings, &self.grants, &self.config.limits, before, &mut self.gates);
         let inventory = registry.inventory.clone();
         self.published.registry.store(Arc::new(registry));
@@ -323,12 +327,14 @@ impl Reloader {
 }
 
 impl Tracked {
-    fn standing(&self, stem: &str) -> Standing {
-        let (state, reason) = match (&self.serving, &self.refused) {
+    /// `missed`: why no later file than this one could be fetched.
+    fn standing(&self, stem: &str, missed: Option<&String>) -> Standing {
+        let reason = self.refused.as_ref().map(|refused| &refused.reason).or(missed).cloned();
+        let (state, reason) = match (&self.serving, reason) {
             (None, _) if self.compiling => (PluginState::Compiling, String::new()),
             (Some(_), None) => (PluginState::Ready, String::new()),
-            (Some(_), Some(refused)) => (PluginState::Kept, refused.reason.clone()),
-            (None, refused) => (PluginState::Refused, refused.as_ref().map(|it| it.reason.clone()).unwrap_or_default()),
+            (Some(_), Some(reason)) => (PluginState::Kept, reason),
+            (None, reason) => (PluginState::Refused, reason.unwrap_or_default()),
         };
         Standing {
             name: stem.to_owned(),

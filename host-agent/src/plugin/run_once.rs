@@ -55,7 +55,7 @@ pub async fn run_once(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> 
 async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<String, String> {
     let mount = Mount::of(&args.file)?;
     let concurrency = args.concurrency.max(1);
-    let config = Config { grants: args.grants, cache: args.cache, ..Config::new(&mount.0, worker) };
+    let config = Config { grants: args.grants, cache: args.cache, ..Config::new(vec![mount.0.clone()], worker) };
     let runtime = Runtime::open(Config { slots: config.slots.max(concurrency), ..config }, clock.clone())
         .map_err(|error| error.to_string())?;
     runtime.settled().await;

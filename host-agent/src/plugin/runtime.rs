@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wasmtime::component::Linker;
 
+use crate::grants::Grants;
+
 use crate::executor::commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, Server, Usage, Verified};
 
 use super::{
@@ -39,6 +41,7 @@ pub struct Runtime {
     sandbox: Arc<Sandbox>,
     registry: Arc<ArcSwap<Registry>>,
     inventory: watch::Receiver<Arc<Inventory>>,
+    grants: watch::Receiver<Arc<Grants>>,
     rounds: watch::Receiver<u64>,
     wake: mpsc::SyncSender<Wake>,
 }
@@ -82,7 +85,13 @@ impl Runtime {
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let (inventory_sender, inventory) = watch::channel(Arc::default());
         let (rounds_sender, rounds) = watch::channel(0);
-        let published = Published { registry: registry.clone(), inventory: inventory_sender, rounds: rounds_sender };
+        let (grants_sender, grants) = watch::channel(Arc::default());
+        let published = Published {
+            registry: registry.clone(),
+            inventory: inventory_sender,
+            grants: grants_sender,
+            rounds: rounds_sender,
+        };
         let gates = Gates::new(config.slots, RESERVED_SLOTS);
         let reloader = Reloader::new(config, loader, clock, published, gates);
         let (wake, woken) = mpsc::sync_channel(WAKES_MAX);
@@ -92,7 +101,18 @@ impl Runtime {
             .name("plugins".into())
             .spawn(move || reloader.run(&woken, &announce))
             .map_err(thread)?;
-        Ok(Arc::new(Self { sandbox, registry, inventory, rounds, wake }))
+        Ok(Arc::new(Self { sandbox, registry, inventory, grants, rounds, wake }))
+    }
+
+    /// What is granted; the receiver changes with the grants file.
+    pub fn grants(&self) -> watch::Receiver<Arc<Grants>> {
+        self.grants.clone()
+    }
+
+    /// Looks at directories and grants now, not when the next look is due.
+    pub fn look(&self) {
+        // A full queue already holds the news.
+        let _ = self.wake.try_send(Wake::Changed);
     }
 
     /// Waits until everything that was there at the start is loaded or refused.

@@ -161,7 +161,7 @@ impl House {
             cache: Some(root.path().join("cache")),
             slots: 8,
             poll_interval: Duration::from_millis(100),
-            ..Config::new(&mount, env!("CARGO_BIN_EXE_claiflow-agent"))
+            ..Config::new(vec![mount.clone()], env!("CARGO_BIN_EXE_claiflow-agent"))
         };
         Self { root, mount, runtime: None, config }
     }

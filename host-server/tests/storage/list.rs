@@ -8,7 +8,7 @@ use claiflow_server::model::{
     task::{Place, Task},
 };
 
-use crate::world::{World, declare};
+use crate::world::{Engine, World, declare, on_mariadb, shell};
 
 promises![live_and_final_tasks_are_one_list_the_newest_first, a_task_that_ends_while_the_list_is_read_is_shown_once,];
 
@@ -60,4 +60,48 @@ async fn a_task_that_ends_while_the_list_is_read_is_shown_once(world: World) {
         assert!(!ended || listed.iter().all(|view| view.state == 4));
     }
     ending.await.unwrap();
+}
+
+/// A page that began at `cluster`, or that was sorted, would read them all.
+#[test]
+fn a_page_reads_few_of_many_stored_tasks() {
+    const TASKS: usize = 2_000;
+    const CLUSTERS: usize = 20;
+    const PAGE: i64 = 20;
+    on_mariadb(|world| async move {
+        let Engine::Maria(maria) = &world.engine else { return };
+        let snapshot = world.snapshot(1).await;
+        let mut clusters = vec![world.cluster];
+        for index in 1..CLUSTERS {
+            clusters.push(declare(&world.store, &format!("{index:032}")).await);
+        }
+        let tasks = clusters.iter().cycle().take(TASKS).map(|cluster| Task { cluster: *cluster, ..world.task(&snapshot) });
+        let leases: Vec<_> = tasks.map(|task| world.lease_of(&Arc::new(task))).collect();
+        for some in leases.chunks(500) {
+            let rows: Vec<_> =
+                some.iter().map(|lease| (Arc::clone(&lease.task), Place::Lease(Arc::clone(lease)))).collect();
+            world.store.create_tasks(&rows, &[]).await.unwrap();
+            // One of ten goes on living.
+            let ends: Vec<_> = some.iter().skip(50).map(|lease| world.success(lease)).collect();
+            world.store.finish(&ends).await.unwrap();
+        }
+        shell(maria, "", "SET GLOBAL userstat = 1");
+        let read = || -> i64 {
+            let query = "SELECT COALESCE(SUM(rows_read), 0) FROM information_schema.table_statistics WHERE table_schema = ";
+            shell(maria, "", &format!("{query}'{}'", maria.dbname)).trim().parse().unwrap()
+        };
+        let middle = leases[TASKS / 2].task.as_ref();
+        let newest = TaskListing { limit: PAGE, ..TaskListing::default() };
+        for (which, page) in [
+            ("the newest", newest.clone()),
+            ("the oldest", TaskListing { oldest_first: true, ..newest.clone() }),
+            ("from the middle on", TaskListing { after: Some((middle.id.to_vec(), middle.cluster)), ..newest.clone() }),
+            ("one cluster's", TaskListing { cluster: Some(world.cluster), ..newest }),
+        ] {
+            let before = read();
+            assert_eq!(i64::try_from(world.store.tasks(&page).await.unwrap().len()).unwrap(), PAGE, "{which}");
+            let rows = read() - before;
+            assert!((PAGE..=10 * PAGE).contains(&rows), "{which}: {rows} rows were read for a page of {PAGE}");
+        }
+    });
 }

@@ -3,6 +3,7 @@
 mod component;
 mod configmap;
 mod manifest;
+mod oci;
 mod report;
 mod scaffold;
 #[cfg(test)]
@@ -10,16 +11,20 @@ mod tests;
 mod toolchain;
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
 
 use crate::{root, target};
 
 use component::{Component, Description};
 use manifest::Manifest;
+pub(crate) use oci::Archives;
 pub(crate) use scaffold::NewPlugin;
 use toolchain::{Choice, Toolchain};
 
@@ -30,7 +35,8 @@ const FILE_MAX_BYTES: usize = 64 << 20;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask build-plugin plugins/example
-  cargo xtask build-plugin ../restart-tool --out plugins/dist --configmap")]
+  cargo xtask build-plugin ../restart-tool --out plugins/dist --configmap
+  cargo xtask build-plugin ../restart-tool --oci")]
 pub(crate) struct BuildPlugin {
     /// Folders of plugin crates, in this repository or anywhere else.
     #[arg(required = true)]
@@ -38,12 +44,16 @@ pub(crate) struct BuildPlugin {
     /// Where the components go.
     #[arg(long, default_value = "plugins/dist")]
     out: PathBuf,
-    /// Also write a ConfigMap manifest beside each component.
+    /// Also write a manifest beside each component: one ConfigMap, or as many as it takes.
     #[arg(long)]
     configmap: bool,
     /// The namespace of that ConfigMap: the agent's.
     #[arg(long, default_value = "claiflowclient", requires = "configmap")]
     namespace: String,
+    /// Also write two archives for registries beside each component: an OCI artifact that agents pull by its digest, and an image for
+    /// image volumes.
+    #[arg(long)]
+    oci: bool,
     /// What compiles the crates.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     toolchain: Choice,
@@ -56,7 +66,8 @@ impl BuildPlugin {
                 true => Some(configmap::write(&built.name, &self.namespace, &built.file)?),
                 false => None,
             };
-            print!("{}", report::text(&built, manifest.as_deref())?);
+            let archives = if self.oci { Some(oci::write(&built)?) } else { None };
+            print!("{}", report::text(&built, manifest.as_ref(), archives.as_ref())?);
         }
         Ok(())
     }
@@ -78,6 +89,12 @@ struct Built {
 pub(crate) fn build(paths: &[PathBuf], out: &Path) -> Result<Vec<(String, PathBuf)>> {
     let built = components(paths, out, Choice::Auto)?;
     Ok(built.into_iter().map(|built| (built.name, built.file)).collect())
+}
+
+/// Builds a crate and its archives for registries.
+pub(crate) fn archives(path: &Path, out: &Path) -> Result<Archives> {
+    let built = components(&[path.to_owned()], out, Choice::Auto)?;
+    oci::write(built.first().context("nothing was built")?)
 }
 
 fn components(paths: &[PathBuf], out: &Path, choice: Choice) -> Result<Vec<Built>> {
@@ -131,6 +148,15 @@ fn place(path: &Path, bytes: &[u8]) -> Result<()> {
     let aside = path.with_extension("wasm.part");
     fs::write(&aside, bytes).with_context(|| format!("{} cannot be written", aside.display()))?;
     fs::rename(&aside, path).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Lower-case hexadecimal digits.
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A DNS label: it names a file, a grant and a ConfigMap.

@@ -1,22 +1,18 @@
 //! What a person reads of a plugin that was built.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use anyhow::Result;
-use sha2::{Digest as _, Sha256};
 
-use super::Built;
+use super::{Built, oci::Archives, sha256};
 
 /// Interfaces that need no grant.
 const ALWAYS: [&str; 4] = ["kubernetes-types", "log", "task", "types"];
 
-/// One block of lines. `manifest` is the ConfigMap's file, if there is one.
-pub(super) fn text(built: &Built, manifest: Option<&Path>) -> Result<String> {
+/// One block of lines. `manifest` is the file of the ConfigMaps and their number, if there is one.
+pub(super) fn text(built: &Built, manifest: Option<&(PathBuf, usize)>, archives: Option<&Archives>) -> Result<String> {
     let bytes = fs::read(&built.file)?;
-    let mut digest = String::new();
-    for byte in Sha256::digest(&bytes) {
-        write!(digest, "{byte:02x}")?;
-    }
+    let digest = sha256(&bytes);
     let version = built.description.as_ref().map_or("", |description| description.version.as_str());
     let mut text = format!("{} {version}\n", built.name);
     let mut line = |what: &str, value: &str| writeln!(text, "  {what:<9} {value}");
@@ -36,8 +32,25 @@ pub(super) fn text(built: &Built, manifest: Option<&Path>) -> Result<String> {
     line("grants", &if granted.is_empty() { "none needed".to_owned() } else { format!("for {}", granted.join(", ")) })?;
     line("built by", &built.toolchain)?;
     line("names", &format!("{}, for a trap's function numbers", built.debug.display()))?;
-    if let Some(manifest) = manifest {
-        line("mount", &format!("kubectl apply --server-side -f {}", manifest.display()))?;
+    if let Some((manifest, maps)) = manifest {
+        let apply = format!("kubectl apply --server-side -f {}", manifest.display());
+        if *maps == 1 {
+            line("mount", &apply)?;
+        } else {
+            line("labelled", &format!("{apply}  ({maps} ConfigMaps, for an agent with --plugin-configmaps)"))?;
+        }
+    }
+    if let Some(archives) = archives {
+        let (name, tag) = (&built.name, if version.is_empty() { "latest" } else { version });
+        let push = |file: &PathBuf, repository: &str| {
+            format!(
+                "skopeo copy --all --preserve-digests oci-archive:{} docker://REGISTRY/{repository}:{tag}",
+                file.display()
+            )
+        };
+        line("artifact", &push(&archives.artifact, name))?;
+        line("", &format!("then, in the grants file: artifact: REGISTRY/{name}@{}", archives.digest))?;
+        line("image", &push(&archives.image, &format!("{name}-volume")))?;
     }
     Ok(text)
 }

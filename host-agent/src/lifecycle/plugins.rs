@@ -1,0 +1,59 @@
+//! Where plugins come from: the directories that the operator mounts, and what the agent fetches into its own.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::{
+    config::Agent,
+    fetch::{Missed, Registries, Shelf, artifacts},
+    grants::Grants,
+    plugin::{self, Runtime, SystemClock},
+};
+
+/// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
+///
+/// # Errors
+/// Which flag or directory cannot be used.
+pub(super) async fn open(agent: &Agent, program: PathBuf, slots: usize) -> Result<Arc<Runtime>, String> {
+    let (missed, misses) = watch::channel(Arc::new(Missed::new()));
+    let registries = Registries::open(&agent.registry_plain, agent.registry_credentials.as_deref())
+        .map_err(|error| format!("--registry-credentials: {error}"))?;
+    let directory = agent.state.join("fetched").join("artifacts");
+    let shelf =
+        Shelf::open(directory, missed).map_err(|error| format!("--state {}: {error}", agent.state.display()))?;
+
+    let mut config = plugin::Config::new(agent.plugins.clone(), program);
+    config.plugins.push(shelf.directory().to_owned());
+    config.missed = Some(misses);
+    config.grants.clone_from(&agent.grants);
+    config.cache = Some(agent.cache.clone().unwrap_or_else(|| agent.state.join("compiled")));
+    config.slots = config.slots.max(slots);
+    let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
+
+    let (wanted, wants) = watch::channel(Arc::default());
+    let granted = runtime.clone();
+    tokio::spawn(async move {
+        // Before the grants were read nothing is wanted, and what is not wanted is removed.
+        granted.settled().await;
+        tokio::spawn(artifacts(shelf, registries, wants));
+        follow(granted.grants(), &wanted).await;
+    });
+    Ok(runtime)
+}
+
+/// Says which artifacts the grants name, whenever they change.
+async fn follow(mut grants: watch::Receiver<Arc<Grants>>, wanted: &watch::Sender<Arc<BTreeMap<String, String>>>) {
+    loop {
+        let named = grants.borrow_and_update().plugins.clone();
+        let named = named.into_iter().filter_map(|(name, grant)| Some((name, grant.artifact?))).collect();
+        wanted.send_if_modified(|before| {
+            let changed = **before != named;
+            *before = Arc::new(named);
+            changed
+        });
+        if grants.changed().await.is_err() {
+            return;
+        }
+    }
+}
