@@ -69,12 +69,6 @@ impl Store {
             Value::from(format!("uid-{}", self.made))
         });
         self.revision += 1;
-        // An API server drops what a kind does not have. This is the one that plugins meet: only what makes pods has it.
-        if kind.kind == "Pod"
-            && let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
-        {
-            spec.remove("template");
-        }
         if let Some(fields) = object.as_object_mut() {
             fields.insert("apiVersion".to_owned(), kind.api_version().into());
             fields.insert("kind".to_owned(), kind.kind.clone().into());
