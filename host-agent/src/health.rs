@@ -60,6 +60,12 @@ struct Plugin {
     state: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// What it may do, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    grants: Vec<String>,
+    /// Imports that nobody granted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -138,6 +144,8 @@ async fn plugins(State(health): State<Health>) -> Json<Plugins> {
         sha256: plugin.digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         state: state_name(plugin.state),
         reason: plugin.reason.clone(),
+        grants: plugin.grants.clone(),
+        missing: plugin.missing.clone(),
     });
     let commands = inventory.commands.iter().map(|command| Command {
         name: command.name.clone(),

@@ -46,6 +46,8 @@ fn inventory() -> Inventory {
         digest: [0xab; 32],
         state,
         reason: reason.into(),
+        grants: vec![],
+        missing: vec![],
     };
     Inventory {
         commands: vec![CommandEntry {

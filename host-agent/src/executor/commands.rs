@@ -45,6 +45,8 @@ pub struct CommandCall {
     pub step: String,
     /// Counted from 1.
     pub attempt: u32,
+    /// What was counted on when it was decided what may happen twice: a call of class `read` may not write.
+    pub effect: Effect,
     /// Equal over attempts: hash of task, step path and try.
     pub effect_key: String,
     /// What earlier attempts left with `task.note`, in order; each is JSON text.
@@ -217,6 +219,10 @@ pub struct PluginEntry {
     pub state: PluginState,
     /// Why, for a person; empty when ready.
     pub reason: String,
+    /// What the operator granted it, a line each, for a person.
+    pub grants: Vec<String>,
+    /// Imports of its file that nobody granted.
+    pub missing: Vec<String>,
 }
 
 /// All that an agent serves at one moment.

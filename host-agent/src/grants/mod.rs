@@ -5,12 +5,14 @@
 
 mod fields;
 mod glob;
+pub mod kubernetes;
 mod model;
 mod parse;
 mod quantity;
+mod summary;
 
 pub use glob::Glob;
-pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, KubernetesGrant, LimitsGrant, Unlisted};
+pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, LimitsGrant, Unlisted};
 
 /// Something in the grants file that is not understood. A file with one of these is not used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

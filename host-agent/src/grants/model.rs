@@ -1,10 +1,13 @@
 //! The shapes of the grants file, typed. What a section means is written at its field.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::executor::commands::Effect;
 
-use super::Glob;
+use super::{
+    Glob,
+    kubernetes::{Identity, Rule},
+};
 
 /// Everything an operator allows. The default allows nothing beyond the task and its log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +44,9 @@ pub struct Grant {
     /// Budgets of a call, and how many at once.
     pub limits: LimitsGrant,
     /// Kinds, verbs and names of the cluster's API.
-    pub kubernetes: Vec<KubernetesGrant>,
+    pub kubernetes: Vec<Arc<Rule>>,
+    /// As whom it acts over the cluster's API.
+    pub identity: Identity,
     /// Where requests may go.
     pub http: Vec<HttpGrant>,
     /// Credentials by the glob of their names.
@@ -68,28 +73,10 @@ pub struct LimitsGrant {
     pub wall: Option<Duration>,
     /// Counted host calls of a call.
     pub host_calls: Option<u32>,
+    /// The result's JSON text, in bytes.
+    pub output_bytes: Option<usize>,
     /// Calls at once.
     pub concurrency: Option<usize>,
-}
-
-/// One rule over the cluster's API.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of the Kubernetes API")]
-pub struct KubernetesGrant {
-    pub groups: Vec<String>,
-    /// `plural` or `plural/subresource`.
-    pub resources: Vec<String>,
-    pub verbs: Vec<String>,
-    pub namespaces: Vec<String>,
-    pub names: Vec<Glob>,
-    /// `scope: cluster` was said.
-    pub cluster_scope: bool,
-    /// `dangerous: true` was said.
-    pub dangerous: bool,
-    /// Fields that answers may show.
-    pub read: Vec<String>,
-    /// Fields that bodies may set.
-    pub write: Vec<String>,
 }
 
 /// One rule over outgoing requests.

@@ -1,35 +1,34 @@
 //! The grants file, from text to [`Grants`]. Any mistake refuses the whole file: half a grant is a guess.
 
+use std::sync::Arc;
+
 use serde_yaml_ng::Value;
 
 use crate::executor::commands::Effect;
 
 use super::{
-    Addresses, CredentialGrant, Glob, Grant, Grants, HttpGrant, KubernetesGrant, LimitsGrant, Mistake, Unlisted,
+    Addresses, CredentialGrant, Glob, Grant, Grants, HttpGrant, LimitsGrant, Mistake, Unlisted,
     fields::{Report, Section},
+    kubernetes,
 };
 
 const TEXT_MAX_BYTES: usize = 1 << 20;
 const CONFIG_MAX_BYTES: usize = 64 << 10;
 
-const PLUGIN_KEYS: [&str; 10] =
-    ["sha256", "artifact", "commands", "effect", "config", "limits", "kubernetes", "http", "credentials", "process"];
-const VERBS: [&str; 13] = [
-    "get",
-    "list",
-    "watch",
-    "create",
-    "update",
-    "patch",
-    "delete",
-    "apply",
-    "force-apply",
-    "exec",
-    "log",
-    "evict",
-    "scale",
+const PLUGIN_KEYS: [&str; 12] = [
+    "sha256",
+    "artifact",
+    "commands",
+    "effect",
+    "config",
+    "limits",
+    "kubernetes",
+    "account",
+    "identity",
+    "http",
+    "credentials",
+    "process",
 ];
-const VERBS_NEVER: [&str; 6] = ["deletecollection", "impersonate", "bind", "escalate", "proxy", "*"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Grants {
@@ -54,7 +53,7 @@ impl Grants {
         if let Some((value, at)) = root.get("plugins") {
             for (name, value, at) in report.entries(value, at) {
                 let section = report.section(value, &at, &PLUGIN_KEYS);
-                let grant = plugin(&mut report, &section);
+                let grant = plugin(&mut report, name, &section);
                 grants.plugins.insert(name.to_owned(), grant);
             }
         }
@@ -62,7 +61,7 @@ impl Grants {
     }
 }
 
-fn plugin(report: &mut Report, section: &Section<'_>) -> Grant {
+fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
     let mut grant = Grant::default();
     if let Some((value, at)) = section.get("sha256") {
         grant.sha256 = digest(report, value, at);
@@ -84,12 +83,12 @@ fn plugin(report: &mut Report, section: &Section<'_>) -> Grant {
         grant.config = config(report, value, at);
     }
     if let Some((value, at)) = section.get("limits") {
-        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "concurrency"]);
+        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency"]);
         grant.limits = limits(report, &section);
     }
     if let Some((value, at)) = section.get("kubernetes") {
         for (value, at) in report.items(value, at) {
-            grant.kubernetes.push(kubernetes(report, value, &at));
+            grant.kubernetes.push(Arc::new(kubernetes::parse::rule(report, value, &at)));
         }
     }
     if let Some((value, at)) = section.get("http") {
@@ -105,6 +104,7 @@ fn plugin(report: &mut Report, section: &Section<'_>) -> Grant {
     if let Some((value, at)) = section.get("process") {
         grant.process = report.texts(value, at);
     }
+    grant.identity = kubernetes::parse::identity(report, name, section, &grant);
     if grant.reaches_out() && grant.sha256.is_none() {
         report
             .add(section.at(), "a plugin that may reach out needs `sha256`: the digest of the one file that may load");
@@ -185,40 +185,20 @@ fn limits(report: &mut Report, section: &Section<'_>) -> LimitsGrant {
     if let Some((value, at)) = section.get("host_calls") {
         limits.host_calls = report.count(value, at, 1_000_000).and_then(|count| u32::try_from(count).ok());
     }
+    if let Some((value, at)) = section.get("output") {
+        let bytes = report.bytes(value, at).and_then(|bytes| usize::try_from(bytes).ok());
+        limits.output_bytes = bytes.filter(|bytes| {
+            let enough = (1 << 10..=16 << 20).contains(bytes);
+            if !enough {
+                report.add(at, "expected a size from 1Ki to 16Mi");
+            }
+            enough
+        });
+    }
     if let Some((value, at)) = section.get("concurrency") {
         limits.concurrency = report.count(value, at, 10_000).and_then(|count| usize::try_from(count).ok());
     }
     limits
-}
-
-fn kubernetes(report: &mut Report, value: &Value, at: &str) -> KubernetesGrant {
-    let known = ["groups", "resources", "verbs", "namespaces", "names", "scope", "dangerous", "read", "write"];
-    let section = report.section(value, at, &known);
-    let mut list = |key: &str| section.get(key).map(|(value, at)| report.texts(value, at)).unwrap_or_default();
-    let mut grant = KubernetesGrant {
-        groups: list("groups"),
-        resources: list("resources"),
-        verbs: list("verbs"),
-        namespaces: list("namespaces"),
-        names: list("names").into_iter().map(Glob::new).collect(),
-        read: list("read"),
-        write: list("write"),
-        ..KubernetesGrant::default()
-    };
-    for verb in &grant.verbs {
-        if VERBS_NEVER.contains(&verb.as_str()) {
-            report.add(at, format!("the verb `{verb}` is never granted to a plugin"));
-        } else if !VERBS.contains(&verb.as_str()) {
-            report.add(at, format!("`{verb}` is none of {}", VERBS.join(", ")));
-        }
-    }
-    if let Some((value, at)) = section.get("scope") {
-        grant.cluster_scope = report.word(value, at, &["cluster", "namespaced"]).as_deref() == Some("cluster");
-    }
-    if let Some((value, at)) = section.get("dangerous") {
-        grant.dangerous = report.flag(value, at);
-    }
-    grant
 }
 
 fn http(report: &mut Report, value: &Value, at: &str) -> Option<HttpGrant> {

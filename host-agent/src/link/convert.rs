@@ -199,6 +199,8 @@ pub(super) fn inventory(inventory: &Inventory) -> proto::Inventory {
                 digest: plugin.digest.to_vec(),
                 state: state(plugin.state).into(),
                 reason: plugin.reason.clone(),
+                grants: plugin.grants.clone(),
+                missing: plugin.missing.clone(),
             })
             .collect(),
     }

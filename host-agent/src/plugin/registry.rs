@@ -32,6 +32,8 @@ pub(super) struct Standing {
     pub(super) reason: String,
     /// Of the refused file, where none serves.
     pub(super) digest: [u8; 32],
+    /// Imports of the refused file that nobody granted.
+    pub(super) missing: Vec<String>,
 }
 
 /// A command that is served.
@@ -143,7 +145,7 @@ impl Registry {
                 served.command().and_then(|command| command.pattern.as_ref()).map_or(0, |pattern| pattern.words());
             (std::cmp::Reverse(words), served.command().map(|command| command.name.clone()))
         });
-        registry.inventory = Arc::new(registry.list(standings, &refusals));
+        registry.inventory = Arc::new(registry.list(standings, &refusals, grants));
         registry
     }
 
@@ -173,7 +175,7 @@ impl Registry {
         }
     }
 
-    fn list(&self, standings: &[Standing], refusals: &BTreeMap<&str, Vec<String>>) -> Inventory {
+    fn list(&self, standings: &[Standing], refusals: &BTreeMap<&str, Vec<String>>, grants: &Grants) -> Inventory {
         let served = self.exact.values().chain(&self.patterns);
         let mut commands: Vec<_> = served
             .filter_map(|served| {
@@ -205,6 +207,12 @@ impl Registry {
                 digest: standing.loaded.as_ref().map_or(standing.digest, |loaded| loaded.digest),
                 state,
                 reason: super::host::lines::clean(&reasons.join("; "), REASON_MAX_BYTES),
+                grants: grants
+                    .plugins
+                    .get(&standing.name)
+                    .map(|grant| grant.summary(&standing.name))
+                    .unwrap_or_default(),
+                missing: standing.missing.clone(),
             }
         });
         Inventory { plugins: plugins.collect(), commands }
@@ -255,6 +263,7 @@ pub(super) fn limits(grant: Option<&Grant>, defaults: &Limits) -> Limits {
         cpu: granted.cpu.unwrap_or(defaults.cpu),
         wall: granted.wall.unwrap_or(defaults.wall),
         host_calls: granted.host_calls.unwrap_or(defaults.host_calls),
+        output_bytes: granted.output_bytes.unwrap_or(defaults.output_bytes),
         concurrency: granted.concurrency.or(defaults.concurrency),
         ..*defaults
     }

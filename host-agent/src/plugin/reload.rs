@@ -65,6 +65,8 @@ struct Refused {
     digest: [u8; 32],
     reason: String,
     retry: Option<Retry>,
+    /// Imports that nobody granted.
+    missing: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -228,6 +230,10 @@ impl Reloader {
             self.published.grants.send_replace(Arc::new(grants.clone()));
         }
         self.grants = grants;
+        if changed {
+            // Calls in flight read it at their next host call.
+            self.loader.surroundings.authority.grant(&self.grants);
+        }
         changed
     }
 
@@ -269,7 +275,7 @@ impl Reloader {
             Err(reason) => {
                 tracing::warn!(plugin = stem, reason, "the plugin's file is refused");
                 let retry = Some(next_retry(before.and_then(|before| before.retry), now));
-                file.refused = Some(Refused { digest: [0; 32], reason, retry });
+                file.refused = Some(Refused { digest: [0; 32], reason, retry, missing: Vec::new() });
                 return;
             }
         };
@@ -302,7 +308,8 @@ impl Reloader {
                     "the plugin is refused"
                 );
                 let retry = error.retry.then(|| next_retry(before.and_then(|before| before.retry), now));
-                file.refused = Some(Refused { digest: read.digest, reason: error.reason, retry });
+                file.refused =
+                    Some(Refused { digest: read.digest, reason: error.reason, retry, missing: error.missing });
             }
         }
     }
@@ -342,6 +349,7 @@ impl Tracked {
             state,
             reason,
             digest: self.refused.as_ref().map_or([0; 32], |refused| refused.digest),
+            missing: self.refused.as_ref().map(|refused| refused.missing.clone()).unwrap_or_default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::executor::commands::{CallSink, CommandCall, Commands, LogLevel};
+use crate::executor::commands::{CallSink, CommandCall, Commands, Declared, Effect, LogLevel, Server};
 
 use super::{Clock, Config, Runtime, host::lines::clean};
 
@@ -63,12 +63,14 @@ async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<St
     for plugin in inventory.plugins.iter().filter(|plugin| !plugin.reason.is_empty()) {
         let _ = writeln!(std::io::stderr(), "{}: {}", plugin.name, plugin.reason);
     }
+    let effect = effect_of(&runtime, &args.command);
     let call = CommandCall {
         command: args.command,
         inputs: args.inputs,
         task: "0".repeat(32),
         step: "0".to_owned(),
         attempt: 1,
+        effect,
         effect_key: "0".repeat(32),
         notes: Vec::new(),
         remaining: Duration::from_secs(3600),
@@ -84,6 +86,14 @@ async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<St
         return Ok(done.output);
     }
     measure(&runtime, &call, args.repeat, concurrency, clock).await
+}
+
+/// Rules over the inputs are evaluated where a flow runs; here nothing follows that they could protect.
+fn effect_of(runtime: &Runtime, command: &str) -> Effect {
+    match runtime.server_of(command) {
+        Some(Server { effect: Declared::Class(effect), floor, .. }) => effect.max(floor),
+        _ => Effect::Never,
+    }
 }
 
 async fn measure(

@@ -13,14 +13,17 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wasmtime::component::Linker;
 
-use crate::grants::Grants;
-
-use crate::executor::commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, Server, Usage, Verified};
+use crate::{
+    executor::commands::{CallDone, CallFailed, CommandCall, Commands, Effect, Inventory, Server, Usage, Verified},
+    grants::{Grants, kubernetes::Own},
+};
 
 use super::{
+    authority::Authority,
     bindings::exports::claiflow::plugin::handler::Call,
     cache::Cache,
     call::{Errand, Order, Sandbox},
+    caller::{Caller, NoWrites, Power, Surroundings},
     clock::Clock,
     config::Config,
     engine::{self, RESERVED_SLOTS, Ticker},
@@ -39,6 +42,7 @@ const WAKES_MAX: usize = 4;
 /// Everything behind the commands of an agent.
 pub struct Runtime {
     sandbox: Arc<Sandbox>,
+    surroundings: Arc<Surroundings>,
     registry: Arc<ArcSwap<Registry>>,
     inventory: watch::Receiver<Arc<Inventory>>,
     grants: watch::Receiver<Arc<Grants>>,
@@ -73,8 +77,14 @@ impl Runtime {
             opened.inspect_err(|error| tracing::warn!("plugins are compiled at each start: {error}")).ok()
         });
         let sandbox = Arc::new(Sandbox { engine, ticker, clock: clock.clone(), stop_grace: config.stop_grace });
+        let surroundings = Arc::new(Surroundings {
+            authority: Authority::new(config.own.clone()),
+            cluster: config.cluster.clone(),
+            host_calls: config.host_calls.clone(),
+        });
         let loader = Loader {
             sandbox: sandbox.clone(),
+            surroundings: surroundings.clone(),
             linker,
             cache,
             worker: config.worker.clone(),
@@ -101,7 +111,7 @@ impl Runtime {
             .name("plugins".into())
             .spawn(move || reloader.run(&woken, &announce))
             .map_err(thread)?;
-        Ok(Arc::new(Self { sandbox, registry, inventory, grants, rounds, wake }))
+        Ok(Arc::new(Self { sandbox, surroundings, registry, inventory, grants, rounds, wake }))
     }
 
     /// What is granted; the receiver changes with the grants file.
@@ -109,10 +119,9 @@ impl Runtime {
         self.grants.clone()
     }
 
-    /// Looks at directories and grants now, not when the next look is due.
-    pub fn look(&self) {
-        // A full queue already holds the news.
-        let _ = self.wake.try_send(Wake::Changed);
+    /// Says anew which objects of the cluster are the agent's own.
+    pub fn own(&self, own: Own) {
+        self.surroundings.authority.own(own);
     }
 
     /// Waits until everything that was there at the start is loaded or refused.
@@ -122,7 +131,7 @@ impl Runtime {
     }
 
     /// One call from the registry to the sandbox's answer, as JSON text, and what it used.
-    async fn perform(&self, call: CommandCall, errand: fn(Call) -> Errand) -> (Result<String, Failed>, Usage) {
+    async fn perform(&self, call: CommandCall, errand: Asked) -> (Result<String, Failed>, Usage) {
         let unused = |failed| (Err(failed), Usage::default());
         let (served, captures) = match self.find(&call.command) {
             Ok(found) => found,
@@ -151,7 +160,8 @@ impl Runtime {
         };
         let order = Order {
             guest: &served.plugin.guest,
-            errand: errand(Call { command: call.command, inputs: call.inputs, context }),
+            caller: Caller::of(&served.plugin, errand.power(call.effect), &self.surroundings),
+            errand: errand.errand(Call { command: call.command, inputs: call.inputs, context }),
             limits: &served.limits,
             remaining,
             sink: call.sink,
@@ -202,6 +212,30 @@ impl Runtime {
     }
 }
 
+/// What is asked of a plugin.
+#[derive(Clone, Copy)]
+enum Asked {
+    Run,
+    Verify,
+}
+
+impl Asked {
+    fn errand(self, call: Call) -> Errand {
+        match self {
+            Self::Run => Errand::Run(call),
+            Self::Verify => Errand::Verify(call),
+        }
+    }
+
+    fn power(self, effect: Effect) -> Power {
+        match (self, effect) {
+            (Self::Verify, _) => Power::Read(NoWrites::Verify),
+            (Self::Run, Effect::Read) => Power::Read(NoWrites::DeclaredRead),
+            (Self::Run, _) => Power::Write,
+        }
+    }
+}
+
 /// Whether the inputs are an object that the command's schema allows.
 fn checked(served: &Served, call: &CommandCall) -> Result<(), Failed> {
     let object: serde_json::Value = serde_json::from_str(&call.inputs)
@@ -245,7 +279,7 @@ impl Commands for Runtime {
     }
 
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
-        let (made, usage) = self.perform(call, Errand::Run).await;
+        let (made, usage) = self.perform(call, Asked::Run).await;
         match made {
             Ok(output) => Ok(CallDone { output, usage }),
             Err(failed) => Err(failed.with(usage)),
@@ -253,7 +287,7 @@ impl Commands for Runtime {
     }
 
     async fn verify(&self, call: CommandCall) -> Verified {
-        let (made, usage) = self.perform(call, Errand::Verify).await;
+        let (made, usage) = self.perform(call, Asked::Verify).await;
         verified(made, usage)
     }
 

@@ -11,6 +11,12 @@ const NAME_MAX_BYTES: usize = 256;
 const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:filesystem", "wasi:sockets"];
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
+/// Package and interface of what is linked where it is granted.
+const SERVED: [(&str, &str); 3] = [
+    ("claiflow:plugin", "kubernetes"),
+    ("claiflow:plugin", "kubernetes-write"),
+    ("claiflow:plugin", "kubernetes-exec"),
+];
 
 /// The outer names of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,33 +76,33 @@ impl Surface {
     /// # Errors
     /// Which import is not, and what would allow it.
     pub(super) fn check(&self, plugin: &str, grant: Option<&Grant>) -> Result<(), String> {
-        for import in &self.imports {
-            let name = Interface::of(import);
-            let always = match name.package {
-                "claiflow:plugin" => CONTRACT_ALWAYS.contains(&name.interface) && name.version.starts_with("1."),
-                package => WASI_ALWAYS.contains(&package) && name.version.starts_with("0.2"),
-            };
-            if always {
-                continue;
-            }
-            if WASI_ALWAYS.contains(&name.package) {
-                return Err(format!("it imports `{import}`; this agent links WASI 0.2"));
-            }
-            let Some((section, granted)) = section_of(&name, grant) else {
-                return Err(format!("it imports `{import}`, which no agent gives to a plugin"));
-            };
-            return Err(if granted {
-                format!(
+        let wrong = self.admissions(grant).find_map(|(import, admission)| {
+            Some(match admission {
+                Admission::Always | Admission::Granted => return None,
+                Admission::Old => format!("it imports `{import}`; this agent links WASI 0.2"),
+                Admission::Unknown => format!("it imports `{import}`, which no agent gives to a plugin"),
+                Admission::Unserved => format!(
                     "it imports `{import}`; the grants file allows it, but this agent does not serve that interface"
-                )
-            } else {
-                format!(
-                    "it imports `{import}`, which nobody granted; `plugins: {{{plugin}: {{{section}}}}}` in the grants \
-                     file would, with the file's `sha256`"
-                )
-            });
-        }
-        Ok(())
+                ),
+                Admission::Missing(need) => format!(
+                    "it imports `{import}`, which nobody granted; `plugins: {{{plugin}: {{{}}}}}` in the grants file \
+                     would, with the file's `sha256`",
+                    need.text()
+                ),
+            })
+        });
+        wrong.map_or(Ok(()), Err)
+    }
+
+    /// Every import and where it stands.
+    pub(super) fn admissions(&self, grant: Option<&Grant>) -> impl Iterator<Item = (&str, Admission)> {
+        self.imports.iter().map(move |import| (import.as_str(), admission(&Interface::of(import), grant)))
+    }
+
+    /// The imports that nobody granted.
+    pub(super) fn missing(&self, grant: Option<&Grant>) -> Vec<String> {
+        let missing = self.admissions(grant).filter(|(_, admission)| matches!(admission, Admission::Missing(_)));
+        missing.map(|(import, _)| import.to_owned()).collect()
     }
 
     /// Sorted names, for people.
@@ -120,39 +126,88 @@ impl<'a> Interface<'a> {
     }
 }
 
-/// The part of a grant that an interface needs, and whether it is there.
-fn section_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(&'static str, bool)> {
-    let has = |check: fn(&Grant) -> bool| grant.is_some_and(check);
-    Some(match (name.package, name.interface) {
-        ("claiflow:plugin", "kubernetes") => (
-            "kubernetes: [{groups: [\"\"], resources: [pods], verbs: [get, list], namespaces: [NAMESPACE]}]",
-            has(reads),
-        ),
-        ("claiflow:plugin", "kubernetes-write") => (
-            "kubernetes: [{groups: [apps], resources: [deployments], verbs: [patch], namespaces: [NAMESPACE], write: [FIELD]}]",
-            has(reads),
-        ),
-        ("claiflow:plugin", "kubernetes-exec") => (
-            "kubernetes: [{groups: [\"\"], resources: [pods/exec], verbs: [create], namespaces: [NAMESPACE], dangerous: true}]",
-            has(reads),
-        ),
-        ("claiflow:plugin", "credentials") => {
-            ("credentials: {NAME: {hosts: [URL], methods: [GET]}}", has(|grant| !grant.credentials.is_empty()))
-        }
-        ("claiflow:plugin", "credentials-reveal") => (
-            "credentials: {NAME: {hosts: [URL], reveal: true}}",
-            has(|grant| grant.credentials.iter().any(|(_, credential)| credential.reveal)),
-        ),
-        ("claiflow:plugin", "process") => ("process: [PROFILE]", has(|grant| !grant.process.is_empty())),
-        ("wasi:http", _) => {
-            ("http: [{url: URL, methods: [GET], paths: [\"/*\"]}]", has(|grant| !grant.http.is_empty()))
-        }
-        _ => return None,
-    })
+/// Where an import stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Linked for every plugin.
+    Always,
+    /// Granted and linked.
+    Granted,
+    /// Granted, but this agent does not have it.
+    Unserved,
+    /// Nobody granted it.
+    Missing(Need),
+    /// Of another version of WASI.
+    Old,
+    /// No agent has it.
+    Unknown,
 }
 
-fn reads(grant: &Grant) -> bool {
-    !grant.kubernetes.is_empty()
+/// What in the grants file would grant an import: a key, and an element of its list or map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Need {
+    pub(super) key: &'static str,
+    pub(super) element: &'static str,
+}
+
+impl Need {
+    /// Key and value, in one line of YAML.
+    pub(super) fn text(&self) -> String {
+        let Self { key, element } = self;
+        if *key == "credentials" { format!("{key}: {{{element}}}") } else { format!("{key}: [{element}]") }
+    }
+}
+
+fn admission(name: &Interface<'_>, grant: Option<&Grant>) -> Admission {
+    let always = match name.package {
+        "claiflow:plugin" => CONTRACT_ALWAYS.contains(&name.interface) && name.version.starts_with("1."),
+        package => WASI_ALWAYS.contains(&package) && name.version.starts_with("0.2"),
+    };
+    if always {
+        return Admission::Always;
+    }
+    if WASI_ALWAYS.contains(&name.package) {
+        return Admission::Old;
+    }
+    let Some((need, granted)) = need_of(name, grant) else { return Admission::Unknown };
+    match (granted, SERVED.contains(&(name.package, name.interface))) {
+        (false, _) => Admission::Missing(need),
+        (true, false) => Admission::Unserved,
+        (true, true) => Admission::Granted,
+    }
+}
+
+/// The part of a grant that an interface needs, and whether it is there.
+fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> {
+    let has = |check: fn(&Grant) -> bool| grant.is_some_and(check);
+    let kubernetes = |element| (Need { key: "kubernetes", element }, has(|grant| !grant.kubernetes.is_empty()));
+    let credentials = |element, granted| (Need { key: "credentials", element }, granted);
+    Some(match (name.package, name.interface) {
+        ("claiflow:plugin", "kubernetes") => {
+            kubernetes("{groups: [\"\"], resources: [pods], verbs: [get, list], namespaces: [NAMESPACE]}")
+        }
+        ("claiflow:plugin", "kubernetes-write") => kubernetes(
+            "{groups: [apps], resources: [deployments], verbs: [patch], namespaces: [NAMESPACE], write: [FIELD]}",
+        ),
+        ("claiflow:plugin", "kubernetes-exec") => kubernetes(
+            "{groups: [\"\"], resources: [pods/exec], verbs: [create], namespaces: [NAMESPACE], dangerous: true}",
+        ),
+        ("claiflow:plugin", "credentials") => {
+            credentials("NAME: {hosts: [URL], methods: [GET]}", has(|grant| !grant.credentials.is_empty()))
+        }
+        ("claiflow:plugin", "credentials-reveal") => credentials(
+            "NAME: {hosts: [URL], reveal: true}",
+            has(|grant| grant.credentials.iter().any(|(_, credential)| credential.reveal)),
+        ),
+        ("claiflow:plugin", "process") => {
+            (Need { key: "process", element: "PROFILE" }, has(|grant| !grant.process.is_empty()))
+        }
+        ("wasi:http", _) => (
+            Need { key: "http", element: "{url: URL, methods: [GET], paths: [\"/*\"]}" },
+            has(|grant| !grant.http.is_empty()),
+        ),
+        _ => return None,
+    })
 }
 
 fn take(names: &mut Vec<String>, name: &str) -> Result<(), String> {

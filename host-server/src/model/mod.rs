@@ -8,6 +8,7 @@ pub mod list;
 pub mod log;
 pub mod nouns;
 pub mod options;
+pub mod predefined;
 pub mod replica;
 pub mod state;
 pub mod statuses;

@@ -75,7 +75,8 @@ fn a_page_reads_few_of_many_stored_tasks() {
         for index in 1..CLUSTERS {
             clusters.push(declare(&world.store, &format!("{index:032}")).await);
         }
-        let tasks = clusters.iter().cycle().take(TASKS).map(|cluster| Task { cluster: *cluster, ..world.task(&snapshot) });
+        let tasks =
+            clusters.iter().cycle().take(TASKS).map(|cluster| Task { cluster: *cluster, ..world.task(&snapshot) });
         let leases: Vec<_> = tasks.map(|task| world.lease_of(&Arc::new(task))).collect();
         for some in leases.chunks(500) {
             let rows: Vec<_> =
@@ -87,7 +88,8 @@ fn a_page_reads_few_of_many_stored_tasks() {
         }
         shell(maria, "", "SET GLOBAL userstat = 1");
         let read = || -> i64 {
-            let query = "SELECT COALESCE(SUM(rows_read), 0) FROM information_schema.table_statistics WHERE table_schema = ";
+            let query =
+                "SELECT COALESCE(SUM(rows_read), 0) FROM information_schema.table_statistics WHERE table_schema = ";
             shell(maria, "", &format!("{query}'{}'", maria.dbname)).trim().parse().unwrap()
         };
         let middle = leases[TASKS / 2].task.as_ref();

@@ -153,6 +153,12 @@ pub struct Plugin {
     /// Why it is not ready, or why the last good version was kept; for a person.
     #[prost(string, tag = "5")]
     pub reason: ::prost::alloc::string::String,
+    /// What the operator of the cluster granted it: lines for a person.
+    #[prost(string, repeated, tag = "6")]
+    pub grants: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Imports of its file that nobody granted, such as `claiflow:plugin/kubernetes-write@1.0.0`.
+    #[prost(string, repeated, tag = "7")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Slot credit and heartbeat in one: the server may send offers up to number `limit`, counted from 1 in this stream.
 /// The server answers with the newest stamp it has read; an answered stamp extends every lease of the session.

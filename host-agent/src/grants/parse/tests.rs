@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{
     executor::commands::Effect,
-    grants::{Addresses, Glob, Grants, Unlisted},
+    grants::{
+        Addresses, Glob, Grants, Unlisted,
+        kubernetes::{Identity, IdentityBy, Namespaces},
+    },
 };
 
 const WHOLE: &str = r#"
@@ -21,6 +24,8 @@ plugins:
     http: [{url: "https://prometheus.monitoring.svc:9090", methods: [GET, POST], paths: ["/api/v1/*"], addresses: cluster, ca: cluster}]
     credentials: {"grafana-*": {hosts: ["https://grafana.example.com"], methods: [GET]}}
     process: [helm.upgrade, helm.history]
+    account: restarter
+    identity: impersonate
     limits: {memory: 64Mi, cpu: 2s, wall: 30s, host_calls: 200, concurrency: 8}
 "#;
 
@@ -36,7 +41,12 @@ fn every_section_of_the_documented_file_is_read() {
     assert_eq!(grant.limits.memory_bytes, Some(64 << 20));
     assert_eq!(grant.limits.cpu, Some(Duration::from_secs(2)));
     assert_eq!(grant.limits.concurrency, Some(8));
-    assert_eq!(grant.kubernetes[0].verbs, ["get", "list", "patch"]);
+    let rule = &grant.kubernetes[0];
+    assert_eq!(rule.verbs.iter().map(|verb| verb.as_str()).collect::<Vec<_>>(), ["get", "list", "patch"]);
+    assert_eq!(rule.namespaces, Namespaces::These(["shop".to_owned()].into()));
+    assert_eq!(rule.read.texts(), ["metadata.name", "spec", "status"]);
+    assert!(!rule.dangerous && !rule.cluster_scope);
+    assert_eq!(grant.identity, Identity { account: Some("restarter".into()), by: IdentityBy::Impersonate });
     assert_eq!(grant.http[0].addresses, Addresses::Cluster);
     assert_eq!(grant.credentials[0].1.methods, ["GET"]);
     assert_eq!(grant.process, ["helm.upgrade", "helm.history"]);
