@@ -61,7 +61,7 @@ pub enum PatchType {
         { when = ".patch_type != \"json\" or (.patch_data | type) != \"array\"", effect = "idempotent" },
         { when = "any(.patch_data[]; .op == \"test\" and .path == \"/metadata/resourceVersion\")", effect = "idempotent" },
         {
-            when = "all(.patch_data[]; .op == \"test\" or .op == \"replace\" or ((.op == \"add\" or .op == \"remove\") and ((.path | split(\"/\") | last) as $last | $last != \"-\" and ($last | explode | all(. >= 48 and . <= 57) | not))))",
+            when = "all(.patch_data[]; .op == \"test\" or .op == \"replace\" or ((.op == \"add\" or .op == \"remove\") and ((.path | split(\"/\") | last // \"\") as $last | $last != \"-\" and ($last | explode | all(. >= 48 and . <= 57) | not))))",
             effect = "idempotent"
         },
         { effect = "verify" },
