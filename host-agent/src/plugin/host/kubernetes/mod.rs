@@ -11,7 +11,7 @@ mod watching;
 
 use wasmtime::component::Resource;
 
-pub use self::{listing::Listing, log::Log, watching::Watching};
+pub(in crate::plugin) use self::{listing::Listing, log::Log, watching::Watching};
 
 use crate::{
     grants::kubernetes::{Access, Request as Asked},
