@@ -46,6 +46,7 @@ fn inventory() -> Inventory {
         digest: [0xab; 32],
         state,
         reason: reason.into(),
+        allowed: String::new(),
     };
     Inventory {
         commands: vec![CommandEntry {

@@ -217,6 +217,8 @@ pub struct PluginEntry {
     pub state: PluginState,
     /// Why, for a person; empty when ready.
     pub reason: String,
+    /// What the operator lets it do: a JSON object as text; empty when not known.
+    pub allowed: String,
 }
 
 /// All that an agent serves at one moment.

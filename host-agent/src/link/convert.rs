@@ -199,6 +199,7 @@ pub(super) fn inventory(inventory: &Inventory) -> proto::Inventory {
                 digest: plugin.digest.to_vec(),
                 state: state(plugin.state).into(),
                 reason: plugin.reason.clone(),
+                allowed: plugin.allowed.clone(),
             })
             .collect(),
     }

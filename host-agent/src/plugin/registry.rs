@@ -205,6 +205,7 @@ impl Registry {
                 digest: standing.loaded.as_ref().map_or(standing.digest, |loaded| loaded.digest),
                 state,
                 reason: super::host::lines::clean(&reasons.join("; "), REASON_MAX_BYTES),
+                allowed: String::new(),
             }
         });
         Inventory { plugins: plugins.collect(), commands }

@@ -153,6 +153,9 @@ pub struct Plugin {
     /// Why it is not ready, or why the last good version was kept; for a person.
     #[prost(string, tag = "5")]
     pub reason: ::prost::alloc::string::String,
+    /// What the operator's grants let it do: a JSON object as text; empty when not known.
+    #[prost(string, tag = "6")]
+    pub allowed: ::prost::alloc::string::String,
 }
 /// Slot credit and heartbeat in one: the server may send offers up to number `limit`, counted from 1 in this stream.
 /// The server answers with the newest stamp it has read; an answered stamp extends every lease of the session.
