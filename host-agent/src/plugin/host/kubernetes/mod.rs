@@ -3,14 +3,16 @@
 
 pub(in crate::plugin::host) mod call;
 mod listing;
-pub(in crate::plugin::host) mod log;
+mod log;
 pub(in crate::plugin::host) mod options;
+pub(in crate::plugin::host) mod pod;
 mod reach;
 mod several;
 mod watching;
 
 use wasmtime::component::Resource;
 
+#[allow(unreachable_pub, reason = "the bindings name it")]
 pub use self::{listing::Listing, log::Log, watching::Watching};
 
 use crate::{
