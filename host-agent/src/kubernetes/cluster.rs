@@ -89,6 +89,12 @@ impl Cluster {
         Self { own, anonymous, tokens: Tokens::default(), discovery: Discovery::default(), namespace }
     }
 
+    /// With the agent's own identity, for what the agent does by itself.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.own
+    }
+
     /// The agent's namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {

@@ -15,7 +15,10 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::executor::commands::{CallSink, CommandCall, Commands, Declared, Effect, LogLevel, Server};
+use crate::{
+    executor::commands::{CallSink, CommandCall, Commands, Declared, Effect, LogLevel, Server},
+    kubernetes::Cluster,
+};
 
 use super::{Clock, Config, Runtime, host::lines::clean};
 
@@ -36,6 +39,8 @@ pub struct RunArgs {
     pub grants: Option<PathBuf>,
     /// Compiled code; none compiles each time.
     pub cache: Option<PathBuf>,
+    /// The cluster on which it works.
+    pub cluster: Option<Arc<Cluster>>,
 }
 
 /// Runs it; the result goes to standard output, log lines and errors to standard error.
@@ -55,7 +60,12 @@ pub async fn run_once(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> 
 async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<String, String> {
     let mount = Mount::of(&args.file)?;
     let concurrency = args.concurrency.max(1);
-    let config = Config { grants: args.grants, cache: args.cache, ..Config::new(vec![mount.0.clone()], worker) };
+    let config = Config {
+        grants: args.grants,
+        cache: args.cache,
+        cluster: args.cluster,
+        ..Config::new(vec![mount.0.clone()], worker)
+    };
     let runtime = Runtime::open(Config { slots: config.slots.max(concurrency), ..config }, clock.clone())
         .map_err(|error| error.to_string())?;
     runtime.settled().await;

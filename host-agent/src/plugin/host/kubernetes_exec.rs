@@ -1,12 +1,10 @@
 //! `claiflow:plugin/kubernetes-exec`: commands in containers. From its start on, a command may have done anything.
 
-use serde_json::Value;
-use tokio::time::Instant;
 use wasmtime::component::Resource;
 
 use crate::{
     grants::kubernetes::{Access, Kind, Object as At, Request as Asked},
-    kubernetes::{Actor, Cluster, Effect, ExecOptions, Execution, Failure, Request},
+    kubernetes::{Effect, ExecOptions, Execution, Failure},
     plugin::{
         bindings::claiflow::plugin::{
             kubernetes_exec::{Chunk, Host, HostExecution, Object},
@@ -18,22 +16,20 @@ use crate::{
 
 use super::kubernetes::{
     call::{Made, served, shown},
-    log::of_pod,
     lost,
     options::{self, Exec},
+    pod::{default_container, of_pod},
 };
 
 const READ_MAX_BYTES: usize = 1 << 20;
 const WORDS_MAX: usize = 256;
 /// The whole command stands in a URL.
 const COMMAND_MAX_BYTES: usize = 16 << 10;
-/// Names the container that is meant where none is named.
-const DEFAULT_CONTAINER: &str = "/metadata/annotations/kubectl.kubernetes.io~1default-container";
-const POD_MAX_BYTES: usize = 4 << 20;
 
 type Answer<T> = wasmtime::Result<Result<T, types::Failure>>;
 
 /// A command that runs for a guest.
+#[allow(unreachable_pub, reason = "the bindings name it")]
 pub struct Running {
     kind: Kind,
     pod: At,
@@ -192,14 +188,4 @@ fn words(command: &[String]) -> Result<(), Failure> {
         return Err(Failure::new("invalid", message));
     }
     Ok(())
-}
-
-/// The annotated container, else the first. None where the account may not read the pod: the API server then takes the only
-/// one. Nothing else of the pod is used, and nothing of it reaches the guest.
-async fn default_container(cluster: &Cluster, actor: &Actor, pod: &At, deadline: Instant) -> Option<String> {
-    let served = cluster.served("", "", "pods", "", deadline).await.ok()?;
-    let request = Request::get(&served.kind, pod).ok()?;
-    let (pod, _) = cluster.ask(actor, &request, POD_MAX_BYTES, deadline).await.ok()?;
-    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
-    text(DEFAULT_CONTAINER).or_else(|| text("/spec/containers/0/name"))
 }

@@ -24,6 +24,7 @@ use super::{
 const CHUNK_MAX_BYTES: usize = 1 << 20;
 
 /// A list that a guest reads.
+#[allow(unreachable_pub, reason = "the bindings name it")]
 pub struct Listing {
     wanted: Arc<Wanted>,
     pages: kubernetes::Listing,

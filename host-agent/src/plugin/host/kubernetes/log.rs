@@ -5,21 +5,20 @@ use wasmtime::component::Resource;
 use crate::{
     grants::kubernetes::{Access, Kind, Object as At, Request as Asked},
     kubernetes::{ByteStream, Failure, LogOptions},
-    plugin::{
-        bindings::claiflow::plugin::kubernetes::{ApiResource, Object},
-        state::CallState,
-    },
+    plugin::{bindings::claiflow::plugin::kubernetes::Object, state::CallState},
 };
 
 use super::{
     call::{Made, served, shown},
     lost, options,
+    pod::{default_container, of_pod},
 };
 
 /// What is handed over at once, whatever a guest asks for.
 const READ_MAX_BYTES: usize = 1 << 20;
 
 /// A log that a guest reads.
+#[allow(unreachable_pub, reason = "the bindings name it")]
 pub struct Log {
     kind: Kind,
     pod: At,
@@ -41,8 +40,12 @@ impl CallState {
         let served = served(&cluster, made, &resource, self.deadline()).await?;
         let (allowed, actor) =
             self.authorise(&Access { kind: &served.kind, request: Asked::ReadStream { at: &at } })?;
+        let container = match said.container.filter(|named| !named.is_empty()) {
+            None => default_container(&cluster, &actor, &at, self.deadline()).await,
+            named => named,
+        };
         let wanted = LogOptions {
-            container: said.container,
+            container,
             previous: said.previous,
             follow: said.follow,
             tail_lines: said.tail_lines,
@@ -77,15 +80,4 @@ impl CallState {
         self.resources.get_mut(resource).map_err(lost)?.held = held;
         room.map(|()| read)
     }
-}
-
-/// The subresource of pods that is meant, whether or not the guest says so.
-pub(in crate::plugin::host) fn of_pod(resource: ApiResource, subresource: &str) -> Result<ApiResource, Failure> {
-    let is_pods = resource.group.is_empty() && resource.plural == "pods";
-    if !is_pods || !(resource.subresource.is_empty() || resource.subresource == subresource) {
-        let message =
-            format!("resource: only `pods` of the core group have the subresource `{subresource}` that is meant here");
-        return Err(Failure::new("invalid", message));
-    }
-    Ok(ApiResource { subresource: subresource.to_owned(), ..resource })
 }

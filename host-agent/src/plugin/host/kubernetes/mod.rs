@@ -3,15 +3,17 @@
 
 pub(in crate::plugin::host) mod call;
 mod listing;
-pub(in crate::plugin::host) mod log;
+mod log;
 pub(in crate::plugin::host) mod options;
+pub(in crate::plugin::host) mod pod;
 mod reach;
 mod several;
 mod watching;
 
 use wasmtime::component::Resource;
 
-pub(in crate::plugin) use self::{listing::Listing, log::Log, watching::Watching};
+#[allow(unreachable_pub, reason = "the bindings name it")]
+pub use self::{listing::Listing, log::Log, watching::Watching};
 
 use crate::{
     grants::kubernetes::{Access, Request as Asked},

@@ -21,6 +21,7 @@ use super::{
 };
 
 /// A watch that a guest reads.
+#[allow(unreachable_pub, reason = "the bindings name it")]
 pub struct Watching {
     wanted: Arc<Wanted>,
     watch: Watch,
