@@ -57,8 +57,10 @@ impl<'a> House<'a> {
         let plugins = format!("/api/v1/cluster/{CLUSTER}/plugin");
         until("the plugin serves", Duration::from_secs(120), || {
             let answer = house.pair.get(&plugins)?;
-            ensure!(answer.to_string().contains("kubernetes.{resource}.{verb}"), "{answer}");
-            Ok(())
+            let serves = answer.as_array().is_some_and(|all| {
+                all.iter().any(|plugin| plugin["name"] == "kubernetes" && plugin["state"] == "ready")
+            });
+            if serves { Ok(()) } else { bail!("{answer}") }
         })
         .with_context(|| house.agent.said())?;
         Ok(house)
