@@ -72,7 +72,7 @@ pub fn delete(inputs: Former<Delete>, context: &Context) -> Result<Json, Error> 
     match (api.remove(&name, &options), uid) {
         // An earlier attempt of this very call came through after all.
         (Err(error), Some(uid)) if again && matches!(error.status(), Some(404 | 409)) => Ok(gone(&name, &uid)),
-        (answer, _) => answer,
+        (answer, _) => answer.map(Json::from),
     }
 }
 
