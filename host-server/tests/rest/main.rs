@@ -6,6 +6,7 @@ mod bytes;
 mod control;
 mod exchange;
 mod lists;
+mod predefined;
 mod server;
 mod stories;
 mod surface;

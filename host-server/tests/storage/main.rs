@@ -38,6 +38,7 @@ mod life;
 mod limits;
 mod list;
 mod pause;
+mod predefined;
 mod protocol;
 mod request;
 mod resolve;

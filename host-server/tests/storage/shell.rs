@@ -6,6 +6,7 @@ use claiflow_server::{
     dispatch::{Attach, Dispatch, Order, Timing},
     metrics::Metrics,
     model::{list::TaskListing, state::State},
+    storage::Store,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -42,11 +43,15 @@ async fn replace(world: &World, name: &str, flow: &str) {
 }
 
 async fn serve(world: &World) -> (App, CancellationToken) {
+    serve_on(world, world.store.clone()).await
+}
+
+/// A replica of its own connections.
+pub(crate) async fn serve_on(world: &World, store: Store) -> (App, CancellationToken) {
     let (stop, metrics) = (CancellationToken::new(), Metrics::register().unwrap());
-    let dispatch =
-        Dispatch::start(world.store.clone(), world.source.clone(), metrics.clone(), Timing::default(), &stop);
+    let dispatch = Dispatch::start(store.clone(), world.source.clone(), metrics.clone(), Timing::default(), &stop);
     let jq = Pool::new(env!("CARGO_BIN_EXE_claiflow-server").into(), 1);
-    let app = App::open(world.store.clone(), world.source.clone(), dispatch, jq, metrics).await.unwrap();
+    let app = App::open(store, world.source.clone(), dispatch, jq, metrics).await.unwrap();
     (app, stop)
 }
 

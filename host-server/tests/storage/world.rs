@@ -95,6 +95,21 @@ pub(crate) fn shell(maria: &Maria, database: &str, text: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// See [`World::hold`].
+pub(crate) enum Held {
+    Maria(MySqlConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Held {
+    pub(crate) async fn release(self) {
+        match self {
+            Self::Maria(connection) => connection.close().await.unwrap(),
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+        }
+    }
+}
+
 impl World {
     async fn new(engine: Engine, directory: tempfile::TempDir) -> Self {
         let store = open(&engine).await;
@@ -115,6 +130,25 @@ impl World {
                 let mut connection = sqlite(file).await;
                 sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned())).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Holds what a writer needs, until it is released: the rows that these reads lock, or SQLite's right to write.
+    pub(crate) async fn hold(&self, reads: [&'static str; 2]) -> Held {
+        match &self.engine {
+            Engine::Maria(maria) => {
+                let mut connection = mysql(maria).await;
+                sqlx::raw_sql("BEGIN").execute(&mut connection).await.unwrap();
+                for read in reads {
+                    sqlx::query(read).fetch_all(&mut connection).await.unwrap();
+                }
+                Held::Maria(connection)
+            }
+            Engine::Sqlite(file) => {
+                let mut connection = sqlite(file).await;
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+                Held::Sqlite(connection)
             }
         }
     }

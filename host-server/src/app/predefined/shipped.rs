@@ -1,5 +1,7 @@
 //! What the server brings, read from the files of `host-server/predefined` that it was built with.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use chrono::NaiveDateTime;
 use serde_json::{Value, json};
 
@@ -73,15 +75,21 @@ pub(super) fn lines() -> impl Iterator<Item = Result<Line<'static>, Broken>> {
 /// # Errors
 /// [`Broken`].
 pub fn shipped(now: NaiveDateTime) -> Result<Vec<Template>, Broken> {
+    // Of all these lines there are few schemas.
+    let mut schemas: HashMap<(&str, &str), String> = HashMap::new();
     lines()
         .map(|line| {
             let line = line?;
+            let inputs = match schemas.entry((line.inputs, line.scope)) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(place) => place.insert(schema(&line)?.to_string()).clone(),
+            };
             Ok(Template {
                 uuid: line.uuid.into(),
                 name: line.name.into(),
                 summary: Some(line.summary.into()),
                 flow: format!(r#"[{{"$id":"step1","$command":{},"inputs":"$inputs"}}]"#, Value::from(line.command)),
-                inputs: Some(schema(&line)?.to_string()),
+                inputs: Some(inputs),
                 origin: line.origin.into(),
                 created: now,
                 updated: None,

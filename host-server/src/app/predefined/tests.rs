@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The edition, and SHA-256 over the digests of what it ships.
-const SHIPPED: (i32, &str) = (1, "");
+const SHIPPED: (i32, &str) = (1, "1c7d94de99feec04906004ede1596e7e7f866922c27ea85f2863755c9cc36784");
 
 #[derive(Deserialize)]
 struct Cases {
@@ -82,7 +82,8 @@ fn the_list_is_complete_and_says_nothing_twice() {
     let lines: Vec<_> = lines().map(Result::unwrap).collect();
     let count = |origin: &str| lines.iter().filter(|line| line.origin == origin).count();
     assert_eq!((lines.len(), count("predefined"), count("system")), (235, 229, 6));
-    for column in [|line: &Line<'static>| line.uuid, |line| line.name, |line| line.command] {
+    let columns: [fn(&Line<'static>) -> &'static str; 3] = [|line| line.uuid, |line| line.name, |line| line.command];
+    for column in columns {
         assert_eq!(lines.iter().map(column).collect::<BTreeSet<_>>().len(), lines.len());
     }
     for line in &lines {
