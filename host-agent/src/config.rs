@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "claiflow-agent",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent inspect plugins/dist/example.wasm --grants grants.yaml"
+    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent run plugins/dist/kubernetes.wasm kubernetes.pods.list.v1 --inputs '{\"namespace\":\"default\"}' --grants grants.yaml --kubeconfig ~/.kube/config\n  claiflow-agent inspect plugins/dist/example.wasm --grants grants.yaml"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -52,6 +52,22 @@ pub struct Run {
     /// Where compiled code is kept.
     #[arg(long)]
     pub cache: Option<PathBuf>,
+    #[command(flatten)]
+    /// On which cluster.
+    pub kubernetes: Kubernetes,
+}
+
+/// The cluster on which plugins work.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Kubernetes {
+    /// A kubeconfig, of which the current context counts. Without it: the cluster in which this runs, where its account is
+    /// mounted; no file is looked for.
+    #[arg(long, env = "CLAIFLOW_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The namespace of the agent and of its plugins' accounts. Without it: that of the mounted account, or of the kubeconfig's
+    /// context.
+    #[arg(long, env = "CLAIFLOW_NAMESPACE")]
+    pub namespace: Option<String>,
 }
 
 /// See [`Other::Inspect`].
@@ -141,6 +157,9 @@ pub struct Agent {
     /// Listen here, such as 127.0.0.1:8090, and answer /healthz, /readyz, /metrics and /plugins; nothing listens otherwise.
     #[arg(long, env = "CLAIFLOW_HEALTH", value_name = "ADDRESS")]
     pub health: Option<SocketAddr>,
+    #[command(flatten)]
+    /// On which cluster.
+    pub kubernetes: Kubernetes,
 }
 
 impl Arguments {
@@ -162,6 +181,8 @@ impl Arguments {
             "-state",
             "-cache",
             "-health",
+            "-kubeconfig",
+            "-namespace",
         ];
         Self::parse_from(arguments.map(|argument| {
             let name = argument.split('=').next().unwrap_or_default();

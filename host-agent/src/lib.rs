@@ -6,6 +6,7 @@ pub mod fetch;
 pub mod grants;
 pub mod health;
 pub mod journal;
+pub mod kubernetes;
 mod level;
 pub mod lifecycle;
 pub mod link;

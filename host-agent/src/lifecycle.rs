@@ -1,5 +1,6 @@
 //! Start, serve, drain, stop: every question about the agent's life is answered here.
 
+mod cluster;
 mod plugins;
 
 use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
@@ -25,8 +26,11 @@ const GRACE: Duration = Duration::from_secs(25);
 #[must_use]
 pub fn main(arguments: Arguments) -> ExitCode {
     let level = if arguments.command.is_some() { "warn" } else { arguments.agent.loglevel.as_str() };
+    // kube would say of a request what it asks for, a command in a container with all its words: each failure is answered to
+    // whoever asked.
+    let filter = format!("{level},kube_client=off,kube_core=off");
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_writer(io::stderr)
         // Colours are for people: a file or a collector would keep their escapes.
         .with_ansi(io::stderr().is_terminal())
@@ -52,6 +56,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
                 concurrency: run.concurrency,
                 grants: run.grants,
                 cache: run.cache,
+                cluster: cluster::open(&run.kubernetes).await?,
             };
             Ok(plugin::run_once(args, program, Arc::new(SystemClock::new())).await)
         }
@@ -84,7 +89,7 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
         .await
         .map_err(|error| unusable(&error))?;
     let slots = usize::try_from(agent.slots).unwrap_or(16);
-    let runtime = plugins::open(&agent, program.clone(), slots).await?;
+    let runtime = plugins::open(&agent, program.clone(), slots, &metrics).await?;
     metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     let health = Health::new(Arc::clone(&metrics), runtime.inventory());
     if let Some(address) = agent.health {

@@ -1,7 +1,10 @@
 //! Every metric of the agent in one struct; a field's doc comment is its help text. No label holds what a user or a plugin
 //! may make up at will.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -55,6 +58,11 @@ metrics! {
     calls: IntCounterVec = "claiflow_agent_calls_total" ["plugin", "command", "outcome"],
     /// Time of a call from start to end, in seconds.
     call_seconds: HistogramVec = "claiflow_agent_call_seconds" ["plugin", "command"],
+    /// Calls of plugins into the host that ended, by plugin, what was asked, the cluster's kind as its discovery names it (empty
+    /// where none was reached), and outcome: `ok` or a code.
+    host_calls: IntCounterVec = "claiflow_agent_host_calls_total" ["plugin", "verb", "resource", "outcome"],
+    /// Time of such a call, in seconds; those that only wait for news are not in it.
+    host_call_seconds: HistogramVec = "claiflow_agent_host_call_seconds" ["plugin", "verb", "resource"],
     /// Plugins by state: 1 for the state in which a plugin is.
     plugins: IntGaugeVec = "claiflow_agent_plugin_state" ["plugin", "state"],
 }
@@ -105,6 +113,12 @@ impl Metrics {
         self.runs.with_label_values(&[verdict]).inc();
     }
 
+    /// Where calls of plugins into the host are counted.
+    #[must_use]
+    pub fn host_calls(&self) -> HostCalls {
+        HostCalls(Some((self.host_calls.clone(), self.host_call_seconds.clone())))
+    }
+
     /// The Prometheus text format.
     ///
     /// # Errors
@@ -117,6 +131,37 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+/// Where calls of plugins into the host are counted; the default counts for nobody.
+#[derive(Clone, Debug, Default)]
+pub struct HostCalls(Option<(IntCounterVec, HistogramVec)>);
+
+/// One call of a plugin into the host, once it ended.
+#[derive(Clone, Copy, Debug)]
+pub struct HostCall<'a> {
+    /// Who called.
+    pub plugin: &'a str,
+    /// What was asked, of a closed list.
+    pub verb: &'static str,
+    /// `plural/subresource.group` as discovery has it, never a guest's text; empty where none was reached.
+    pub resource: &'a str,
+    /// `ok` or a code.
+    pub outcome: &'a str,
+    /// How long it took; none where it only waited for news.
+    pub took: Option<Duration>,
+}
+
+impl HostCalls {
+    /// Counts the call.
+    pub fn count(&self, call: HostCall<'_>) {
+        let Some((calls, seconds)) = &self.0 else { return };
+        let outcome = if call.outcome == "ok" { "ok" } else { known(call.outcome) };
+        calls.with_label_values(&[call.plugin, call.verb, call.resource, outcome]).inc();
+        if let Some(took) = call.took {
+            seconds.with_label_values(&[call.plugin, call.verb, call.resource]).observe(took.as_secs_f64());
+        }
     }
 }
 

@@ -61,6 +61,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
     let app = App::open(store.clone(), source, dispatch.clone(), jq, metrics).await?;
+    app.bring_templates().await?;
 
     let http = TcpListener::bind(&config.http)
         .await

@@ -29,7 +29,7 @@ pub(crate) struct Built {
 impl Built {
     /// What tests run: beside the example the hostile plugin, and the one that shows its effects.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile", "effects"])
+        Self::build("debug", &["example", "hostile", "effects", "kubernetes"])
     }
 
     /// What the fault harness runs: a plugin whose effects can be counted.
@@ -45,6 +45,11 @@ impl Built {
     /// What benchmarks run: optimised.
     pub(crate) fn for_benchmarks() -> Result<Self> {
         Self::build("release", &["example"])
+    }
+
+    /// The same with the plugin of the cluster's API.
+    pub(crate) fn for_kubernetes_benchmarks() -> Result<Self> {
+        Self::build("release", &["kubernetes"])
     }
 
     fn build(profile: &str, plugins: &[&str]) -> Result<Self> {

@@ -25,12 +25,13 @@ pub(crate) fn run(built: &Built, directory: &Path, database: Option<&MariaDb>) -
         Ok(pair) => pair,
         Err(error) => return vec![("server and database start", Err(error))],
     };
-    let stories: [(&'static str, Story); 11] = [
+    let stories: [(&'static str, Story); 12] = [
         ("an agent with a wrong token exits with 1 and says so", wrong_token),
         ("tasks that were created before the agent came run when it comes", examples_run),
         ("every story of examples/ gives what it says", examples_told),
         ("a hostile command fails its own task with the reason, and the agent goes on", hostile),
         ("bad input gets a clear answer", bad_input),
+        ("predefined templates come with the server, and stay as people left them", predefined),
         ("the same uuid and request give the stored answer, another request a conflict", repeated),
         ("a running task is cancelled, a final one stays, and the caller is told", wishes::cancel),
         ("a paused task stops before its next step and goes on from there", wishes::pause),
@@ -199,6 +200,28 @@ fn bad_input(pair: &mut Pair<'_>) -> Result<()> {
     ensure!(task.get("state") == Some(&json!("failed")), "{task}");
     let (status, _) = pair.call("GET", &format!("/api/v1/cluster/{CLUSTER}/service/{uuid}/result"), None)?;
     ensure!(status == 404, "the result of a failed task is answered with {status}");
+    Ok(())
+}
+
+fn predefined(pair: &mut Pair<'_>) -> Result<()> {
+    const EXEC: &str = "00000000000000000000000000000035";
+    const REBOUNCE: &str = "99990000000000000000000000000001";
+    let count = |pair: &Pair<'_>, query: &str| -> Result<usize> {
+        let list = pair.get(&format!("/api/v1/template?{query}"))?;
+        Ok(list.as_array().context("a list is an array")?.len())
+    };
+    ensure!(count(pair, "origin=predefined")? == 229 && count(pair, "origin=predefined&limit=100")? == 100);
+    ensure!(count(pair, "origin=system")? == 6);
+    let task = |inputs: Value| json!({"template_uuid": EXEC, "cluster_uuids": [CLUSTER], "inputs": inputs}).to_string();
+    let wrong = task(json!({"name": "web-1", "namespace": "shop"}));
+    let (status, answer) = pair.call("POST", "/api/v1/service", Some(&wrong))?;
+    ensure!(status == 422 && answer.to_string().contains("command"), "{status} {answer}");
+    let one = format!("/api/v1/template/{EXEC}");
+    pair.call("PUT", &one, Some(r#"{"options":{"concurrency":{"cluster":1}}}"#))?;
+    pair.call("DELETE", &format!("/api/v1/template/{REBOUNCE}"), None)?;
+    pair.restart_server()?;
+    ensure!(pair.get(&one)?.get("origin") == Some(&json!("userdefined")), "{}", pair.get(&one)?);
+    ensure!(count(pair, "origin=predefined")? == 228 && count(pair, "origin=system")? == 5);
     Ok(())
 }
 

@@ -135,7 +135,7 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
     if wanted(Part::Kubernetes)
         && let Some(plane) = &plane
     {
-        count.take(kubernetes::run(plane, &directory.path().join("kubernetes")));
+        count.take(kubernetes::run(plane, &built, &directory.path().join("kubernetes")));
     }
     if wanted(Part::Galera) {
         match galera::missing() {

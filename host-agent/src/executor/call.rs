@@ -97,6 +97,7 @@ impl Run<'_> {
             task: self.task.uuid.clone(),
             step: step.path.clone(),
             attempt: self.task.attempt,
+            effect: step.effect,
             effect_key: key.iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
             notes: sink.notes(),
             remaining,

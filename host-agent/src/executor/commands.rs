@@ -45,6 +45,8 @@ pub struct CommandCall {
     pub step: String,
     /// Counted from 1.
     pub attempt: u32,
+    /// What was counted on when it was decided what may happen twice: a call of class `read` may not write.
+    pub effect: Effect,
     /// Equal over attempts: hash of task, step path and try.
     pub effect_key: String,
     /// What earlier attempts left with `task.note`, in order; each is JSON text.

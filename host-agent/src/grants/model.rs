@@ -73,6 +73,8 @@ pub struct LimitsGrant {
     pub wall: Option<Duration>,
     /// Counted host calls of a call.
     pub host_calls: Option<u32>,
+    /// The result's JSON text, in bytes.
+    pub output_bytes: Option<usize>,
     /// Calls at once.
     pub concurrency: Option<usize>,
 }

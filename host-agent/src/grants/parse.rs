@@ -83,7 +83,7 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
         grant.config = config(report, value, at);
     }
     if let Some((value, at)) = section.get("limits") {
-        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "concurrency"]);
+        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency"]);
         grant.limits = limits(report, &section);
     }
     if let Some((value, at)) = section.get("kubernetes") {
@@ -184,6 +184,16 @@ fn limits(report: &mut Report, section: &Section<'_>) -> LimitsGrant {
     }
     if let Some((value, at)) = section.get("host_calls") {
         limits.host_calls = report.count(value, at, 1_000_000).and_then(|count| u32::try_from(count).ok());
+    }
+    if let Some((value, at)) = section.get("output") {
+        let bytes = report.bytes(value, at).and_then(|bytes| usize::try_from(bytes).ok());
+        limits.output_bytes = bytes.filter(|bytes| {
+            let enough = (1 << 10..=16 << 20).contains(bytes);
+            if !enough {
+                report.add(at, "expected a size from 1Ki to 16Mi");
+            }
+            enough
+        });
     }
     if let Some((value, at)) = section.get("concurrency") {
         limits.concurrency = report.count(value, at, 10_000).and_then(|count| usize::try_from(count).ok());

@@ -6,30 +6,62 @@ use tokio::sync::watch;
 
 use crate::{
     config::Agent,
-    fetch::{Missed, Registries, Shelf, artifacts},
+    fetch::{Missed, Registries, Shelf, artifacts, config_maps},
     grants::Grants,
+    metrics::Metrics,
     plugin::{self, Runtime, SystemClock},
 };
+
+use super::cluster;
 
 /// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
 ///
 /// # Errors
 /// Which flag or directory cannot be used.
-pub(super) async fn open(agent: &Agent, program: PathBuf, slots: usize) -> Result<Arc<Runtime>, String> {
+pub(super) async fn open(
+    agent: &Agent,
+    program: PathBuf,
+    slots: usize,
+    metrics: &Metrics,
+) -> Result<Arc<Runtime>, String> {
+    let kubernetes = cluster::open(&agent.kubernetes).await?;
     let (missed, misses) = watch::channel(Arc::new(Missed::new()));
     let registries = Registries::open(&agent.registry_plain, agent.registry_credentials.as_deref())
         .map_err(|error| format!("--registry-credentials: {error}"))?;
-    let directory = agent.state.join("fetched").join("artifacts");
-    let shelf =
-        Shelf::open(directory, missed).map_err(|error| format!("--state {}: {error}", agent.state.display()))?;
+    let fetched = agent.state.join("fetched");
+    let unusable = |error| format!("--state {}: {error}", agent.state.display());
+    let maps = match &kubernetes {
+        None if agent.plugin_configmaps => {
+            return Err(
+                "--plugin-configmaps: the agent is in no cluster with its account mounted; `--kubeconfig FILE` names \
+                        one"
+                .to_owned(),
+            );
+        }
+        Some(cluster) if agent.plugin_configmaps => {
+            let shelf = Shelf::open(fetched.join("configmaps"), missed.clone()).map_err(unusable)?;
+            Some((shelf, cluster.client().clone(), cluster.namespace().to_owned()))
+        }
+        _ => None,
+    };
+    let shelf = Shelf::open(fetched.join("artifacts"), missed).map_err(unusable)?;
 
     let mut config = plugin::Config::new(agent.plugins.clone(), program);
+    config.plugins.extend(maps.as_ref().map(|(shelf, ..)| shelf.directory().to_owned()));
     config.plugins.push(shelf.directory().to_owned());
     config.missed = Some(misses);
     config.grants.clone_from(&agent.grants);
     config.cache = Some(agent.cache.clone().unwrap_or_else(|| agent.state.join("compiled")));
     config.slots = config.slots.max(slots);
+    config.host_calls = metrics.host_calls();
+    config.own = cluster::own(&agent.kubernetes, kubernetes.as_deref());
+    config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
+
+    if let Some((shelf, client, namespace)) = maps {
+        tokio::spawn(config_maps(shelf, client, namespace));
+    }
+    cluster::follow(&agent.kubernetes, kubernetes, &runtime);
 
     let (wanted, wants) = watch::channel(Arc::default());
     let granted = runtime.clone();

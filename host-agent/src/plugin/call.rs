@@ -16,14 +16,15 @@ use wasmtime::{Engine, Store};
 use crate::executor::commands::{CallSink, Usage};
 
 use super::{
-    bindings::{PluginPre, exports::claiflow::plugin::handler::Call},
+    bindings::{LinkedPre, exports::claiflow::plugin::handler::Call},
+    caller::Caller,
     clock::Clock,
     config::Limits,
     engine::Ticker,
     host::lines::Lines,
     meter::metered,
     outcome::{Ending, Failed},
-    state::{CallState, Notes},
+    state::{Beginning, CallState, Notes},
 };
 
 /// Bytes of lists and strings that a guest may hand to the host in one go, beyond its result.
@@ -47,7 +48,8 @@ pub(super) enum Errand {
 
 /// One call to make.
 pub(super) struct Order<'a> {
-    pub(super) guest: &'a PluginPre<CallState>,
+    pub(super) guest: &'a LinkedPre<CallState>,
+    pub(super) caller: Caller,
     pub(super) errand: Errand,
     pub(super) limits: &'a Limits,
     /// What is left of the run; the smaller of this and the wall limit ends the call.
@@ -61,7 +63,7 @@ pub(super) struct Order<'a> {
 impl Sandbox {
     /// Makes the call. The answer is the guest's JSON text, unchecked but for its size.
     pub(super) async fn make(&self, order: Order<'_>) -> (Result<String, Failed>, Usage) {
-        let Order { guest, errand, limits, remaining, sink, notes, stop } = order;
+        let Order { guest, caller, errand, limits, remaining, sink, notes, stop } = order;
         let _ticks = self.ticker.call();
         let began = self.clock.monotonic();
         let wall = limits.wall.min(remaining);
@@ -70,8 +72,9 @@ impl Sandbox {
             Errand::Run(_) => Notes::Kept(notes),
             Errand::Describe | Errand::Verify(_) => Notes::Refused,
         };
-        let state = CallState::new(self.clock.clone(), lines.clone(), notes, stop.clone(), limits.memory_bytes, wall);
-        let mut store = Store::new(&self.engine, state);
+        let (clock, stopping) = (self.clock.clone(), stop.clone());
+        let beginning = Beginning { clock, lines: lines.clone(), notes, stop: stopping, limits, wall, caller };
+        let mut store = Store::new(&self.engine, CallState::new(beginning));
         store.limiter(|state| &mut state.memory);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
@@ -130,7 +133,7 @@ impl Sandbox {
 }
 
 async fn enter(
-    guest: &PluginPre<CallState>,
+    guest: &LinkedPre<CallState>,
     store: &mut Store<CallState>,
     errand: Errand,
 ) -> wasmtime::Result<super::outcome::Answer> {

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
+use crate::{grants::kubernetes::Own, kubernetes::Cluster, metrics::HostCalls};
+
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -25,6 +27,12 @@ pub struct Config {
     pub stop_grace: Duration,
     /// How often the directory and the grants file are looked at when nothing announced a change.
     pub poll_interval: Duration,
+    /// The cluster's API; none where the agent is in no cluster.
+    pub cluster: Option<Arc<Cluster>>,
+    /// Which objects of the cluster are the agent's own, as far as that is known at the start.
+    pub own: Own,
+    /// Where host calls are counted.
+    pub host_calls: HostCalls,
 }
 
 impl Config {
@@ -40,6 +48,9 @@ impl Config {
             limits: Limits::default(),
             stop_grace: Duration::from_secs(5),
             poll_interval: Duration::from_secs(2),
+            cluster: None,
+            own: Own::default(),
+            host_calls: HostCalls::default(),
         }
     }
 }

@@ -12,9 +12,10 @@ use crate::{
 };
 
 use super::{
-    bindings::PluginPre,
+    bindings::LinkedPre,
     cache::{Cache, hex},
     call::{Errand, Order, Sandbox},
+    caller::{Caller, Power, Surroundings},
     compile::{self, CompileError},
     config::Limits,
     description::{DESCRIPTION_MAX_BYTES, Description, is_name},
@@ -32,7 +33,7 @@ pub(super) struct Loaded {
     pub(super) digest: [u8; 32],
     pub(super) surface: Surface,
     pub(super) description: Description,
-    pub(super) guest: PluginPre<CallState>,
+    pub(super) guest: LinkedPre<CallState>,
 }
 
 /// Why a file is not loaded.
@@ -53,6 +54,7 @@ impl LoadError {
 
 pub(super) struct Loader {
     pub(super) sandbox: Arc<Sandbox>,
+    pub(super) surroundings: Arc<Surroundings>,
     pub(super) linker: Linker<CallState>,
     pub(super) cache: Option<Cache>,
     pub(super) worker: PathBuf,
@@ -83,7 +85,7 @@ impl Loader {
         }
         let prepared = self.component(file).and_then(|component| {
             let guest = self.link(&component)?;
-            let description = self.describe(&guest)?;
+            let description = self.describe(&guest, stem, &file.digest)?;
             Ok((guest, description))
         });
         let (guest, description) = prepared.inspect_err(|error| {
@@ -127,22 +129,29 @@ impl Loader {
         }
     }
 
-    fn link(&self, component: &Component) -> Result<PluginPre<CallState>, LoadError> {
+    fn link(&self, component: &Component) -> Result<LinkedPre<CallState>, LoadError> {
         let memories = component.resources_required().map_or(MEMORIES_MAX + 1, |needs| needs.num_memories);
         if memories > MEMORIES_MAX {
             return Err(LoadError::lasting(format!("it has more than {MEMORIES_MAX} linear memory")));
         }
         let linked: wasmtime::Result<InstancePre<CallState>> = self.linker.instantiate_pre(component);
-        linked.and_then(PluginPre::new).map_err(|error| {
+        linked.and_then(LinkedPre::new).map_err(|error| {
             LoadError::lasting(format!("it does not fit the contract `claiflow:plugin@1.0.0`: {error:#}"))
         })
     }
 
-    /// Trial instantiation and `describe`. The store has no task behind it: lines go nowhere, nothing else is linked.
-    fn describe(&self, guest: &PluginPre<CallState>) -> Result<String, LoadError> {
+    /// Trial instantiation and `describe`. The store has no task behind it: lines go nowhere, and every host call refuses.
+    fn describe(&self, guest: &LinkedPre<CallState>, stem: &str, digest: &[u8; 32]) -> Result<String, LoadError> {
         let limits = Limits { output_bytes: DESCRIPTION_MAX_BYTES, ..self.limits };
+        let caller = Caller {
+            plugin: stem.to_owned(),
+            digest: *digest,
+            power: Power::Nothing,
+            surroundings: self.surroundings.clone(),
+        };
         let order = Order {
             guest,
+            caller,
             errand: Errand::Describe,
             limits: &limits,
             remaining: Duration::MAX,

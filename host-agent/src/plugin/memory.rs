@@ -1,4 +1,4 @@
-//! Memory of one call: every linear memory and table of its store, in one sum.
+//! Memory of one call: every linear memory and table of its store, and what the host holds for it, in one sum.
 
 use wasmtime::ResourceLimiter;
 
@@ -28,6 +28,34 @@ impl MemoryMeter {
 
     pub(super) fn peak_bytes(&self) -> u64 {
         self.peak_bytes
+    }
+
+    /// What may still be held.
+    pub(super) fn room_bytes(&self) -> u64 {
+        self.limit_bytes.saturating_sub(self.held_bytes)
+    }
+
+    /// Host bytes that pass on to the guest: they count while they are here.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.peak_bytes = self.peak_bytes.max(self.held_bytes.saturating_add(bytes));
+    }
+
+    /// Host bytes that wait for the guest, instead of those that waited before.
+    ///
+    /// # Errors
+    /// When there is no room for them; those of before are released all the same.
+    pub(super) fn hold(&mut self, before: &mut usize, bytes: usize) -> Result<(), MemorySpent> {
+        let released = u64::try_from(std::mem::take(before)).unwrap_or(u64::MAX);
+        self.held_bytes = self.held_bytes.saturating_sub(released);
+        let wanted_bytes = self.held_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if wanted_bytes > self.limit_bytes {
+            return Err(MemorySpent { wanted_bytes });
+        }
+        *before = bytes;
+        self.held_bytes = wanted_bytes;
+        self.peak_bytes = self.peak_bytes.max(wanted_bytes);
+        Ok(())
     }
 
     fn grow(&mut self, current: usize, desired: usize) -> wasmtime::Result<bool> {
@@ -77,5 +105,21 @@ mod tests {
         assert_eq!(meter.peak_bytes(), 180);
         assert!(meter.memory_growing(100, 121, None).is_err());
         assert!(meter.memory_growing(100, 120, None).unwrap());
+    }
+
+    #[test]
+    fn host_bytes_count_while_they_wait() {
+        let mut meter = MemoryMeter::new(200);
+        assert!(meter.memory_growing(0, 100, None).unwrap());
+        let mut held = 0;
+        meter.hold(&mut held, 90).unwrap();
+        assert_eq!((held, meter.room_bytes()), (90, 10));
+        assert!(meter.memory_growing(100, 120, None).is_err());
+        assert!(meter.hold(&mut held, 101).is_err());
+        assert_eq!((held, meter.room_bytes()), (0, 100), "what waited before is released");
+        meter.hold(&mut held, 100).unwrap();
+        meter.hold(&mut held, 0).unwrap();
+        meter.pass(50);
+        assert_eq!((meter.room_bytes(), meter.peak_bytes()), (100, 200));
     }
 }

@@ -3,9 +3,11 @@
 //! A file goes source → surface → compile → loader → registry (`reload` drives it); a call goes runtime → gate → call.
 //! Nothing of wasmtime leaves this module, and nothing of the server enters it.
 
+mod authority;
 mod bindings;
 mod cache;
 mod call;
+mod caller;
 mod clock;
 mod compile;
 mod config;

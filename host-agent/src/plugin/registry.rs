@@ -263,6 +263,7 @@ pub(super) fn limits(grant: Option<&Grant>, defaults: &Limits) -> Limits {
         cpu: granted.cpu.unwrap_or(defaults.cpu),
         wall: granted.wall.unwrap_or(defaults.wall),
         host_calls: granted.host_calls.unwrap_or(defaults.host_calls),
+        output_bytes: granted.output_bytes.unwrap_or(defaults.output_bytes),
         concurrency: granted.concurrency.or(defaults.concurrency),
         ..*defaults
     }

@@ -230,6 +230,10 @@ impl Reloader {
             self.published.grants.send_replace(Arc::new(grants.clone()));
         }
         self.grants = grants;
+        if changed {
+            // Calls in flight read it at their next host call.
+            self.loader.surroundings.authority.grant(&self.grants);
+        }
         changed
     }
 

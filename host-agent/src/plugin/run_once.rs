@@ -15,7 +15,10 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::executor::commands::{CallSink, CommandCall, Commands, LogLevel};
+use crate::{
+    executor::commands::{CallSink, CommandCall, Commands, Declared, Effect, LogLevel, Server},
+    kubernetes::Cluster,
+};
 
 use super::{Clock, Config, Runtime, host::lines::clean};
 
@@ -36,6 +39,8 @@ pub struct RunArgs {
     pub grants: Option<PathBuf>,
     /// Compiled code; none compiles each time.
     pub cache: Option<PathBuf>,
+    /// The cluster on which it works.
+    pub cluster: Option<Arc<Cluster>>,
 }
 
 /// Runs it; the result goes to standard output, log lines and errors to standard error.
@@ -55,7 +60,12 @@ pub async fn run_once(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> 
 async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<String, String> {
     let mount = Mount::of(&args.file)?;
     let concurrency = args.concurrency.max(1);
-    let config = Config { grants: args.grants, cache: args.cache, ..Config::new(vec![mount.0.clone()], worker) };
+    let config = Config {
+        grants: args.grants,
+        cache: args.cache,
+        cluster: args.cluster,
+        ..Config::new(vec![mount.0.clone()], worker)
+    };
     let runtime = Runtime::open(Config { slots: config.slots.max(concurrency), ..config }, clock.clone())
         .map_err(|error| error.to_string())?;
     runtime.settled().await;
@@ -63,12 +73,14 @@ async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<St
     for plugin in inventory.plugins.iter().filter(|plugin| !plugin.reason.is_empty()) {
         let _ = writeln!(std::io::stderr(), "{}: {}", plugin.name, plugin.reason);
     }
+    let effect = effect_of(&runtime, &args.command);
     let call = CommandCall {
         command: args.command,
         inputs: args.inputs,
         task: "0".repeat(32),
         step: "0".to_owned(),
         attempt: 1,
+        effect,
         effect_key: "0".repeat(32),
         notes: Vec::new(),
         remaining: Duration::from_secs(3600),
@@ -84,6 +96,14 @@ async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<St
         return Ok(done.output);
     }
     measure(&runtime, &call, args.repeat, concurrency, clock).await
+}
+
+/// Rules over the inputs are evaluated where a flow runs; here nothing follows that they could protect.
+fn effect_of(runtime: &Runtime, command: &str) -> Effect {
+    match runtime.server_of(command) {
+        Some(Server { effect: Declared::Class(effect), floor, .. }) => effect.max(floor),
+        _ => Effect::Never,
+    }
 }
 
 async fn measure(

@@ -13,14 +13,17 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wasmtime::component::Linker;
 
-use crate::grants::Grants;
-
-use crate::executor::commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, Server, Usage, Verified};
+use crate::{
+    executor::commands::{CallDone, CallFailed, CommandCall, Commands, Effect, Inventory, Server, Usage, Verified},
+    grants::{Grants, kubernetes::Own},
+};
 
 use super::{
+    authority::Authority,
     bindings::exports::claiflow::plugin::handler::Call,
     cache::Cache,
     call::{Errand, Order, Sandbox},
+    caller::{Caller, NoWrites, Power, Surroundings},
     clock::Clock,
     config::Config,
     engine::{self, RESERVED_SLOTS, Ticker},
@@ -39,6 +42,7 @@ const WAKES_MAX: usize = 4;
 /// Everything behind the commands of an agent.
 pub struct Runtime {
     sandbox: Arc<Sandbox>,
+    surroundings: Arc<Surroundings>,
     registry: Arc<ArcSwap<Registry>>,
     inventory: watch::Receiver<Arc<Inventory>>,
     grants: watch::Receiver<Arc<Grants>>,
@@ -58,7 +62,7 @@ impl Runtime {
     /// [`OpenError`] when the machine cannot run wasm at all; bad plugins, grants or cache directories are no such case.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
         let loader = loader(&config, clock.clone())?;
-        let sandbox = loader.sandbox.clone();
+        let (sandbox, surroundings) = (loader.sandbox.clone(), loader.surroundings.clone());
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let (inventory_sender, inventory) = watch::channel(Arc::default());
         let (rounds_sender, rounds) = watch::channel(0);
@@ -78,7 +82,7 @@ impl Runtime {
             .name("plugins".into())
             .spawn(move || reloader.run(&woken, &announce))
             .map_err(|error| OpenError(format!("no thread: {error}")))?;
-        Ok(Arc::new(Self { sandbox, registry, inventory, grants, rounds, wake }))
+        Ok(Arc::new(Self { sandbox, surroundings, registry, inventory, grants, rounds, wake }))
     }
 
     /// What is granted; the receiver changes with the grants file.
@@ -86,10 +90,9 @@ impl Runtime {
         self.grants.clone()
     }
 
-    /// Looks at directories and grants now, not when the next look is due.
-    pub fn look(&self) {
-        // A full queue already holds the news.
-        let _ = self.wake.try_send(Wake::Changed);
+    /// Says anew which objects of the cluster are the agent's own.
+    pub fn own(&self, own: Own) {
+        self.surroundings.authority.own(own);
     }
 
     /// Waits until everything that was there at the start is loaded or refused.
@@ -99,7 +102,7 @@ impl Runtime {
     }
 
     /// One call from the registry to the sandbox's answer, as JSON text, and what it used.
-    async fn perform(&self, call: CommandCall, errand: fn(Call) -> Errand) -> (Result<String, Failed>, Usage) {
+    async fn perform(&self, call: CommandCall, errand: Asked) -> (Result<String, Failed>, Usage) {
         let unused = |failed| (Err(failed), Usage::default());
         let (served, captures) = match self.find(&call.command) {
             Ok(found) => found,
@@ -128,7 +131,8 @@ impl Runtime {
         };
         let order = Order {
             guest: &served.plugin.guest,
-            errand: errand(Call { command: call.command, inputs: call.inputs, context }),
+            caller: Caller::of(&served.plugin, errand.power(call.effect), &self.surroundings),
+            errand: errand.errand(Call { command: call.command, inputs: call.inputs, context }),
             limits: &served.limits,
             remaining,
             sink: call.sink,
@@ -179,6 +183,30 @@ impl Runtime {
     }
 }
 
+/// What is asked of a plugin.
+#[derive(Clone, Copy)]
+enum Asked {
+    Run,
+    Verify,
+}
+
+impl Asked {
+    fn errand(self, call: Call) -> Errand {
+        match self {
+            Self::Run => Errand::Run(call),
+            Self::Verify => Errand::Verify(call),
+        }
+    }
+
+    fn power(self, effect: Effect) -> Power {
+        match (self, effect) {
+            (Self::Verify, _) => Power::Read(NoWrites::Verify),
+            (Self::Run, Effect::Read) => Power::Read(NoWrites::DeclaredRead),
+            (Self::Run, _) => Power::Write,
+        }
+    }
+}
+
 /// What makes plugins of files. Call it inside a tokio runtime.
 ///
 /// # Errors
@@ -197,7 +225,13 @@ pub(super) fn loader(config: &Config, clock: Arc<dyn Clock>) -> Result<Loader, O
         let opened = Cache::open(directory, &engine);
         opened.inspect_err(|error| tracing::warn!("plugins are compiled at each start: {error}")).ok()
     });
+    let surroundings = Surroundings {
+        authority: Authority::new(config.own.clone()),
+        cluster: config.cluster.clone(),
+        host_calls: config.host_calls.clone(),
+    };
     Ok(Loader {
+        surroundings: Arc::new(surroundings),
         sandbox: Arc::new(Sandbox { engine, ticker, clock, stop_grace: config.stop_grace }),
         linker,
         cache,
@@ -251,7 +285,7 @@ impl Commands for Runtime {
     }
 
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
-        let (made, usage) = self.perform(call, Errand::Run).await;
+        let (made, usage) = self.perform(call, Asked::Run).await;
         match made {
             Ok(output) => Ok(CallDone { output, usage }),
             Err(failed) => Err(failed.with(usage)),
@@ -259,7 +293,7 @@ impl Commands for Runtime {
     }
 
     async fn verify(&self, call: CommandCall) -> Verified {
-        let (made, usage) = self.perform(call, Errand::Verify).await;
+        let (made, usage) = self.perform(call, Asked::Verify).await;
         verified(made, usage)
     }
 

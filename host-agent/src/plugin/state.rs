@@ -7,7 +7,9 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
+    caller::Caller,
     clock::Clock,
+    config::Limits,
     host::{lines::Lines, wasi},
     memory::MemoryMeter,
 };
@@ -24,7 +26,8 @@ pub(super) enum Notes {
 
 pub(super) struct CallState {
     wasi: WasiCtx,
-    resources: ResourceTable,
+    pub(super) resources: ResourceTable,
+    pub(super) caller: Caller,
     pub(super) memory: MemoryMeter,
     pub(super) lines: Arc<Lines>,
     pub(super) notes: Notes,
@@ -38,25 +41,33 @@ pub(super) struct CallState {
     pub(super) progressed: Option<Duration>,
     /// Calls into capabilities; the always granted imports are held by CPU time instead.
     pub(super) host_calls: u32,
+    pub(super) host_calls_max: u32,
     /// Set before the first host call that writes: from then on an ending without a result may have had its effect.
     pub(super) effect_begun: bool,
 }
 
+/// What a call begins with.
+pub(super) struct Beginning<'a> {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) lines: Arc<Lines>,
+    pub(super) notes: Notes,
+    pub(super) stop: CancellationToken,
+    pub(super) limits: &'a Limits,
+    /// The smallest limit on its time.
+    pub(super) wall: Duration,
+    pub(super) caller: Caller,
+}
+
 impl CallState {
-    pub(super) fn new(
-        clock: Arc<dyn Clock>,
-        lines: Arc<Lines>,
-        notes: Notes,
-        stop: CancellationToken,
-        memory_bytes: u64,
-        wall: Duration,
-    ) -> Self {
+    pub(super) fn new(beginning: Beginning<'_>) -> Self {
+        let Beginning { clock, lines, notes, stop, limits, wall, caller } = beginning;
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(RESOURCES_MAX);
         Self {
             wasi: wasi(&lines),
             resources,
-            memory: MemoryMeter::new(memory_bytes),
+            caller,
+            memory: MemoryMeter::new(limits.memory_bytes),
             deadline: clock.monotonic() + wall,
             deadline_notice: (wall / 10).min(Duration::from_secs(5)),
             lines,
@@ -65,12 +76,24 @@ impl CallState {
             stop,
             progressed: None,
             host_calls: 0,
+            host_calls_max: limits.host_calls,
             effect_begun: false,
         }
     }
 
     pub(super) fn remaining(&self) -> Duration {
         self.deadline.saturating_sub(self.clock.monotonic())
+    }
+
+    /// Why the call should come to its end, where it should; as `task.stop-requested` says it.
+    pub(super) fn stopping(&self) -> Option<&'static str> {
+        if self.stop.is_cancelled() {
+            Some("stopped")
+        } else if self.remaining() <= self.deadline_notice {
+            Some("deadline")
+        } else {
+            None
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use claiflow_agent::{
     executor::commands::{
-        CallDone, CallFailed, CallSink, CommandCall, Commands, Inventory, LogLevel, PluginEntry, PluginState,
+        CallDone, CallFailed, CallSink, CommandCall, Commands, Effect, Inventory, LogLevel, PluginEntry, PluginState,
     },
     plugin::{Config, Runtime, SystemClock},
 };
@@ -229,6 +229,7 @@ pub fn call(command: &str, inputs: &str) -> CommandCall {
         task: "0123456789abcdef0123456789abcdef".into(),
         step: "2/r[17]/p".into(),
         attempt: 3,
+        effect: Effect::Never,
         effect_key: "key".into(),
         notes: Vec::new(),
         remaining: Duration::from_secs(600),

@@ -13,6 +13,7 @@ use crate::model::{
     list::Listing,
     nouns::Template,
     options::Options,
+    predefined::{USERDEFINED, digest},
 };
 
 /// A flow's text at most. An offer carries it beside the inputs, in one message.
@@ -34,7 +35,7 @@ pub struct Declare {
 }
 
 /// A time as the table holds it, so that the answer to a write and a later read print the same.
-fn seconds(us: i64) -> NaiveDateTime {
+pub(super) fn seconds(us: i64) -> NaiveDateTime {
     time(us - us.rem_euclid(1_000_000)).naive_utc()
 }
 
@@ -85,7 +86,7 @@ impl App {
             summary: summary(new.summary)?,
             flow: required("flow", new.flow)?,
             inputs: Some(new.inputs.unwrap_or_else(|| "{}".into())),
-            origin: "userdefined".into(),
+            origin: USERDEFINED.into(),
             created: now,
             updated: None,
             options: new.options,
@@ -144,12 +145,14 @@ impl App {
         Ok(self.store.templates(listing).await?)
     }
 
-    /// Changes what is given, after the same checks.
+    /// Changes what is given, after the same checks. A predefined template that is changed is its user's from then on, as its
+    /// origin says: the server does not bring it up to date any more.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Malformed`], [`Error::Invalid`].
     pub async fn change_template(&self, uuid: &str, change: Declare) -> Result<Template, Error> {
         let mut row = self.template(uuid).await?;
+        let before = digest(&row);
         unchanged("uuid", &row.uuid, change.uuid.as_deref())?;
         row.name = name(change.name)?.unwrap_or(row.name);
         row.summary = summary(change.summary)?.or(row.summary);
@@ -158,12 +161,15 @@ impl App {
         row.options = change.options.or(row.options);
         row.updated = Some(seconds(self.source.now_us()));
         self.check(&row).await?;
+        if digest(&row) != before {
+            row.origin = USERDEFINED.into();
+        }
         self.store.update_template(&row).await?;
         self.prepared.lock().remove(uuid);
         Ok(row)
     }
 
-    /// Removes a template; its tasks run on. Unknown ones are no error.
+    /// Removes a template; its tasks run on. Unknown ones are no error. A predefined one does not come back.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -3,11 +3,13 @@
 pub mod duration;
 pub mod former;
 pub mod ids;
+pub mod inventory;
 pub mod lifecycle;
 pub mod list;
 pub mod log;
 pub mod nouns;
 pub mod options;
+pub mod predefined;
 pub mod replica;
 pub mod state;
 pub mod statuses;

@@ -12,13 +12,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Body, Resource},
-    fields::fields,
+    fields::{fields, quoted},
     list::{List, Page, Rows, pairs},
     problem::Problem,
 };
 use crate::{
     app::{App, template::Declare},
-    model::{ids::stored, nouns},
+    model::{ids::stored, nouns, predefined::ORIGINS},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -86,7 +86,7 @@ struct TemplateFilter {
     uuid: Option<String>,
     /// Only templates of this name, without case.
     name: Option<String>,
-    /// Only templates of this origin: `predefined`, `system`, `userdefined`.
+    /// Only templates of this origin: `predefined` and `system` (what the server brings), `userdefined`.
     #[param(example = "userdefined")]
     origin: Option<String>,
 }
@@ -111,7 +111,7 @@ struct Template {
     #[schema(example = r#"{"run_timeout":"30m"}"#)]
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<String>,
-    /// `predefined`, `system` or `userdefined`.
+    /// `predefined` or `system`: the server brought it and keeps it up to date; `userdefined`: it is yours.
     #[schema(example = "userdefined")]
     origin: String,
     created: DateTime<Utc>,
@@ -183,10 +183,17 @@ async fn list_templates(State(app): State<App>, list: List<TemplateFilter>) -> R
     let equal = [
         ("uuid", uuid.as_deref().map(|uuid| stored(uuid).to_owned())),
         ("name", name.clone()),
-        ("origin", origin.clone()),
+        ("origin", origin.as_deref().map(known_origin).transpose()?),
     ];
     let rows = app.templates(&list.listing(equal, false)?).await?;
     list.rows(rows, |row| row.uuid.clone())
+}
+
+fn known_origin(text: &str) -> Result<String, Problem> {
+    let found = ORIGINS.into_iter().find(|origin| origin.eq_ignore_ascii_case(text));
+    found.map(str::to_owned).ok_or_else(|| {
+        Problem::malformed(format!("`origin` is one of `{}`, not {}", ORIGINS.join("`, `"), quoted(text)))
+    })
 }
 
 /// Read a template
@@ -201,6 +208,7 @@ async fn get_template(State(app): State<App>, Path(uuid): Path<String>) -> Resul
 /// Change a template
 ///
 /// What is absent or null stays as it is; the whole is checked as on create. Tasks that exist keep what they were made from.
+/// A predefined template that is changed becomes `userdefined`: the server does not bring it up to date any more.
 #[utoipa::path(put, path = "/api/v1/template/{uuid}", tag = "template", params(("uuid" = String, Path)), request_body = TemplateBody, responses(
     (status = OK, body = Template),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
@@ -216,7 +224,7 @@ async fn change_template(
 
 /// Delete a template
 ///
-/// Tasks that were made from it run on.
+/// Tasks that were made from it run on. A predefined template that was deleted does not come back.
 #[utoipa::path(delete, path = "/api/v1/template/{uuid}", tag = "template", params(("uuid" = String, Path)), responses((status = OK, body = String)))]
 async fn delete_template(State(app): State<App>, Path(uuid): Path<String>) -> Result<Json<&'static str>, Problem> {
     app.delete_template(&uuid).await?;

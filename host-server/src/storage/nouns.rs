@@ -11,7 +11,8 @@ const CLUSTER: &str =
 const TOKEN: &str =
     "SELECT id, uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
 const SESSION: &str = "SELECT id, uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, deleted FROM session";
-const TEMPLATE: &str = "SELECT uuid, name, summary, flow, inputs, origin, created, updated, options FROM template";
+pub(super) const TEMPLATE: &str =
+    "SELECT uuid, name, summary, flow, inputs, origin, created, updated, options FROM template";
 
 /// One row of a table by its uuid.
 macro_rules! one {
@@ -218,14 +219,15 @@ impl Store {
     }
 
     pub async fn update_template(&self, template: &Template) -> Result<u64, Error> {
-        let Template { uuid, name, summary, flow, inputs, updated, options, .. } = template;
+        let Template { uuid, name, summary, flow, inputs, origin, updated, options, .. } = template;
         run!(
             self,
-            "UPDATE template SET name = ?, summary = ?, flow = ?, inputs = ?, updated = ?, options = ? WHERE uuid = ?",
+            "UPDATE template SET name = ?, summary = ?, flow = ?, inputs = ?, origin = ?, updated = ?, options = ? WHERE uuid = ?",
             name,
             summary,
             flow,
             inputs,
+            origin,
             updated,
             options,
             uuid

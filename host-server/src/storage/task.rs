@@ -179,6 +179,7 @@ macro_rules! push_list {
         $query.push(")");
     }};
 }
+pub(super) use insert;
 pub(crate) use {push_list, task_of};
 
 impl Store {

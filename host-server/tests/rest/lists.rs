@@ -41,7 +41,7 @@ fn next(answer: &Answer) -> Option<String> {
 }
 
 /// All rows, page after page.
-async fn walk(server: &Server, first: String) -> Vec<Value> {
+pub(crate) async fn walk(server: &Server, first: String) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut page = Some(first);
     while let Some(path) = page {

@@ -6,10 +6,11 @@ use claiflow_server::{
     dispatch::{Attach, Dispatch, Order, Timing},
     metrics::Metrics,
     model::{list::TaskListing, state::State},
+    storage::Store,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Engine, World};
+use crate::world::{Engine, World, serving};
 
 promises![
     typed_templates_run,
@@ -42,11 +43,15 @@ async fn replace(world: &World, name: &str, flow: &str) {
 }
 
 async fn serve(world: &World) -> (App, CancellationToken) {
+    serve_on(world, world.store.clone()).await
+}
+
+/// A replica of its own connections.
+pub(crate) async fn serve_on(world: &World, store: Store) -> (App, CancellationToken) {
     let (stop, metrics) = (CancellationToken::new(), Metrics::register().unwrap());
-    let dispatch =
-        Dispatch::start(world.store.clone(), world.source.clone(), metrics.clone(), Timing::default(), &stop);
+    let dispatch = Dispatch::start(store.clone(), world.source.clone(), metrics.clone(), Timing::default(), &stop);
     let jq = Pool::new(env!("CARGO_BIN_EXE_claiflow-server").into(), 1);
-    let app = App::open(world.store.clone(), world.source.clone(), dispatch, jq, metrics).await.unwrap();
+    let app = App::open(store, world.source.clone(), dispatch, jq, metrics).await.unwrap();
     (app, stop)
 }
 
@@ -65,10 +70,11 @@ async fn typed_templates_run(world: World) {
     let attach = Attach {
         cluster: world.cluster,
         uuid: "s".into(),
+        name: "a".into(),
         version: "test".into(),
         journal: [3; 16],
         language_level: 0,
-        commands: ["helloworld", "math_pow", "swap_command"].map(str::to_owned).into(),
+        inventory: serving(&["helloworld", "math_pow", "swap_command"]),
         held: vec![],
     };
     let (session, _) = app.dispatch().attach(attach, orders).await.unwrap();

@@ -5,6 +5,7 @@ use std::{path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
 use claiflow_server::{
     model::{
         ids::{Id, Source, hex},
+        inventory::{Command, Inventory, Plugin, PluginState},
         nouns::Cluster,
         options::Options,
         state::State,
@@ -94,6 +95,21 @@ pub(crate) fn shell(maria: &Maria, database: &str, text: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// See [`World::hold`].
+pub(crate) enum Held {
+    Maria(MySqlConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Held {
+    pub(crate) async fn release(self) {
+        match self {
+            Self::Maria(connection) => connection.close().await.unwrap(),
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+        }
+    }
+}
+
 impl World {
     async fn new(engine: Engine, directory: tempfile::TempDir) -> Self {
         let store = open(&engine).await;
@@ -114,6 +130,25 @@ impl World {
                 let mut connection = sqlite(file).await;
                 sqlx::raw_sql(sqlx::AssertSqlSafe(text.to_owned())).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Holds what a writer needs, until it is released: the rows that these reads lock, or SQLite's right to write.
+    pub(crate) async fn hold(&self, reads: [&'static str; 2]) -> Held {
+        match &self.engine {
+            Engine::Maria(maria) => {
+                let mut connection = mysql(maria).await;
+                sqlx::raw_sql("BEGIN").execute(&mut connection).await.unwrap();
+                for read in reads {
+                    sqlx::query(read).fetch_all(&mut connection).await.unwrap();
+                }
+                Held::Maria(connection)
+            }
+            Engine::Sqlite(file) => {
+                let mut connection = sqlite(file).await;
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+                Held::Sqlite(connection)
             }
         }
     }
@@ -250,6 +285,13 @@ pub(crate) async fn retried<T, F: Future<Output = Result<T, Error>>>(mut attempt
             outcome => return outcome.unwrap(),
         }
     }
+}
+
+/// What an agent with these commands serves.
+pub(crate) fn serving(names: &[&str]) -> Inventory {
+    let command = |name: &&str| Command { name: (*name).into(), plugin: "tool".into(), ..Command::default() };
+    let plugin = Plugin { name: "tool".into(), state: PluginState::Ready, ..Plugin::default() };
+    Inventory { plugins: vec![plugin], commands: names.iter().map(command).collect() }
 }
 
 /// Declares a cluster; its row's number.

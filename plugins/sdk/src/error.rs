@@ -1,6 +1,6 @@
 //! Why a command failed.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 /// let busy = Error::unavailable("the queue is full").retry_after_ms(2_000).applied(Applied::No);
 /// assert_eq!(busy.details().unwrap().to_string(), r#"{"effect":"none","retry-after-ms":2000}"#);
 /// ```
+#[derive(Clone)]
 pub struct Error {
     code: Cow<'static, str>,
     message: String,
@@ -102,6 +103,13 @@ impl Error {
         self.detail("retry-after-ms", milliseconds)
     }
 
+    /// Puts words before the message: what was tried when it happened.
+    #[must_use]
+    pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// Adds a detail, such as `status` (of HTTP) or `reason` (of Kubernetes).
     #[must_use]
     pub fn detail(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
@@ -117,6 +125,35 @@ impl Error {
     /// One sentence for a person.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What an HTTP server answered, such as 404: none where nobody answered.
+    pub fn status(&self) -> Option<u16> {
+        self.details.get("status")?.as_u64()?.try_into().ok()
+    }
+
+    /// The word of the Kubernetes API for it, such as `NotFound`.
+    pub fn reason(&self) -> Option<&str> {
+        self.details.get("reason")?.as_str()
+    }
+
+    /// How long to wait before it is worth trying again, where somebody said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.details.get("retry-after-ms")?.as_u64().map(Duration::from_millis)
+    }
+
+    /// Whether the same call, made later, may go well. Of `conflict` and `gone` only what was read anew may.
+    pub fn may_pass_later(&self) -> bool {
+        matches!(self.code(), "unavailable" | "timeout")
+    }
+
+    /// Whether it had its effect, as far as the error says.
+    pub fn had_effect(&self) -> Option<Applied> {
+        match self.details.get("effect")?.as_str()? {
+            "none" => Some(Applied::No),
+            "done" => Some(Applied::Yes),
+            _ => Some(Applied::Unknown),
+        }
     }
 
     /// A JSON object, or none.
@@ -155,6 +192,7 @@ impl fmt::Debug for Error {
 #[cfg(test)]
 mod tests {
     use super::{Applied, Error};
+    use std::time::Duration;
 
     #[test]
     fn every_code_of_an_author_is_one_of_the_contract() {
@@ -189,6 +227,19 @@ mod tests {
         }
         let error = Error::from(Outer("x".parse::<u16>().unwrap_err()));
         assert_eq!(error.to_string(), "failed: no port: invalid digit found in string");
+    }
+
+    #[test]
+    fn what_an_api_server_said_can_be_read() {
+        let error = Error::unavailable("busy").detail("status", 429).detail("reason", "TooManyRequests");
+        let error = error.retry_after_ms(1_500).applied(Applied::No).while_doing("evicting web-1");
+        assert_eq!((error.status(), error.reason()), (Some(429), Some("TooManyRequests")));
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(1_500)));
+        assert_eq!((error.had_effect(), error.may_pass_later()), (Some(Applied::No), true));
+        assert_eq!(error.message(), "evicting web-1: busy");
+        let error = Error::conflict("changed");
+        assert_eq!((error.status(), error.reason(), error.retry_after(), error.had_effect()), (None, None, None, None));
+        assert!(!error.may_pass_later());
     }
 
     #[test]

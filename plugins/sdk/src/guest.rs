@@ -1,10 +1,14 @@
 //! The component's side: exports for the host, made of a [`Plugin`] by `plugin!`, and the imports behind the SDK.
 
+pub(crate) mod kubernetes;
+
 use std::panic::PanicHookInfo;
+
+use serde_json::Value;
 
 use crate::{Context, Error, Plugin, log, plugin::Ask};
 
-/// Of the clocks and of randomness only what a plugin uses stays in its component.
+/// Of all imports only what a plugin uses stays in its component.
 #[allow(unsafe_code, missing_docs, clippy::all, reason = "generated")]
 mod bindings {
     wit_bindgen::generate!({
@@ -13,6 +17,9 @@ mod bindings {
             package claiflow:sdk;
             world guest {
                 include claiflow:plugin/plugin@1.0.0;
+                import claiflow:plugin/kubernetes@1.0.0;
+                import claiflow:plugin/kubernetes-write@1.0.0;
+                import claiflow:plugin/kubernetes-exec@1.0.0;
                 import wasi:clocks/wall-clock@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
                 import wasi:random/random@0.2.12;
@@ -60,6 +67,16 @@ fn answer(plugin: &Plugin, ask: Ask, call: &handler::Call) -> Result<String, Fai
     })
 }
 
+/// A failure of the host, as a plugin sees it.
+fn error(failure: Failure) -> Error {
+    let details = failure.details.and_then(|details| serde_json::from_str(&details).ok());
+    let error = Error::new(failure.code, failure.message);
+    match details {
+        Some(Value::Object(details)) => details.into_iter().fold(error, |error, (key, value)| error.detail(key, value)),
+        _ => error,
+    }
+}
+
 /// A panic ends in a trap, which carries no words: they go to the log first.
 fn on_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("without a message");
@@ -73,6 +90,7 @@ fn on_panic(info: &PanicHookInfo<'_>) {
 pub(crate) mod outside {
     use std::time::Duration;
 
+    pub(crate) use super::kubernetes;
     use super::{
         Error,
         bindings::{
@@ -106,7 +124,7 @@ pub(crate) mod outside {
     }
 
     pub(crate) fn note(value: String) -> Result<(), Error> {
-        task::note(&value).map_err(|failure| Error::new(failure.code, failure.message))
+        task::note(&value).map_err(super::error)
     }
 
     pub(crate) fn unix() -> Duration {

@@ -1,4 +1,7 @@
-//! A host for tests: it remembers what a command says, and answers what the test wants. Each thread has its own.
+//! A host for tests: it remembers what a command says, and answers what the test wants. Each thread has its own. What is
+//! remote is played: [`Cluster`] is an API server.
+
+mod cluster;
 
 use std::{
     cell::RefCell,
@@ -11,6 +14,8 @@ use std::{
 use serde_json::Value;
 
 use crate::log::Level;
+
+pub use cluster::{Cluster, Executed};
 
 /// A line that a command wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +127,8 @@ pub(crate) fn asked<T>(ask: impl FnOnce() -> T) -> T {
 pub(crate) mod outside {
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-    use super::{BuildHasher, Hasher, Level, Line, RandomState, SCENE};
+    pub(crate) use super::cluster::answers as kubernetes;
+    use super::{BuildHasher, Hasher, Level, Line, RandomState, SCENE, cluster};
     use crate::Error;
 
     const NOTES_MAX: usize = 16;
@@ -149,7 +155,7 @@ pub(crate) mod outside {
     }
 
     pub(crate) fn note(value: String) -> Result<(), Error> {
-        if SCENE.with_borrow(|scene| scene.asked) {
+        if is_asked() {
             return Err(Error::new("denied", "only a running call leaves notes"));
         }
         if value.len() > NOTE_MAX_BYTES {
@@ -180,10 +186,20 @@ pub(crate) mod outside {
     }
 
     pub(crate) fn sleep(time: Duration) {
-        SCENE.with_borrow_mut(|scene| scene.slept += time);
+        let end = slept() + time;
+        cluster::pass_until(end);
+        set_slept(end);
     }
 
-    fn slept() -> Duration {
+    pub(super) fn set_slept(time: Duration) {
+        SCENE.with_borrow_mut(|scene| scene.slept = time);
+    }
+
+    pub(super) fn is_asked() -> bool {
+        SCENE.with_borrow(|scene| scene.asked)
+    }
+
+    pub(super) fn slept() -> Duration {
         SCENE.with_borrow(|scene| scene.slept)
     }
 

@@ -3,6 +3,7 @@
 mod conditions;
 mod delivery;
 mod e2e;
+mod kubernetes;
 mod load;
 mod measure;
 mod raw;
@@ -16,6 +17,8 @@ pub(crate) enum Bench {
     E2e(e2e::E2e),
     /// What delivery costs: commits a task, two replicas, idle agents, fan-out to many agents, lists over millions of tasks.
     Delivery(delivery::Delivery),
+    /// What the way through plugin, sandbox, grants and host costs on a real control plane.
+    Kubernetes(kubernetes::Kubernetes),
 }
 
 impl Bench {
@@ -23,6 +26,7 @@ impl Bench {
         match self {
             Self::E2e(e2e) => e2e.run(),
             Self::Delivery(delivery) => delivery.run(),
+            Self::Kubernetes(kubernetes) => kubernetes.run(),
         }
     }
 }

@@ -1,32 +1,63 @@
 //! Promises that need a cluster: a control plane of this machine, and claiflow beside it.
 
+mod config_map;
+mod grants;
+mod house;
 mod manifests;
 mod plane;
+mod predefined;
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::cluster::ControlPlane;
+use crate::{cluster::ControlPlane, cluster_of_two::Built};
+use house::House;
 
-/// One promise, kept or broken.
-type Promise = fn(&ControlPlane, &Path) -> Result<()>;
+/// One promise of the control plane alone.
+type Ground = fn(&ControlPlane, &Path) -> Result<()>;
+/// One promise of claiflow beside it.
+type Promise = fn(&House<'_>) -> Result<()>;
 
 /// All of them; how many held.
-pub(crate) fn run(plane: &ControlPlane, directory: &Path) -> Vec<(&'static str, Result<()>)> {
+pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
     eprintln!("→ on a control plane of Kubernetes");
-    let promises: [(&'static str, Promise); 3] = [
+    let grounds: [(&'static str, Ground); 3] = [
         ("the control plane runs what it is given", plane::runs),
         ("the control plane refuses what no role allows", plane::refuses),
         ("the manifests of deploy/ are taken as they are", manifests::taken),
     ];
-    promises
-        .into_iter()
-        .map(|(name, promise)| {
-            let outcome =
-                std::fs::create_dir_all(directory).context("a directory").and_then(|()| promise(plane, directory));
-            eprintln!("  {} Kubernetes: {name}", if outcome.is_ok() { "ok  " } else { "FAIL" });
-            (name, outcome)
-        })
-        .collect()
+    let promises: [(&'static str, Promise); 5] = [
+        ("a plugin acts through its own account", grants::identity),
+        ("a withdrawn grant counts from the next call on", grants::withdrawal),
+        ("bad input is told by name", grants::bad_input),
+        ("a plugin in a ConfigMap is changed, broken and repaired", config_map::life),
+        ("every predefined template of Kubernetes runs", predefined::run),
+    ];
+    let mut outcomes = Vec::new();
+    for (name, ground) in grounds {
+        outcomes.push(told(name, ground(plane, directory)));
+    }
+    let house =
+        std::fs::create_dir_all(directory).context("a directory").and_then(|()| House::open(plane, built, directory));
+    match house {
+        Ok(house) => {
+            for (name, promise) in promises {
+                outcomes.push(told(name, promise(&house).with_context(|| tail(&house.said()))));
+            }
+        }
+        Err(error) => outcomes.push(told("server and agent start beside the control plane", Err(error))),
+    }
+    outcomes
+}
+
+fn told(name: &'static str, outcome: Result<()>) -> (&'static str, Result<()>) {
+    eprintln!("  {} Kubernetes: {name}", if outcome.is_ok() { "ok  " } else { "FAIL" });
+    (name, outcome)
+}
+
+/// The last lines.
+fn tail(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().collect();
+    lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n")
 }

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::house::House;
 use crate::cluster_of_two::{CLUSTER, Pair};
 
 /// One object of every kind that these templates know.
 const KINDS: &str = include_str!("kinds.json");
 /// Where the namespaced ones are.
-pub(super) const NAMESPACE: &str = "predefined-kinds";
+const NAMESPACE: &str = "predefined-kinds";
 /// What a patch sets.
 const LABEL: &str = "claiflow-predefined";
 /// In this order each finds what the one before left.
@@ -26,7 +27,7 @@ struct Template {
 }
 
 /// The manifests that must be there first, and those of the objects.
-pub(super) fn manifests() -> Result<(Value, Value)> {
+fn manifests() -> Result<(Value, Value)> {
     let kinds: Value = serde_json::from_str(KINDS)?;
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     let definitions = kinds.get("definitions").and_then(Value::as_array).context("kinds.json has no definitions")?;
@@ -46,8 +47,20 @@ fn entries(kinds: &Value) -> Result<&Vec<Value>> {
     kinds.get("kinds").and_then(Value::as_array).context("kinds.json has no kinds")
 }
 
-/// Runs every one; a table of template, command and result.
-pub(super) fn run(pair: &Pair<'_>) -> Result<String> {
+/// Runs every one, and prints a table of template, command and result.
+pub(super) fn run(house: &House<'_>) -> Result<()> {
+    let (definitions, objects) = manifests()?;
+    house.plane.apply(&definitions)?;
+    house.plane.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"])?;
+    house.plane.apply(&objects)?;
+    let pod = ["wait", "--namespace", NAMESPACE, "--for=condition=Ready", "--timeout=60s", "pod/predefined"];
+    house.plane.kubectl(&pod)?;
+    let table = all(&house.pair)?;
+    eprint!("{table}");
+    Ok(())
+}
+
+fn all(pair: &Pair<'_>) -> Result<String> {
     let kinds: Value = serde_json::from_str(KINDS)?;
     let kinds: BTreeMap<&str, &Value> =
         entries(&kinds)?.iter().filter_map(|kind| Some((kind["resource"].as_str()?, kind))).collect();

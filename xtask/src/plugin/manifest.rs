@@ -10,6 +10,20 @@ use serde_json::Value;
 
 use super::is_name;
 
+/// What a plugin can ask an operator for, by the names of the contract's interfaces.
+const CAPABILITIES: [&str; 10] = [
+    "agent",
+    "agent-control",
+    "credentials",
+    "credentials-admin",
+    "credentials-reveal",
+    "http",
+    "kubernetes",
+    "kubernetes-exec",
+    "kubernetes-write",
+    "process",
+];
+
 /// A crate that is a plugin.
 pub(super) struct Manifest {
     /// `Cargo.toml`, absolute.
@@ -18,6 +32,8 @@ pub(super) struct Manifest {
     pub(super) name: String,
     /// The file that cargo makes.
     pub(super) artifact: String,
+    /// What it may import beside what every plugin has.
+    pub(super) capabilities: Vec<String>,
 }
 
 impl Manifest {
@@ -60,6 +76,8 @@ impl Manifest {
                 path.display()
             );
         }
+        let capabilities = capabilities(package.pointer("/metadata/claiflow/capabilities"))
+            .with_context(|| format!("{}: `capabilities` of `[package.metadata.claiflow]`", path.display()))?;
         let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
         let cdylib = |target: &&Value| {
             let types = target.get("crate_types").and_then(Value::as_array);
@@ -69,8 +87,42 @@ impl Manifest {
         let library = library.with_context(|| {
             format!("{} makes no component; add\n\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]", path.display())
         })?;
-        Ok(Self { name: name.to_owned(), artifact: format!("{}.wasm", library.replace('-', "_")), path })
+        let artifact = format!("{}.wasm", library.replace('-', "_"));
+        Ok(Self { name: name.to_owned(), artifact, capabilities, path })
     }
+
+    /// Whether the component imports no more than the manifest says: who reviews it reads this line, not the code.
+    ///
+    /// # Errors
+    /// The line that would allow what it imports.
+    pub(super) fn check(&self, needed: &[&str]) -> Result<()> {
+        let mut all = self.capabilities.clone();
+        all.extend(
+            needed.iter().filter(|need| !self.capabilities.iter().any(|said| said == *need)).map(|&it| it.into()),
+        );
+        if all.len() == self.capabilities.len() {
+            return Ok(());
+        }
+        all.sort();
+        all.dedup();
+        bail!(
+            "it uses {}, and {} does not say so; add to `[package.metadata.claiflow]`\n\ncapabilities = {all:?}",
+            needed.join(", "),
+            self.path.display()
+        )
+    }
+}
+
+fn capabilities(said: Option<&Value>) -> Result<Vec<String>> {
+    let Some(said) = said else { return Ok(Vec::new()) };
+    let list = said.as_array().context("it is no list")?;
+    let known = |name: &&str| CAPABILITIES.contains(name);
+    list.iter()
+        .map(|name| match name.as_str().filter(known) {
+            Some(name) => Ok(name.to_owned()),
+            None => bail!("{name} is none; there are {}", CAPABILITIES.join(", ")),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -93,6 +145,22 @@ mod tests {
         }));
         let manifest = manifest.unwrap();
         assert_eq!((manifest.name.as_str(), manifest.artifact.as_str()), ("tool", "a_tool.wasm"));
+        assert!(manifest.check(&[]).is_ok());
+    }
+
+    #[test]
+    fn what_a_plugin_uses_stands_in_its_manifest() {
+        let library = json!([{"name": "tool", "crate_types": ["cdylib"]}]);
+        let with = |said: Value| {
+            find(json!({"metadata": {"claiflow": {"name": "tool", "capabilities": said}}, "targets": library}))
+        };
+        let manifest = with(json!(["kubernetes", "http"])).unwrap();
+        assert!(manifest.check(&["kubernetes"]).is_ok(), "it may say more than it uses");
+        let error = manifest.check(&["kubernetes", "kubernetes-write"]).unwrap_err().to_string();
+        assert!(error.contains(r#"capabilities = ["http", "kubernetes", "kubernetes-write"]"#), "{error}");
+        for said in [json!("kubernetes"), json!([1]), json!(["kube"])] {
+            assert!(with(said.clone()).is_err_and(|message| message.contains("`capabilities`")), "{said}");
+        }
     }
 
     #[test]

@@ -120,6 +120,7 @@ fn one(manifest: &Manifest, toolchain: &Toolchain, out: &Path) -> Result<Built> 
     let component = component.made_by(toolchain.title())?;
     let stripped = component.stripped()?;
     let imports = stripped.check().with_context(|| format!("{name} is no plugin"))?;
+    manifest.check(&report::capabilities(&imports)).with_context(|| format!("{name} asks for more than it says"))?;
     let description = stripped.description().with_context(|| format!("{name}: the section of its SDK"))?;
     if let Some(description) = &description {
         description.check(name)?;
@@ -150,7 +151,7 @@ fn place(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Lower-case hexadecimal digits.
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a text cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -27,7 +27,7 @@ pub(super) fn text(built: &Built, manifest: Option<&(PathBuf, usize)>, archives:
         }
         None => line("commands", "not known: the crate does not use claiflow-sdk")?,
     }
-    let granted: Vec<&str> = built.imports.iter().filter_map(|import| needs_grant(import)).collect();
+    let granted = capabilities(&built.imports);
     line("imports", &summary(&built.imports))?;
     line("grants", &if granted.is_empty() { "none needed".to_owned() } else { format!("for {}", granted.join(", ")) })?;
     line("built by", &built.toolchain)?;
@@ -55,6 +55,13 @@ pub(super) fn text(built: &Built, manifest: Option<&(PathBuf, usize)>, archives:
     Ok(text)
 }
 
+/// What the operator is asked for, each once.
+pub(super) fn capabilities(imports: &[String]) -> Vec<&str> {
+    let mut names: Vec<&str> = imports.iter().filter_map(|import| needs_grant(import)).collect();
+    names.dedup();
+    names
+}
+
 /// Interfaces of the contract one by one, packages of WASI as a whole.
 fn summary(imports: &[String]) -> String {
     let mut names: Vec<&str> = Vec::new();
@@ -76,14 +83,14 @@ fn needs_grant(import: &str) -> Option<&str> {
     let path = import.split('@').next()?;
     match path.split_once('/')? {
         ("claiflow:plugin", interface) if !ALWAYS.contains(&interface) => Some(interface),
-        ("wasi:http", _) => Some("wasi:http"),
+        ("wasi:http", _) => Some("http"),
         _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{needs_grant, summary};
+    use super::{capabilities, summary};
 
     #[test]
     fn imports_are_short_and_what_needs_a_grant_stands_out() {
@@ -96,7 +103,6 @@ mod tests {
         ];
         let imports = imports.map(str::to_owned);
         assert_eq!(summary(&imports), "kubernetes-write, log, wasi:cli, wasi:http");
-        let granted: Vec<_> = imports.iter().filter_map(|import| needs_grant(import)).collect();
-        assert_eq!(granted, ["kubernetes-write", "wasi:http"]);
+        assert_eq!(capabilities(&imports), ["kubernetes-write", "http"]);
     }
 }

@@ -1,5 +1,8 @@
 //! What the host links: one file per import of the contract, and WASI over nothing.
 
+pub(super) mod kubernetes;
+pub(super) mod kubernetes_exec;
+mod kubernetes_write;
 pub(super) mod lines;
 mod log;
 mod stdio;
@@ -17,9 +20,14 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     plugin::types::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::log::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
-    plugin::task::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
+    plugin::task::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::kubernetes_types::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::kubernetes::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::kubernetes_write::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::kubernetes_exec::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
 }
 
 impl plugin::types::Host for CallState {}
+impl plugin::kubernetes_types::Host for CallState {}
 
 pub(super) use stdio::wasi;

@@ -20,13 +20,7 @@ impl Host for CallState {
     }
 
     fn stop_requested(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(if self.stop.is_cancelled() {
-            Some("stopped".to_owned())
-        } else if self.remaining() <= self.deadline_notice {
-            Some("deadline".to_owned())
-        } else {
-            None
-        })
+        Ok(self.stopping().map(ToOwned::to_owned))
     }
 
     fn progress(&mut self, done: u64, total: u64, message: String) -> wasmtime::Result<()> {

@@ -1,0 +1,48 @@
+//! The cluster's API by kube directly, with no plugin and no agent: what `cargo xtask bench kubernetes` compares with.
+
+#![allow(clippy::print_stdout, reason = "a program")]
+
+use std::{path::PathBuf, time::Instant};
+
+use clap::Parser;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, Config, Discovery,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+/// Gets one pod again and again, and prints the median and the 99th percentile in µs, and how long one discovery takes in ms.
+#[derive(Parser)]
+struct Arguments {
+    #[arg(long)]
+    kubeconfig: PathBuf,
+    #[arg(long)]
+    namespace: String,
+    #[arg(long)]
+    pod: String,
+    #[arg(long, default_value_t = 1_000)]
+    repeat: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = Arguments::parse();
+    let kubeconfig = Kubeconfig::read_from(&arguments.kubeconfig)?;
+    let client = Client::try_from(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &arguments.namespace);
+    let mut times = Vec::with_capacity(arguments.repeat);
+    for _ in 0..arguments.repeat {
+        let started = Instant::now();
+        // As text and back, since that is what a plugin hands on.
+        let pod = serde_json::to_string(&pods.get(&arguments.pod).await?)?;
+        times.push(started.elapsed().as_secs_f64() * 1e6);
+        std::hint::black_box(pod);
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |percent: usize| times.get(times.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
+    let started = Instant::now();
+    let discovery = Discovery::new(client).run_aggregated().await?;
+    let found = started.elapsed().as_secs_f64() * 1e3;
+    println!("{:.1} {:.1} {found:.1} {}", at(50), at(99), discovery.groups().count());
+    Ok(())
+}

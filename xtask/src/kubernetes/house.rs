@@ -1,0 +1,146 @@
+//! claiflow beside a control plane: a server, and an agent whose plugins act through accounts of their own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::ControlPlane,
+    cluster_of_two::{Built, CLUSTER, Pair, TOKEN},
+    plugin::sha256,
+    process::{Process, until},
+};
+
+/// The agent's namespace.
+pub(super) const NAMESPACE: &str = "claiflow-agent";
+/// The agent's account.
+const ACCOUNT: &str = "claiflow-agent";
+/// The account of the plugin `kubernetes`, as the agent names it where its grant says nothing.
+pub(super) const PLUGIN_ACCOUNT: &str = "claiflow-plugin-kubernetes";
+
+/// Stopped when dropped.
+pub(super) struct House<'a> {
+    pub(super) plane: &'a ControlPlane,
+    pub(super) pair: Pair<'a>,
+    built: &'a Built,
+    directory: PathBuf,
+    agent: Process,
+}
+
+impl<'a> House<'a> {
+    /// Does what an operator does: writes the grants, applies the roles that `inspect --rbac` prints, starts the agent.
+    pub(super) fn open(plane: &'a ControlPlane, built: &'a Built, directory: &'a Path) -> Result<Self> {
+        let of_agent = directory.join("agent-in-cluster");
+        fs::create_dir_all(&of_agent)?;
+        let named = |kind: &str, metadata: Value| json!({"apiVersion": "v1", "kind": kind, "metadata": metadata});
+        plane.apply(&named("Namespace", json!({"name": NAMESPACE})))?;
+        plane.apply(&named("ServiceAccount", json!({"name": ACCOUNT, "namespace": NAMESPACE})))?;
+        fs::write(of_agent.join("grants.yaml"), everything(built)?.to_string())?;
+        let roles = inspect(built, &of_agent.join("grants.yaml"))?;
+        fs::write(of_agent.join("roles.yaml"), roles)?;
+        plane.kubectl(&["apply", "--server-side", "-f", &of_agent.join("roles.yaml").display().to_string()])?;
+
+        let pair = Pair::start(built, directory, None, (0, 0))?;
+        pair.declare()?;
+        let kubeconfig = plane.kubeconfig_of(NAMESPACE, ACCOUNT)?;
+        let mut command = built.agent(pair.grpc_port(), CLUSTER, TOKEN, &of_agent);
+        command.arg("--grants").arg(of_agent.join("grants.yaml"));
+        command.arg("--kubeconfig").arg(kubeconfig).args(["--namespace", NAMESPACE]);
+        let agent = Process::start("agent", &mut command, &of_agent)?;
+        let house = Self { plane, pair, built, directory: of_agent, agent };
+        let plugins = format!("/api/v1/cluster/{CLUSTER}/plugin");
+        until("the plugin serves", Duration::from_secs(120), || {
+            let answer = house.pair.get(&plugins)?;
+            ensure!(answer.to_string().contains("kubernetes.{resource}.{verb}"), "{answer}");
+            Ok(())
+        })
+        .with_context(|| house.agent.said())?;
+        Ok(house)
+    }
+
+    /// An agent of another cluster of this house, with plugins of its own and no grants.
+    pub(super) fn agent(&self, cluster: &str, token: &str, state: &Path, plugins: &Path) -> Command {
+        let mut command = Command::new(self.built.program("claiflow-agent"));
+        command.args(["--server", &format!("127.0.0.1:{}", self.pair.grpc_port()), "--clusteruuid", cluster]);
+        command.args(["--token", token]).arg("--plugins").arg(plugins).arg("--state").arg(state);
+        command
+    }
+
+    /// Everything that the agent said.
+    pub(super) fn said(&self) -> String {
+        self.agent.said()
+    }
+
+    /// Changes the grants file as a ConfigMap's mount would, and waits until the agent follows.
+    pub(super) fn grant(&self, grants: &Value, follows: impl Fn() -> Result<()>) -> Result<()> {
+        let aside = self.directory.join("grants.yaml.part");
+        fs::write(&aside, grants.to_string())?;
+        fs::rename(&aside, self.directory.join("grants.yaml"))?;
+        until("the agent takes other grants", Duration::from_secs(15), follows)
+    }
+
+    /// All that the tests need.
+    pub(super) fn everything(&self) -> Result<Value> {
+        everything(self.built)
+    }
+
+    /// Grants of one rule for the plugin `kubernetes`.
+    pub(super) fn only(&self, rule: &Value) -> Result<Value> {
+        let mut grants = everything(self.built)?;
+        *grants.pointer_mut("/plugins/kubernetes/kubernetes").context("no rules")? = json!([rule]);
+        Ok(grants)
+    }
+
+    /// Runs one command with a template of its own: the result, or the task's error.
+    pub(super) fn call(&self, command: &str, inputs: &Value) -> Result<Result<Value, String>> {
+        let template: String = command.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect();
+        let known = self.pair.call("GET", &format!("/api/v1/template/{template}"), None)?;
+        if known.0 == 404 {
+            let flow = json!([{"$id": "step1", "$command": command, "inputs": "$inputs"}]);
+            self.pair.post("/api/v1/template", &json!({"uuid": template, "name": template, "flow": flow}))?;
+        }
+        let uuid = self.pair.create(&template, inputs)?;
+        let task = self.pair.ended(&uuid).with_context(|| self.said())?;
+        match task["state"].as_str() {
+            Some("succeeded") => {
+                let answer = self.pair.get(&format!("/api/v1/cluster/{CLUSTER}/service/{uuid}/result"))?;
+                Ok(Ok(serde_json::from_str(answer["result"].as_str().unwrap_or_default())?))
+            }
+            Some("failed") => Ok(Err(task["error"].as_str().unwrap_or_default().to_owned())),
+            _ => bail!("{task}"),
+        }
+    }
+}
+
+/// Grants of the tests' plugin: all kinds, all verbs.
+fn everything(built: &Built) -> Result<Value> {
+    let component = fs::read(built.plugins.join("kubernetes.wasm"))?;
+    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "apply"];
+    Ok(json!({"plugins": {"kubernetes": {
+        "sha256": sha256(&component),
+        "commands": ["kubernetes.*"],
+        "kubernetes": [
+            {"groups": ["*"], "resources": ["*"], "verbs": verbs, "namespaces": ["*"], "scope": "cluster", "dangerous": true},
+            {"groups": [""], "resources": ["pods/exec"], "verbs": ["create"], "namespaces": ["*"], "dangerous": true},
+            {"groups": [""], "resources": ["pods/eviction"], "verbs": ["create"], "namespaces": ["*"], "dangerous": true},
+            {"groups": [""], "resources": ["pods/log"], "verbs": ["get"], "namespaces": ["*"]},
+            {"groups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "update", "patch"], "namespaces": ["*"]},
+        ],
+        "limits": {"wall": "5m"},
+    }}}))
+}
+
+/// The roles that `claiflow-agent inspect --rbac` prints.
+fn inspect(built: &Built, grants: &Path) -> Result<String> {
+    let mut command = Command::new(built.program("claiflow-agent"));
+    command.arg("inspect").arg(built.plugins.join("kubernetes.wasm")).arg("--grants").arg(grants);
+    let output = command.args(["--rbac", "--namespace", NAMESPACE]).output()?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
