@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "claiflow-agent",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent run plugins/dist/kubernetes.wasm kubernetes.pods.list.v1 --inputs '{\"namespace\":\"default\"}' --grants grants.yaml --kubeconfig ~/.kube/config"
+    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent run plugins/dist/kubernetes.wasm kubernetes.pods.list.v1 --inputs '{\"namespace\":\"default\"}' --grants grants.yaml --kubeconfig ~/.kube/config\n  claiflow-agent inspect plugins/dist/example.wasm --grants grants.yaml"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -26,6 +26,8 @@ pub struct Arguments {
 pub enum Other {
     /// Run one command of a plugin file here, with no server.
     Run(Run),
+    /// Say what a plugin file asks for, what it is granted, and what is missing.
+    Inspect(Inspect),
 }
 
 /// See [`Other::Run`].
@@ -66,6 +68,34 @@ pub struct Kubernetes {
     /// context.
     #[arg(long, env = "CLAIFLOW_NAMESPACE")]
     pub namespace: Option<String>,
+}
+
+/// See [`Other::Inspect`].
+#[derive(Args)]
+#[command(
+    after_help = "The exit code is 0 where nothing is missing, else 1.\n\nExamples:\n  claiflow-agent inspect plugins/dist/restart-tool.wasm\n  claiflow-agent inspect plugins/dist/restart-tool.wasm --grants grants.yaml --json\n  claiflow-agent inspect plugins/dist/restart-tool.wasm --grants grants.yaml --rbac | kubectl apply --server-side -f -"
+)]
+pub struct Inspect {
+    /// A component file, NAME.wasm.
+    pub file: PathBuf,
+    /// A grants file; without it nothing is granted.
+    #[arg(long, env = "CLAIFLOW_GRANTS")]
+    pub grants: Option<PathBuf>,
+    /// Write the smallest roles of the cluster that the plugin's grants need, as YAML, in place of the report.
+    #[arg(long, conflicts_with = "json")]
+    pub rbac: bool,
+    /// Write JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+    /// With --rbac: the agent's namespace.
+    #[arg(long, default_value = "claiflowclient")]
+    pub namespace: String,
+    /// With --rbac: the agent's ServiceAccount.
+    #[arg(long, default_value = "claiflowclient-controller", value_name = "ACCOUNT")]
+    pub agent_account: String,
+    /// Where compiled code is kept.
+    #[arg(long)]
+    pub cache: Option<PathBuf>,
 }
 
 /// What carries the protocol.

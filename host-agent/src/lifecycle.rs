@@ -60,6 +60,18 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
             };
             Ok(plugin::run_once(args, program, Arc::new(SystemClock::new())).await)
         }
+        Some(Other::Inspect(inspect)) => {
+            let args = plugin::InspectArgs {
+                file: inspect.file,
+                grants: inspect.grants,
+                cache: inspect.cache,
+                rbac: inspect.rbac,
+                json: inspect.json,
+                namespace: inspect.namespace,
+                account: inspect.agent_account,
+            };
+            Ok(plugin::inspect(args, program, Arc::new(SystemClock::new())).await)
+        }
         None => serve(arguments.agent, program).await,
     }
 }

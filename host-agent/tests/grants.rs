@@ -438,3 +438,13 @@ fn a_plugin_gets_the_smallest_role_that_its_grants_need() {
         assert_eq!(fs::read_to_string(&path).unwrap_or_default(), written, "{}", path.display());
     }
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_grants_files() {
+    let page = include_str!("../../docs/grants.md");
+    let examples: Vec<_> = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 4, "{examples:?}");
+    for example in examples {
+        Grants::parse(example).unwrap_or_else(|mistakes| panic!("{example}: {mistakes:?}"));
+    }
+}

@@ -55,7 +55,9 @@ async fn an_import_that_nobody_granted_is_refused_with_the_entry_that_would() {
     let bytes = reads.build();
     refused("kubernetes", &bytes, "", "`plugins: {tool: {kubernetes: [{groups").await;
     let pin = hex(&sha256(&bytes));
-    let grants = format!("plugins: {{tool: {{sha256: {pin}, kubernetes: [{{groups: [apps], verbs: [get]}}]}}}}");
+    let grants = format!(
+        "plugins: {{tool: {{sha256: {pin}, kubernetes: [{{groups: [apps], resources: [deployments], verbs: [get]}}]}}}}"
+    );
     refused("granted but not served", &bytes, &grants, "this agent does not serve that interface").await;
     let sends = tool().imports(
         "import wasi:http/outgoing-handler@0.2.12;",

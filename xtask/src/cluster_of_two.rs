@@ -53,7 +53,7 @@ impl Built {
     }
 
     fn build(profile: &str, plugins: &[&str]) -> Result<Self> {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = crate::process::cargo();
         cargo.current_dir(root()).args(["build", "--workspace"]).args((profile == "release").then_some("--release"));
         shown(&mut cargo)?;
         let dist = target().join("plugins/dist").join(plugins.join("+"));

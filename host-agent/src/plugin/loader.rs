@@ -181,6 +181,21 @@ pub(super) fn admit(stem: &str, digest: &[u8; 32], surface: &Surface, grants: &G
     surface.check(stem, grant)
 }
 
+/// What the operator decides about a plugin: whether it may be there, and that its `config` fits its own schema.
+pub(super) fn accept(loaded: &Loaded, grants: &Grants) -> Result<(), String> {
+    admit(&loaded.name, &loaded.digest, &loaded.surface, grants)?;
+    configured(loaded, grants)
+}
+
+/// Whether the operator's `config` fits the plugin's own schema.
+pub(super) fn configured(loaded: &Loaded, grants: &Grants) -> Result<(), String> {
+    let Some(schema) = &loaded.description.config else { return Ok(()) };
+    let config = grants.plugins.get(&loaded.name).map(|grant| grant.config.clone()).unwrap_or_default();
+    schema.check(&serde_json::Value::Object(config)).map_err(|mistakes| {
+        format!("`plugins.{}.config` in the grants file does not satisfy the plugin's schema: {mistakes}", loaded.name)
+    })
+}
+
 struct Unheard;
 
 #[async_trait::async_trait]

@@ -220,7 +220,7 @@ impl Registry {
 }
 
 /// Whether the operator lets the plugin serve the command, other plugins aside.
-fn may_serve(plugin: &str, command: &Command, grants: &Grants) -> Result<(), String> {
+pub(super) fn may_serve(plugin: &str, command: &Command, grants: &Grants) -> Result<(), String> {
     let name = command.name.as_str();
     let entry = grants.plugins.get(plugin);
     let mut globs = entry.and_then(|grant| grant.commands.as_deref()).into_iter().flatten();

@@ -24,7 +24,7 @@ use super::{
     config::Config,
     directories::{Directories, Listed},
     gate::Gates,
-    loader::{LoadError, Loaded, Loader, admit},
+    loader::{LoadError, Loaded, Loader, accept},
     registry::{Holders, Registry, Standing},
     source::{self, Fingerprint},
 };
@@ -350,16 +350,6 @@ impl Tracked {
             missing: self.refused.as_ref().map(|refused| refused.missing.clone()).unwrap_or_default(),
         }
     }
-}
-
-/// What the operator decides about a plugin: whether it may be there, and that its `config` fits its own schema.
-fn accept(loaded: &Loaded, grants: &Grants) -> Result<(), String> {
-    admit(&loaded.name, &loaded.digest, &loaded.surface, grants)?;
-    let Some(schema) = &loaded.description.config else { return Ok(()) };
-    let config = grants.plugins.get(&loaded.name).map(|grant| grant.config.clone()).unwrap_or_default();
-    schema.check(&serde_json::Value::Object(config)).map_err(|mistakes| {
-        format!("`plugins.{}.config` in the grants file does not satisfy the plugin's schema: {mistakes}", loaded.name)
-    })
 }
 
 fn next_retry(before: Option<Retry>, now: Duration) -> Retry {

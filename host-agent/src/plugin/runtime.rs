@@ -61,37 +61,8 @@ impl Runtime {
     /// # Errors
     /// [`OpenError`] when the machine cannot run wasm at all; bad plugins, grants or cache directories are no such case.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, OpenError> {
-        let failed = |error: wasmtime::Error| OpenError(format!("{error:#}"));
-        let (engine, no_pool) = engine::open(config.slots).map_err(failed)?;
-        if let Some(error) = no_pool {
-            tracing::warn!(
-                "sandboxes are allocated one by one, which is slower: the pool's reservation failed: {error:#}"
-            );
-        }
-        let mut linker = Linker::new(&engine);
-        host::link(&mut linker).map_err(failed)?;
-        let thread = |error: std::io::Error| OpenError(format!("no thread: {error}"));
-        let ticker = Ticker::start(&engine).map_err(thread)?;
-        let cache = config.cache.as_deref().and_then(|directory| {
-            let opened = Cache::open(directory, &engine);
-            opened.inspect_err(|error| tracing::warn!("plugins are compiled at each start: {error}")).ok()
-        });
-        let sandbox = Arc::new(Sandbox { engine, ticker, clock: clock.clone(), stop_grace: config.stop_grace });
-        let surroundings = Arc::new(Surroundings {
-            authority: Authority::new(config.own.clone()),
-            cluster: config.cluster.clone(),
-            host_calls: config.host_calls.clone(),
-        });
-        let loader = Loader {
-            sandbox: sandbox.clone(),
-            surroundings: surroundings.clone(),
-            linker,
-            cache,
-            worker: config.worker.clone(),
-            limits: config.limits,
-            runtime: tokio::runtime::Handle::current(),
-            failed: HashMap::new(),
-        };
+        let loader = loader(&config, clock.clone())?;
+        let (sandbox, surroundings) = (loader.sandbox.clone(), loader.surroundings.clone());
         let registry = Arc::new(ArcSwap::from_pointee(Registry::default()));
         let (inventory_sender, inventory) = watch::channel(Arc::default());
         let (rounds_sender, rounds) = watch::channel(0);
@@ -110,7 +81,7 @@ impl Runtime {
         std::thread::Builder::new()
             .name("plugins".into())
             .spawn(move || reloader.run(&woken, &announce))
-            .map_err(thread)?;
+            .map_err(|error| OpenError(format!("no thread: {error}")))?;
         Ok(Arc::new(Self { sandbox, surroundings, registry, inventory, grants, rounds, wake }))
     }
 
@@ -234,6 +205,41 @@ impl Asked {
             (Self::Run, _) => Power::Write,
         }
     }
+}
+
+/// What makes plugins of files. Call it inside a tokio runtime.
+///
+/// # Errors
+/// [`OpenError`] when the machine cannot run wasm at all.
+pub(super) fn loader(config: &Config, clock: Arc<dyn Clock>) -> Result<Loader, OpenError> {
+    let failed = |error: wasmtime::Error| OpenError(format!("{error:#}"));
+    let (engine, no_pool) = engine::open(config.slots).map_err(failed)?;
+    if let Some(error) = no_pool {
+        tracing::warn!("sandboxes are allocated one by one, which is slower: the pool's reservation failed: {error:#}");
+    }
+    let mut linker = Linker::new(&engine);
+    host::link(&mut linker).map_err(failed)?;
+    let thread = |error: std::io::Error| OpenError(format!("no thread: {error}"));
+    let ticker = Ticker::start(&engine).map_err(thread)?;
+    let cache = config.cache.as_deref().and_then(|directory| {
+        let opened = Cache::open(directory, &engine);
+        opened.inspect_err(|error| tracing::warn!("plugins are compiled at each start: {error}")).ok()
+    });
+    let surroundings = Surroundings {
+        authority: Authority::new(config.own.clone()),
+        cluster: config.cluster.clone(),
+        host_calls: config.host_calls.clone(),
+    };
+    Ok(Loader {
+        surroundings: Arc::new(surroundings),
+        sandbox: Arc::new(Sandbox { engine, ticker, clock, stop_grace: config.stop_grace }),
+        linker,
+        cache,
+        worker: config.worker.clone(),
+        limits: config.limits,
+        runtime: tokio::runtime::Handle::current(),
+        failed: HashMap::new(),
+    })
 }
 
 /// Whether the inputs are an object that the command's schema allows.

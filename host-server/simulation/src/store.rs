@@ -17,7 +17,7 @@ use claiflow_server::{
         step::StepRow,
         task::{Finish, Lease, Place, RequestKey, Snapshot, Task, Wish},
     },
-    storage::{AgentRow, Cause, Claim, Ending, Error, Kept, Leased, Settlement, Wished},
+    storage::{AgentRow, Cause, Claim, Ending, Error, InventoryRow, Kept, Leased, Settlement, Wished},
 };
 use tokio::time::Instant;
 
@@ -319,6 +319,10 @@ impl Tasks for Store {
             gone.len() as u64
         })
         .await
+    }
+
+    async fn keep_inventory(&self, _row: &InventoryRow) -> Result<bool, Error> {
+        Ok(false)
     }
 
     async fn touch_sessions(&self, _uuids: &[String], _now_us: i64) -> Result<(), Error> {

@@ -4,6 +4,7 @@ pub mod access;
 pub mod cluster;
 pub mod control;
 pub mod former;
+pub mod inventory;
 pub mod predefined;
 pub mod replica;
 mod request;

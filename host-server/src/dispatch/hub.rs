@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     model::{
         ids::Id,
+        inventory::{Inventory, covers},
         lifecycle::{Event, next},
         state::State,
         task::{Lease, Snapshot, Task},
@@ -28,14 +29,16 @@ pub struct Attach {
     pub cluster: i64,
     /// The session's uuid.
     pub uuid: String,
+    /// The agent's name, for people; empty where it has none.
+    pub name: String,
     /// For people.
     pub version: String,
     /// One journal is one agent.
     pub journal: Id,
     /// The highest level of a flow that it runs.
     pub language_level: u32,
-    /// Names and patterns.
-    pub commands: Vec<String>,
+    /// What it serves.
+    pub inventory: Inventory,
     /// Leases that it still works under.
     pub held: Vec<Id>,
 }
@@ -54,12 +57,36 @@ pub enum Order {
     Close,
 }
 
+/// Which agent says something, and on which stream.
+pub(super) struct Speaker {
+    pub(super) cluster: i64,
+    pub(super) journal: Id,
+    /// The session's uuid.
+    pub(super) session: String,
+    pub(super) name: String,
+    pub(super) version: String,
+}
+
+impl Speaker {
+    pub(super) fn of(attach: &Attach) -> Self {
+        Self {
+            cluster: attach.cluster,
+            journal: attach.journal,
+            session: attach.uuid.clone(),
+            name: attach.name.clone(),
+            version: attach.version.clone(),
+        }
+    }
+}
+
 pub(super) struct Session {
     pub(super) cluster: i64,
     pub(super) uuid: String,
     pub(super) journal: Id,
+    name: String,
     version: String,
     language_level: u32,
+    /// Names and patterns.
     commands: Vec<String>,
     orders: mpsc::UnboundedSender<Order>,
     limit: u64,
@@ -117,7 +144,7 @@ impl Session {
         if let Some(known) = self.runs.get(&snapshot.id) {
             return *known;
         }
-        let serves = |command: &String| self.commands.iter().any(|name| matches(name, command));
+        let serves = |command: &String| self.commands.iter().any(|name| covers(name, command));
         let runs = snapshot.language_level <= self.language_level && snapshot.commands.iter().all(serves);
         self.runs.insert(snapshot.id, runs);
         runs
@@ -128,26 +155,9 @@ impl Session {
         if snapshot.language_level > self.language_level {
             return Some(format!("no agent runs flows of language level {}", snapshot.language_level));
         }
-        let serves = |command: &String| self.commands.iter().any(|name| matches(name, command));
+        let serves = |command: &String| self.commands.iter().any(|name| covers(name, command));
         let missing = snapshot.commands.iter().find(|command| !serves(command))?;
         Some(format!("no agent has {missing}"))
-    }
-}
-
-/// Whether a name or a pattern such as `kubernetes.{resource}.{verb}.{version+}` covers a command.
-fn matches(pattern: &str, command: &str) -> bool {
-    if !pattern.contains('{') {
-        return pattern == command;
-    }
-    let (mut parts, mut words) = (pattern.split('.'), command.split('.'));
-    loop {
-        match (parts.next(), words.next()) {
-            (None, None) => return true,
-            (Some(part), Some(_)) if part.ends_with("+}") => return true,
-            (Some(part), Some(word)) if part.starts_with('{') && !word.is_empty() => {}
-            (Some(part), Some(word)) if part == word => {}
-            _ => return false,
-        }
     }
 }
 
@@ -166,9 +176,10 @@ impl Hub {
             cluster: attach.cluster,
             uuid: attach.uuid,
             journal: attach.journal,
+            name: attach.name,
             version: attach.version,
             language_level: attach.language_level,
-            commands: attach.commands,
+            commands: attach.inventory.commands.into_iter().map(|command| command.name).collect(),
             orders,
             limit: 0,
             stamp: 0,
@@ -223,12 +234,19 @@ impl Hub {
         (session.free() > 0 && self.backlog.contains(&session.cluster)).then_some(session.cluster)
     }
 
-    pub(super) fn inventory(&mut self, session: u64, commands: Vec<String>) -> Option<i64> {
+    /// Other commands from now on; answers who says so.
+    pub(super) fn inventory(&mut self, session: u64, commands: Vec<String>) -> Option<Speaker> {
         let session = self.sessions.get_mut(&session)?;
         session.commands = commands;
         session.runs.clear();
         self.backlog.insert(session.cluster);
-        Some(session.cluster)
+        Some(Speaker {
+            cluster: session.cluster,
+            journal: session.journal,
+            session: session.uuid.clone(),
+            name: session.name.clone(),
+            version: session.version.clone(),
+        })
     }
 
     /// Promises a slot of a connected agent to a task that is about to be stored.
@@ -390,25 +408,5 @@ impl Hub {
 
     pub(super) fn no_backlog(&mut self, cluster: i64) {
         self.backlog.remove(&cluster);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_pattern_covers_what_its_parts_say() {
-        let pattern = "kubernetes.{resource}.{verb}.{version+}";
-        for (command, covered) in [
-            ("kubernetes.pods.get.v1", true),
-            ("kubernetes.ingresses.get.networking.k8s.io/v1", true),
-            ("kubernetes.pods.get", false),
-            ("helm.pods.get.v1", false),
-        ] {
-            assert_eq!(matches(pattern, command), covered, "{command}");
-        }
-        assert!(matches("helloworld", "helloworld"));
-        assert!(!matches("helloworld", "helloworld.x"));
     }
 }

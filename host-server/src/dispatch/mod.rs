@@ -6,6 +6,7 @@ mod cancel;
 mod claim;
 mod former;
 mod hub;
+mod inventory;
 mod lanes;
 mod log;
 mod orphans;
@@ -37,8 +38,8 @@ use crate::{
 };
 use former::Polls;
 pub use former::{End, Poll, Taken};
-use hub::Hub;
 pub use hub::{Attach, Order};
+use hub::{Hub, Speaker};
 pub use log::Said;
 pub use peers::{Peers, Served};
 pub use sweep::Round;
@@ -69,6 +70,7 @@ struct Inner {
     /// Streams that ended and are not written down yet.
     departed: Mutex<Vec<Departed>>,
     orphans: Mutex<orphans::Seen>,
+    inventories: inventory::Said,
     lines: mpsc::Sender<log::Line>,
     places: log::Places,
     stop: CancellationToken,
@@ -135,6 +137,7 @@ impl Dispatch {
             peers,
             departed,
             orphans: Mutex::default(),
+            inventories: inventory::Said::default(),
             lines,
             places,
             stop: stop_all,
@@ -142,6 +145,7 @@ impl Dispatch {
         tokio::spawn(lanes::creates(dispatch.clone(), create_queue));
         tokio::spawn(lanes::finishes(dispatch.clone(), finish_queue));
         tokio::spawn(log::run(dispatch.clone(), said));
+        tokio::spawn(inventory::run(dispatch.clone(), stop.clone()));
         tokio::spawn(claim::run(dispatch.clone(), poked, stop.clone()));
         tokio::spawn(sweep::run(dispatch.clone(), stop.clone()));
         dispatch
@@ -174,6 +178,7 @@ impl Dispatch {
         orders: mpsc::UnboundedSender<Order>,
     ) -> Result<(u64, Vec<Id>), storage::Error> {
         let (cluster, journal, uuid) = (attach.cluster, attach.journal, attach.uuid.clone());
+        let (speaker, served) = (Speaker::of(&attach), attach.inventory.clone());
         // An earlier stream of this agent that ends here ends now, and says nothing more.
         self.evict(cluster, journal);
         let before = self.0.store.agent(cluster, journal).await?;
@@ -194,6 +199,7 @@ impl Dispatch {
             }
             session
         };
+        self.note_inventory(speaker, served);
         self.0.metrics.agents_connected.inc();
         self.0.peers.gained(cluster);
         self.count_evicted(cluster, evicted);
@@ -263,14 +269,6 @@ impl Dispatch {
     pub fn credit(&self, session: u64, stamp: u64, limit: u64) {
         let backlog = self.0.hub.lock().credit(session, stamp, limit);
         if let Some(cluster) = backlog {
-            self.poke(cluster);
-        }
-    }
-
-    /// The agent serves other commands now.
-    pub fn inventory(&self, session: u64, commands: Vec<String>) {
-        let cluster = self.0.hub.lock().inventory(session, commands);
-        if let Some(cluster) = cluster {
             self.poke(cluster);
         }
     }

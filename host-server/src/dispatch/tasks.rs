@@ -14,7 +14,7 @@ use crate::{
         step::StepRow,
         task::{Finish, Lease, Place, RequestKey, Snapshot, Task},
     },
-    storage::{AgentRow, Claim, Ending, Error, Kept, Leased, Store, Wished},
+    storage::{AgentRow, Claim, Ending, Error, InventoryRow, Kept, Leased, Store, Wished},
 };
 
 /// See the module. Every method is one transaction; [`Error`] says that nothing is known of it, or that it was refused.
@@ -61,6 +61,7 @@ pub trait Tasks: Send + Sync + 'static {
     async fn agents_unknown(&self, now_us: i64) -> Result<u64, Error>;
     async fn agents_suspect(&self, silent_us: i64) -> Result<Vec<AgentRow>, Error>;
     async fn purge_agents(&self, silent_us: i64) -> Result<u64, Error>;
+    async fn keep_inventory(&self, row: &InventoryRow) -> Result<bool, Error>;
     async fn touch_sessions(&self, uuids: &[String], now_us: i64) -> Result<(), Error>;
     async fn purge_sessions(&self, before_us: i64) -> Result<u64, Error>;
     async fn purge_requests(&self, before_us: i64) -> Result<u64, Error>;
@@ -202,6 +203,10 @@ impl Tasks for Store {
 
     async fn purge_agents(&self, silent_us: i64) -> Result<u64, Error> {
         self.purge_agents(silent_us).await
+    }
+
+    async fn keep_inventory(&self, row: &InventoryRow) -> Result<bool, Error> {
+        self.keep_inventory(row).await
     }
 
     async fn touch_sessions(&self, uuids: &[String], now_us: i64) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //! `dispatch`, and orders into protocol events.
 
 mod former;
+mod inventory;
 mod peer;
 mod poll;
 mod stream;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
+use super::inventory;
 use crate::{
     dispatch::{Attach, Dispatch, Order, Said},
     model::{
@@ -112,15 +113,11 @@ fn attach_of(hello: Hello, uuid: String, cluster: i64) -> Result<Attach, Status>
     Ok(Attach {
         cluster,
         uuid,
+        name: hello.name,
         version: hello.agent_version,
         journal,
         language_level: hello.language_level,
-        commands: hello
-            .inventory
-            .into_iter()
-            .flat_map(|inventory| inventory.commands)
-            .map(|command| command.name)
-            .collect(),
+        inventory: hello.inventory.map(inventory::read).unwrap_or_default(),
         held: hello.held.into_iter().filter_map(|held| held.lease_id.try_into().ok()).collect(),
     })
 }
@@ -281,10 +278,7 @@ impl Connection<'_> {
             Some(Event::Handback(handback)) => {
                 self.dispatch.handback(self.session, id(handback.lease_id)?, &handback.reason).await;
             }
-            Some(Event::Inventory(inventory)) => {
-                self.dispatch
-                    .inventory(self.session, inventory.commands.into_iter().map(|command| command.name).collect());
-            }
+            Some(Event::Inventory(said)) => self.dispatch.inventory(self.session, inventory::read(said)),
             Some(Event::Chunk(chunk)) => self.chunk(chunk).await?,
             Some(Event::Step(step)) => self.step(step).await?,
             Some(Event::Outcome(outcome)) => self.outcome(outcome).await?,

@@ -3,6 +3,7 @@
 pub mod duration;
 pub mod former;
 pub mod ids;
+pub mod inventory;
 pub mod lifecycle;
 pub mod list;
 pub mod log;

@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod control;
 mod fields;
+mod inventory;
 mod list;
 mod local;
 mod meta;
@@ -40,6 +41,7 @@ const BODY_BYTES: usize = 4 << 20;
 fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
     let (router, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(cluster::routes())
+        .merge(inventory::routes())
         .merge(token::routes())
         .merge(session::routes())
         .merge(template::routes())

@@ -127,12 +127,17 @@ impl Store {
         })
     }
 
-    /// Forgets agents that have been silent for so long and hold nothing.
+    /// Forgets agents that have been silent for so long and hold nothing, and what they served.
     ///
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn purge_agents(&self, silent_us: i64) -> Result<u64, Error> {
         let sql = "DELETE FROM agent WHERE silent_us >= ? AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.journal = agent.journal AND lease.cluster = agent.cluster)";
-        both!(&self.db, pool => Ok(sqlx::query(sql).bind(silent_us).execute(pool).await?.rows_affected()))
+        let inventories = "DELETE FROM inventory WHERE NOT EXISTS (SELECT 1 FROM agent WHERE agent.journal = inventory.journal AND agent.cluster = inventory.cluster)";
+        both!(&self.db, pool => {
+            let purged = sqlx::query(sql).bind(silent_us).execute(pool).await?.rows_affected();
+            sqlx::query(inventories).execute(pool).await?;
+            Ok(purged)
+        })
     }
 }

@@ -4,6 +4,7 @@ mod agent;
 mod clock;
 mod engine;
 mod former;
+mod inventory;
 mod leader;
 mod lease;
 mod limits;
@@ -24,6 +25,7 @@ mod task;
 mod waiting;
 
 pub use agent::AgentRow;
+pub use inventory::InventoryRow;
 pub use lease::Leased;
 pub use partition::{DAY_US, Patience};
 pub use predefined::Brought;

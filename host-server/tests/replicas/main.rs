@@ -28,6 +28,7 @@ macro_rules! promises {
     )*};
 }
 
+mod inventory;
 mod leader;
 mod nodes;
 mod partition;

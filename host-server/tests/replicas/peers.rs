@@ -13,7 +13,7 @@ use claiflow_server::{
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::World;
+use crate::world::{World, serving};
 
 promises![
     a_task_that_was_created_elsewhere_is_offered_at_once,
@@ -23,8 +23,8 @@ promises![
     who_does_not_know_the_secret_is_refused,
 ];
 
-struct Replica {
-    app: App,
+pub(crate) struct Replica {
+    pub(crate) app: App,
     stop: CancellationToken,
 }
 
@@ -36,7 +36,7 @@ impl Drop for Replica {
 }
 
 impl Replica {
-    async fn start(world: &World) -> Self {
+    pub(crate) async fn start(world: &World) -> Self {
         let (stop, metrics, store) = (CancellationToken::new(), Metrics::register().unwrap(), world.reopened().await);
         let dispatch = Dispatch::start(store.clone(), Source, metrics.clone(), Timing::default(), &stop);
         let jq = Pool::new(env!("CARGO_BIN_EXE_claiflow-server").into(), 1);
@@ -53,10 +53,11 @@ impl Replica {
         let attach = Attach {
             cluster: world.cluster,
             uuid: uuid.into(),
+            name: "a".into(),
             version: "test".into(),
             journal: Source.random(),
             language_level: 0,
-            commands: vec!["helloworld".into()],
+            inventory: serving(&["helloworld"]),
             held: vec![],
         };
         let (session, _) = self.app.dispatch().attach(attach, orders).await.unwrap();

@@ -5,6 +5,7 @@ use std::{path::PathBuf, str::FromStr as _, sync::Arc, time::Duration};
 use claiflow_server::{
     model::{
         ids::{Source, hex},
+        inventory::{Command, Inventory, Plugin, PluginState},
         nouns::Cluster,
         options::Options,
         state::State,
@@ -201,6 +202,13 @@ impl World {
             counted: false,
         }
     }
+}
+
+/// What an agent with these commands serves.
+pub(crate) fn serving(names: &[&str]) -> Inventory {
+    let command = |name: &&str| Command { name: (*name).into(), plugin: "tool".into(), ..Command::default() };
+    let plugin = Plugin { name: "tool".into(), state: PluginState::Ready, ..Plugin::default() };
+    Inventory { plugins: vec![plugin], commands: names.iter().map(command).collect() }
 }
 
 /// Declares a cluster; its row's number.

@@ -6,13 +6,18 @@ use axum::{body::Body, http::Request};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::server::{Answer, Server};
+use crate::{
+    agent::Agent,
+    server::{Answer, Server},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Exchange {
     /// What is shown, a sentence.
     pub(crate) name: String,
+    /// What an agent says before.
+    agent: Option<Agent>,
     /// Method and path.
     send: String,
     #[serde(default)]
@@ -38,6 +43,9 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) async fn run(&self, server: &Server) {
+        if let Some(agent) = &self.agent {
+            agent.speak(server).await;
+        }
         let (method, path) = self.send.split_once(' ').unwrap();
         let body = self.text.clone().or_else(|| self.body.as_ref().map(Value::to_string)).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(path);

@@ -33,6 +33,7 @@ mod claim;
 mod create;
 mod engine;
 mod finish;
+mod inventory;
 mod life;
 mod limits;
 mod list;

@@ -7,6 +7,7 @@ use claiflow_server::{
     metrics::Metrics,
     model::{
         ids::Id,
+        inventory::Inventory,
         state::State,
         task::{Finish, Lease, Task},
     },
@@ -17,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::World;
+use crate::world::{World, serving};
 
 /// Past silence and grace.
 pub(crate) const LOST: Duration = Duration::from_secs(400);
@@ -72,10 +73,11 @@ impl Server {
         let attach = Attach {
             cluster: world.cluster,
             uuid: format!("{journal:032}"),
+            name: "a".into(),
             version: "test".into(),
             journal: [journal; 16],
             language_level: 0,
-            commands: vec!["helloworld".into()],
+            inventory: serving(&["helloworld"]),
             held,
         };
         let (session, gone) = self.dispatch.attach(attach, orders).await.unwrap();
@@ -129,6 +131,11 @@ impl Agent<'_> {
             _ => None,
         })
         .await
+    }
+
+    /// It serves something else from now on.
+    pub(crate) fn serves(&self, inventory: Inventory) {
+        self.dispatch.inventory(self.session, inventory);
     }
 
     pub(crate) async fn leave(self) {

@@ -10,7 +10,7 @@ use claiflow_server::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Engine, World};
+use crate::world::{Engine, World, serving};
 
 promises![
     typed_templates_run,
@@ -70,10 +70,11 @@ async fn typed_templates_run(world: World) {
     let attach = Attach {
         cluster: world.cluster,
         uuid: "s".into(),
+        name: "a".into(),
         version: "test".into(),
         journal: [3; 16],
         language_level: 0,
-        commands: ["helloworld", "math_pow", "swap_command"].map(str::to_owned).into(),
+        inventory: serving(&["helloworld", "math_pow", "swap_command"]),
         held: vec![],
     };
     let (session, _) = app.dispatch().attach(attach, orders).await.unwrap();

@@ -34,6 +34,6 @@ impl JsonSchema for Json {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({"type": "object", "description": "As the API server answers it"})
+        schemars::json_schema!({"type": ["object", "null"], "description": "As the API server answers it"})
     }
 }

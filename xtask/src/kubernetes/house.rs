@@ -57,8 +57,10 @@ impl<'a> House<'a> {
         let plugins = format!("/api/v1/cluster/{CLUSTER}/plugin");
         until("the plugin serves", Duration::from_secs(120), || {
             let answer = house.pair.get(&plugins)?;
-            ensure!(answer.to_string().contains("kubernetes.{resource}.{verb}"), "{answer}");
-            Ok(())
+            let serves = answer.as_array().is_some_and(|all| {
+                all.iter().any(|plugin| plugin["name"] == "kubernetes" && plugin["state"] == "ready")
+            });
+            if serves { Ok(()) } else { bail!("{answer}") }
         })
         .with_context(|| house.agent.said())?;
         Ok(house)
@@ -79,10 +81,21 @@ impl<'a> House<'a> {
 
     /// Changes the grants file as a ConfigMap's mount would, and waits until the agent follows.
     pub(super) fn grant(&self, grants: &Value, follows: impl Fn() -> Result<()>) -> Result<()> {
+        self.grant_text(&grants.to_string(), follows)
+    }
+
+    /// As [`House::grant`], as a person writes them.
+    pub(super) fn grant_text(&self, grants: &str, follows: impl Fn() -> Result<()>) -> Result<()> {
         let aside = self.directory.join("grants.yaml.part");
-        fs::write(&aside, grants.to_string())?;
+        fs::write(&aside, grants)?;
         fs::rename(&aside, self.directory.join("grants.yaml"))?;
         until("the agent takes other grants", Duration::from_secs(15), follows)
+    }
+
+    /// The digest of a plugin that the agent serves.
+    pub(super) fn digest(&self, plugin: &str) -> Result<String> {
+        let file = self.built.plugins.join(plugin).with_extension("wasm");
+        Ok(sha256(&fs::read(&file).with_context(|| file.display().to_string())?))
     }
 
     /// All that the tests need.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     executor::commands::Effect,
     grants::{
-        Addresses, Glob, Grants, Unlisted,
+        Addresses, Glob, Grants, Mistake, Unlisted,
         kubernetes::{Identity, IdentityBy, Namespaces},
     },
 };
@@ -76,8 +76,6 @@ fn a_mistake_says_where_it_is_and_what_would_be_right() {
         ("plugins: {a: {commands: all}}", "plugins.a.commands", "expected a list"),
         ("plugins: {a: {effect: {x: maybe}}}", "plugins.a.effect.x", "read, idempotent, verify, never"),
         ("plugins: {a: {process: [helm.upgrade]}}", "plugins.a", "needs `sha256`"),
-        ("plugins: {a: {kubernetes: [{verbs: [impersonate]}]}}", "plugins.a.kubernetes[0]", "never granted"),
-        ("plugins: {a: {kubernetes: [{verbs: [read]}]}}", "plugins.a.kubernetes[0]", "none of get, list"),
         ("plugins: {a: {http: [{methods: [GET]}]}}", "plugins.a.http[0]", "needs `url`"),
         ("plugins: {a: {config: [1]}}", "plugins.a.config", "a mapping"),
         ("unlisted: maybe", "unlisted", "allow, deny"),
@@ -91,6 +89,62 @@ fn a_mistake_says_where_it_is_and_what_would_be_right() {
             "{text}: {mistakes:?}"
         );
     }
+}
+
+#[test]
+fn a_rule_that_could_only_be_a_misunderstanding_is_a_mistake() {
+    const WHOLE: &str = "groups: [apps], resources: [deployments], verbs: [get], namespaces: [shop]";
+    for (rule, message) in [
+        ("resources: [pods], verbs: [get]", "needs `groups`"),
+        ("groups: [\"\"], verbs: [get]", "needs `resources`"),
+        ("groups: [\"\"], resources: [pods]", "needs `verbs`"),
+        ("groups: [\"\"], resources: [pods], verbs: [\"*\"]", "name those that are needed"),
+        ("groups: [\"\"], resources: [pods], verbs: [impersonate]", "never granted"),
+        ("groups: [\"\"], resources: [pods], verbs: [deletecollection]", "never granted"),
+        ("groups: [\"\"], resources: [pods], verbs: [exec]", "`pods/exec`"),
+        ("groups: [\"\"], resources: [pods], verbs: [read]", "none of get, list"),
+        ("groups: [apps/v1], resources: [deployments], verbs: [get]", "no API group"),
+        ("groups: [\"app*\"], resources: [deployments], verbs: [get]", "no API group"),
+        ("groups: [apps], resources: [Deployment], verbs: [get]", "they match exactly"),
+        ("groups: [apps], resources: [\"deploy*\"], verbs: [get]", "they match exactly"),
+        ("groups: [\"\"], resources: [\"pods/*\"], verbs: [get]", "they match exactly"),
+        ("groups: [\"\"], resources: [\"pods/\"], verbs: [get]", "they match exactly"),
+        ("groups: [\"\"], resources: [\"pods/log/x\"], verbs: [get]", "they match exactly"),
+        ("groups: [\"\"], resources: [pods/log], verbs: [get], read: [metadata]", "gives bytes"),
+        ("groups: [apps], resources: [deployments], verbs: [apply]", "needs `create`"),
+        ("groups: [apps], resources: [deployments], verbs: [force-apply]", "needs `create`"),
+        ("groups: [apps], resources: [deployments], verbs: [get], namespaces: [\"shop-*\"]", "name one in whole"),
+        ("groups: [apps], resources: [deployments], verbs: [get], namespaces: [\"\"]", "is no namespace"),
+        ("groups: [apps], resources: [deployments], verbs: [get], names: [\"a/b\"]", "matches no name"),
+        ("groups: [apps], resources: [deployments], verbs: [get], scope: all", "cluster, namespaced"),
+        ("groups: [apps], resources: [deployments], verbs: [get], dangerous: yes please", "true or false"),
+        ("groups: [apps], resources: [deployments], verbs: [get], reads: [spec]", "did you mean `read`?"),
+        ("groups: [apps], resources: [deployments], verbs: [get], read: [/spec]", "a JSON pointer"),
+        ("groups: [apps], resources: [deployments], verbs: [get], read: [\"spec[0]\"]", "write `*` for the elements"),
+        ("groups: [apps], resources: [deployments], verbs: [get], read: [\"spec.web-*\"]", "a whole key"),
+        ("groups: [apps], resources: [deployments], verbs: [get], write: [spec..x]", "an empty key"),
+        ("groups: [apps], resources: [deployments], verbs: [get], write: [\"\"]", "1 to 512 bytes"),
+    ] {
+        let text = format!("plugins: {{a: {{sha256: \"{}\", kubernetes: [{{{rule}}}]}}}}", "0".repeat(64));
+        let mistakes = Grants::parse(&text).unwrap_err();
+        let found = |mistake: &Mistake| {
+            mistake.at.starts_with("plugins.a.kubernetes[0]") && mistake.message.contains(message)
+        };
+        assert!(mistakes.iter().any(found), "{rule}: {mistakes:?}");
+    }
+    for (keys, message) in [
+        ("identity: nobody", "token, impersonate, agent"),
+        ("account: \"A/B\"", "a ServiceAccount"),
+        ("account: web, identity: agent", "drop one"),
+    ] {
+        let text = format!("plugins: {{a: {{sha256: \"{}\", {keys}, kubernetes: [{{{WHOLE}}}]}}}}", "0".repeat(64));
+        let mistakes = Grants::parse(&text).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains(message)), "{keys}: {mistakes:?}");
+    }
+    let text = format!("plugins: {{My_Tool: {{sha256: \"{}\", kubernetes: [{{{WHOLE}}}]}}}}", "0".repeat(64));
+    assert!(Grants::parse(&text).unwrap_err()[0].message.contains("say in `account`"));
+    let text = text.replace("sha256", "account: my-tool, sha256");
+    assert_eq!(Grants::parse(&text).unwrap().plugins["My_Tool"].identity.account_of("My_Tool"), "my-tool");
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Options {
         Ok(true)
     }
 
-    /// What is asked for of an object. Items of a list come without their kind, as from the API server.
+    /// What is asked for of an object.
     pub(super) fn shown(&self, object: &Value) -> Value {
         let object = match self.metadata_only {
             true => object.get("metadata").map_or(Value::Null, |metadata| serde_json::json!({"metadata": metadata})),
