@@ -26,6 +26,7 @@ pub struct Delete {
     #[schemars(length(min = 1))]
     uid: Option<String>,
     /// What becomes of what it owns: it is removed soon after (`Background`), before (`Foreground`), or stays (`Orphan`).
+    #[serde(default)]
     #[schemars(schema_with = "propagation_schema")]
     propagation: Option<Propagation>,
     /// How long a pod has to end.

@@ -18,6 +18,7 @@ pub struct List {
     /// Absent or empty: every namespace that the grant names.
     namespace: Option<String>,
     /// What the objects' labels must be, all of them.
+    #[serde(default)]
     #[schemars(schema_with = "labels_schema")]
     labels: Option<BTreeMap<String, Value>>,
     /// Such as `spec.nodeName=node-1`; the API server knows few fields of each kind.

@@ -74,6 +74,11 @@ impl<'a> House<'a> {
         command
     }
 
+    /// A program of the checkout.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.built.program(name)
+    }
+
     /// Everything that the agent said.
     pub(super) fn said(&self) -> String {
         self.agent.said()
@@ -112,11 +117,11 @@ impl<'a> House<'a> {
 
     /// Runs one command with a template of its own: the result, or the task's error.
     pub(super) fn call(&self, command: &str, inputs: &Value) -> Result<Result<Value, String>> {
-        let template: String = command.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect();
+        let template: String = sha256(command.as_bytes()).chars().take(32).collect();
         let known = self.pair.call("GET", &format!("/api/v1/template/{template}"), None)?;
         if known.0 == 404 {
             let flow = json!([{"$id": "step1", "$command": command, "inputs": "$inputs"}]);
-            self.pair.post("/api/v1/template", &json!({"uuid": template, "name": template, "flow": flow}))?;
+            self.pair.post("/api/v1/template", &json!({"uuid": template, "name": command, "flow": flow}))?;
         }
         let uuid = self.pair.create(&template, inputs)?;
         let task = self.pair.ended(&uuid).with_context(|| self.said())?;
@@ -153,7 +158,7 @@ fn everything(built: &Built) -> Result<Value> {
 fn inspect(built: &Built, grants: &Path) -> Result<String> {
     let mut command = Command::new(built.program("claiflow-agent"));
     command.arg("inspect").arg(built.plugins.join("kubernetes.wasm")).arg("--grants").arg(grants);
-    let output = command.args(["--rbac", "--namespace", NAMESPACE]).output()?;
+    let output = command.args(["--rbac", "--namespace", NAMESPACE, "--agent-account", ACCOUNT]).output()?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -1,9 +1,6 @@
 //! What a crate's own manifest says of the plugin in it, as cargo reads it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
