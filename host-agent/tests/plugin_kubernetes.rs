@@ -162,6 +162,19 @@ async fn every_verb_passes_through_the_grant() {
             (json!({"list": {"at": {"version": "apps/v1", "resource": "deployments", "namespace": "NS"}}}), "ok", "\"count\":0"),
         ])
         .await;
+    let map = stage.plane.api("v1", "ConfigMap", "configmaps").get("a").await.unwrap();
+    let version = map.metadata.resource_version.unwrap();
+    let replace = |version: Value| {
+        let body = json!({"metadata": {"resourceVersion": version}, "data": {"k": "5"}});
+        json!({"replace": {"at": at, "name": "a", "body": body}})
+    };
+    stage
+        .expect(&[
+            (replace(Value::Null), "invalid", "resourceVersion"),
+            (replace(version.as_str().into()), "ok", "\"k\":\"5\""),
+            (replace(version.as_str().into()), "conflict", ""),
+        ])
+        .await;
     let text = stage.metrics.text(&stage.house.runtime().inventory().borrow()).unwrap();
     for line in [
         r#"claiflow_agent_host_calls_total{outcome="ok",plugin="probe",resource="configmaps",verb="create"} 1"#,
