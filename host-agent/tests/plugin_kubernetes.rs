@@ -137,7 +137,7 @@ async fn every_verb_passes_through_the_grant() {
     let body = |value: &str| json!({"metadata": {"name": "a"}, "data": {"k": value}});
     let patch = |kind: &str, body: Value| json!({"patch": {"at": at, "name": "a", "kind": kind, "body": body}});
     let all = json!({"version": "v1", "resource": "configmaps", "namespace": "*"});
-    let echo = json!(["sh", "-c", "cat; echo no >&2; exit 4"]);
+    let echo = json!(["echo", "it ran"]);
     stage
         .expect(&[
             (json!({"create": {"at": at, "body": body("1")}}), "ok", "\"k\":\"1\""),
@@ -158,7 +158,7 @@ async fn every_verb_passes_through_the_grant() {
             (json!({"remove": {"at": at, "name": "b", "options": {"uid": "00000000-0000-0000-0000-000000000000"}}}), "conflict", ""),
             (json!({"remove": {"at": at, "name": "b"}}), "ok", ""),
             (json!({"log": {"at": pods, "pod": "web-1"}}), "ok", "hello from this pod"),
-            (json!({"exec": {"at": pods, "pod": "web-1", "command": echo, "stdin": "yes"}}), "ok", "exit code 4"),
+            (json!({"exec": {"at": pods, "pod": "web-1", "command": echo}}), "ok", "it ran"),
             (json!({"list": {"at": {"version": "apps/v1", "resource": "deployments", "namespace": "NS"}}}), "ok", "\"count\":0"),
         ])
         .await;
