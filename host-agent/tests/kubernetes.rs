@@ -1,5 +1,7 @@
 //! The cluster's API as the agent speaks it, on a real API server.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
 mod kubernetes_parts;
 
 use std::time::Duration;
