@@ -68,6 +68,9 @@ struct Overlay<'a, 'w> {
 impl<'a> Overlay<'a, '_> {
     fn judge(&mut self, touch: Touch<'_>) {
         let allowed = self.allowed;
+        if path::is_hidden(touch.path) && self.refused.is_none() {
+            self.refused = Some(format!("`{}` is never written by a plugin", path::shown(touch.path)));
+        }
         self.written.add(&allowed.kind, touch.path);
         if let (Some(own), None) = (&allowed.own, &self.refused) {
             let namespace = allowed.at.as_ref().and_then(|at| at.namespace.as_ref()).map(Namespace::as_str);
