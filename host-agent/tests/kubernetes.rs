@@ -257,15 +257,8 @@ async fn commands_run_in_containers_and_logs_are_read() {
     let (said, status) = finish(much).await;
     assert_eq!((said[0].1.len(), status), (3_000_000, json!({"exit": 0})));
 
-    let absent = hands.cluster.exec(
-        &hands.actor,
-        &exec.kind,
-        &plane.at("nobody"),
-        None,
-        &["true".into()],
-        ExecOptions::default(),
-        deadline(),
-    );
+    let (nobody, word) = (plane.at("nobody"), ["true".to_owned()]);
+    let absent = hands.cluster.exec(&hands.actor, &exec.kind, &nobody, None, &word, ExecOptions::default(), deadline());
     let absent = absent.await.err().unwrap().failure(|status| status);
     assert_eq!((absent.code, absent.effect), ("not-found", Effect::None), "{absent}");
 

@@ -27,9 +27,9 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// What tests run: beside the example the hostile plugin, and the one that shows its effects.
+    /// What tests run: beside the example the hostile plugin, the one that shows its effects, and those of the cluster's API.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile", "effects", "kubernetes"])
+        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "probe"])
     }
 
     /// What the fault harness runs: a plugin whose effects can be counted.
@@ -53,7 +53,7 @@ impl Built {
     }
 
     fn build(profile: &str, plugins: &[&str]) -> Result<Self> {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = crate::process::cargo();
         cargo.current_dir(root()).args(["build", "--workspace"]).args((profile == "release").then_some("--release"));
         shown(&mut cargo)?;
         let dist = target().join("plugins/dist").join(plugins.join("+"));

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{process::shown, root, target};
 
 pub(crate) fn write() -> Result<()> {
-    shown(Command::new("cargo").current_dir(root()).args(["build", "--workspace"]))?;
+    shown(crate::process::cargo().current_dir(root()).args(["build", "--workspace"]))?;
     let program = target().join("debug/claiflow-server");
     let output = Command::new(&program)
         .arg("openapi")

@@ -115,6 +115,21 @@ pub(crate) fn until<T>(what: &str, limit: Duration, mut attempt: impl FnMut() ->
     }
 }
 
+/// cargo, as a person starts it. What `cargo run` tells this program about its own package is not told on: build scripts that look
+/// at it (ring's) would run anew each time, and everything above them.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let is_about_us = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_CRATE_NAME"
+        });
+        if is_about_us {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// Runs a command to its end; what it says is shown.
 pub(crate) fn shown(command: &mut Command) -> Result<()> {
     eprintln!("→ {command:?}");

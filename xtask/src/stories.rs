@@ -20,7 +20,20 @@ pub(crate) struct Story {
     pub(crate) sql: Vec<PathBuf>,
     /// Bodies of POST `/api/v1/service`, each with the result of its task.
     pub(crate) tasks: Vec<(Value, Value)>,
+    /// What it is told on: `"needs": "kubernetes"`. None: a server and an agent are enough.
+    pub(crate) ground: Option<Ground>,
 }
+
+/// A cluster, as the story finds it.
+pub(crate) struct Ground {
+    /// Objects that are there.
+    pub(crate) manifests: Vec<Value>,
+    /// The agent's grants; a digest of zeros stands for that of the plugin as it was built.
+    pub(crate) grants: String,
+}
+
+/// In place of a digest.
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Every story, by name.
 pub(crate) fn stories() -> Result<Vec<Story>> {
@@ -49,8 +62,44 @@ impl Story {
             tasks.push((json(&folder.join(request))?, result));
         }
         ensure!(!tasks.is_empty(), "story.json has no tasks");
+        let ground = Ground::read(&mut story, folder)?;
         ensure!(story.is_empty(), "story.json has keys that mean nothing: {:?}", story.keys());
-        Ok(Self { name, templates, sql, tasks })
+        Ok(Self { name, templates, sql, tasks, ground })
+    }
+}
+
+impl Ground {
+    fn read(story: &mut Map<String, Value>, folder: &Path) -> Result<Option<Self>> {
+        match story.remove("needs") {
+            None => return Ok(None),
+            Some(needs) => ensure!(needs == "kubernetes", "`needs` is {needs}, and there is \"kubernetes\" alone"),
+        }
+        let manifests =
+            names(story, "manifests")?.iter().map(|file| json(&folder.join(file))).collect::<Result<_>>()?;
+        let grants = story.remove("grants");
+        let grants = grants.as_ref().and_then(Value::as_str).context("a story on a cluster names its `grants`")?;
+        let grants = folder.join(grants);
+        let grants = fs::read_to_string(&grants).with_context(|| grants.display().to_string())?;
+        Ok(Some(Self { manifests, grants }))
+    }
+
+    /// The grants with the digests of the plugins' files, of which `digest` answers one by the plugin's name.
+    ///
+    /// # Errors
+    /// What `digest` does not know.
+    pub(crate) fn pinned(&self, digest: impl Fn(&str) -> Result<String>) -> Result<String> {
+        let (mut plugin, mut pinned) = ("", String::with_capacity(self.grants.len()));
+        for line in self.grants.split_inclusive('\n') {
+            // An entry stands two places in.
+            let entry = line.strip_prefix("  ").and_then(|line| line.trim_end().strip_suffix(':'));
+            plugin = entry.filter(|name| !name.starts_with(' ')).unwrap_or(plugin);
+            if line.contains(ZEROS) {
+                pinned.push_str(&line.replace(ZEROS, &digest(plugin)?));
+            } else {
+                pinned.push_str(line);
+            }
+        }
+        Ok(pinned)
     }
 }
 
@@ -103,6 +152,11 @@ mod tests {
                     story.templates.iter().any(|it| it["uuid"] == template) || sql.contains(&format!("('{template}',"));
                 assert!(stored, "{name} stores no {template}");
                 assert_eq!(request["cluster_uuids"], Value::from(vec![CLUSTER]), "{name}");
+            }
+            if let Some(ground) = &story.ground {
+                let pinned = ground.pinned(|plugin| Ok(format!("digest of {plugin}"))).unwrap();
+                assert!(pinned.contains("sha256: \"digest of kubernetes\""), "{name}: {pinned}");
+                assert!(!ground.manifests.is_empty(), "{name} is told on nothing");
             }
         }
     }

@@ -110,10 +110,10 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         .extend(plane.as_ref().map(|plane| ("CLAIFLOW_TEST_KUBECONFIG", plane.kubeconfig().display().to_string())));
     variables.extend(database.as_ref().map(|database| ("CLAIFLOW_TEST_MARIADB", database.url())));
     if wanted(Part::Cargo) {
-        let mut cargo = Command::new("cargo");
+        let mut cargo = crate::process::cargo();
         cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).envs(variables);
         tests(&mut cargo, &mut count)?;
-        let mut guests = Command::new("cargo");
+        let mut guests = crate::process::cargo();
         guests.current_dir(root().join("plugins")).args(["test", "--workspace", "--no-fail-fast"]);
         tests(&mut guests, &mut count)?;
     }
@@ -189,7 +189,7 @@ fn house(count: &mut Count, strict: bool) {
             count.skip(name, &format!("{program} is missing: rustup component add rustfmt clippy"));
             continue;
         }
-        let mut cargo = Command::new("cargo");
+        let mut cargo = crate::process::cargo();
         cargo.current_dir(root().join(folder)).args(arguments);
         count.take(vec![(name, crate::process::shown(&mut cargo))]);
     }

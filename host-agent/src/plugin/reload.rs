@@ -226,13 +226,11 @@ impl Reloader {
             }
         };
         let changed = grants != self.grants;
-        if changed {
-            self.published.grants.send_replace(Arc::new(grants.clone()));
-        }
         self.grants = grants;
         if changed {
-            // Calls in flight read it at their next host call.
+            // Calls in flight read them at their next host call.
             self.loader.surroundings.authority.grant(&self.grants);
+            self.published.grants.send_replace(Arc::new(self.grants.clone()));
         }
         changed
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Error, Store, both, nouns::TEMPLATE, pieces::pieces, task::insert};
+use super::{Db, Error, Store, both, nouns::TEMPLATE, pieces::pieces, task::insert};
 use crate::model::{
     nouns::Template,
     predefined::{Decision, Written, decide, digest},
@@ -33,8 +33,8 @@ impl Store {
     /// is locked or written.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] where another replica or a person was faster: nothing was done, and trying again is right, as it is
-    /// where [`Error::may_pass`]. [`Error`] of the engine.
+    /// [`Error::Duplicate`] where a person was faster: nothing was done, and trying again is right, as it is where
+    /// [`Error::may_pass`]. [`Error`] of the engine.
     pub async fn bring_templates(&self, edition: i32, ours: &[Template]) -> Result<Brought, Error> {
         let (begin, lock, _) = self.begin();
         let template = |uuid: &str| ours.iter().find(|row| row.uuid == uuid);
@@ -46,7 +46,10 @@ impl Store {
                 return Ok(Brought::default());
             }
             let mut tx = pool.begin_with(begin).await?;
-            // The templates first: whoever comes second waits here, and then reads what the first one wrote.
+            // Replicas do this one after the other, as they bring the schema up to date; on SQLite the beginning waits.
+            if matches!(self.db, Db::Maria(_)) {
+                sqlx::query("SELECT id FROM schema_lock WHERE id = 1 FOR UPDATE").execute(&mut *tx).await?;
+            }
             let mut query = sqlx::QueryBuilder::new(format!("{TEMPLATE} WHERE uuid"));
             push_texts!(query, due.iter().map(|row| &row.uuid));
             let stored: Vec<Template> = query.push(lock).build_query_as().fetch_all(&mut *tx).await?;

@@ -20,6 +20,7 @@ promises![
     all_are_installed_once_and_a_second_start_neither_locks_nor_writes,
     each_one_passes_the_check_that_people_s_own_pass,
     replicas_that_start_together_install_each_once,
+    replicas_of_two_editions_that_start_together_end_with_the_later_one,
     a_later_edition_replaces_what_nobody_touched,
     an_earlier_edition_takes_nothing_back,
 ];
@@ -110,6 +111,18 @@ async fn replicas_that_start_together_install_each_once(world: World) {
     assert_eq!(stored(&world.store).await.len(), 235);
     assert_eq!(world.number("SELECT COUNT(*) FROM predefined").await, 235);
     replicas.iter().for_each(|(_, stop)| stop.cancel());
+}
+
+async fn replicas_of_two_editions_that_start_together_end_with_the_later_one(world: World) {
+    let (old, new) = (ours(), later());
+    let stores = [world.reopened().await, world.reopened().await, world.reopened().await, world.reopened().await];
+    let start =
+        |(number, store)| if number % 2 == 0 { bring(store, EDITION, &old) } else { bring(store, EDITION + 1, &new) };
+    let decisions = join_all(stores.iter().enumerate().map(start)).await.concat();
+    assert_eq!(count(&decisions, Decision::Install), 235);
+    assert_eq!(count(&decisions, Decision::Renew), decisions.len() - 235, "{decisions:?}");
+    let rows = stored(&world.store).await;
+    assert!(new.iter().all(|row| rows[&row.uuid].summary == row.summary));
 }
 
 async fn a_later_edition_replaces_what_nobody_touched(world: World) {

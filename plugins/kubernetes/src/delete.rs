@@ -25,21 +25,25 @@ pub struct Delete {
     /// Only the object with this `metadata.uid`, none that took its name since.
     #[schemars(length(min = 1))]
     uid: Option<String>,
-    /// What becomes of what it owns.
+    /// What becomes of what it owns: it is removed soon after (`Background`), before (`Foreground`), or stays (`Orphan`).
+    #[serde(default)]
+    #[schemars(schema_with = "propagation_schema")]
     propagation: Option<Propagation>,
     /// How long a pod has to end.
     grace_seconds: Option<u32>,
 }
 
 /// The API server's words.
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug)]
-pub enum Propagation {
-    /// It is removed, and what it owns soon after.
+#[derive(Deserialize, Clone, Copy, Debug)]
+enum Propagation {
     Background,
-    /// What it owns is removed first.
     Foreground,
-    /// What it owns stays.
     Orphan,
+}
+
+/// A plain list of words: who gives another one is told these.
+fn propagation_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"enum": ["Background", "Foreground", "Orphan", null]})
 }
 
 /// Removes one object; answers what the API server does.
@@ -69,7 +73,7 @@ pub fn delete(inputs: Former<Delete>, context: &Context) -> Result<Json, Error> 
     match (api.remove(&name, &options), uid) {
         // An earlier attempt of this very call came through after all.
         (Err(error), Some(uid)) if again && matches!(error.status(), Some(404 | 409)) => Ok(gone(&name, &uid)),
-        (answer, _) => answer,
+        (answer, _) => answer.map(Json::from),
     }
 }
 

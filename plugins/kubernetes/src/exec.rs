@@ -31,16 +31,13 @@ pub struct Exec {
     container_name: Option<String>,
 }
 
-/// What the program did. What is empty is left out.
+/// What the program did.
 #[derive(Serialize, JsonSchema, Default)]
 pub struct Executed {
-    #[serde(skip_serializing_if = "String::is_empty")]
     stdout: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     stderr: String,
-    /// Why it failed: an exit code other than 0, or a signal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    /// Why it failed: an exit code other than 0, or a signal. Empty when it did not.
+    error: String,
     /// It wrote more than is kept, of which the end is missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
@@ -71,7 +68,7 @@ pub fn exec(inputs: Former<Exec>, context: &Context) -> Result<Executed, Error> 
     }
     let error = program.failure().map_err(in_doubt)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Executed { stdout: text(&stdout), stderr: text(&stderr), error, truncated })
+    Ok(Executed { stdout: text(&stdout), stderr: text(&stderr), error: error.unwrap_or_default(), truncated })
 }
 
 /// The program was started, and goes on or not.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use claiflow_sdk::{
     Context, Error, command,
-    kubernetes::{Api, Query},
+    kubernetes::{Api, Query, Resource},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ pub struct List {
     /// Absent or empty: every namespace that the grant names.
     namespace: Option<String>,
     /// What the objects' labels must be, all of them.
+    #[serde(default)]
     #[schemars(schema_with = "labels_schema")]
     labels: Option<BTreeMap<String, Value>>,
     /// Such as `spec.nodeName=node-1`; the API server knows few fields of each kind.
@@ -30,12 +31,12 @@ pub struct List {
     limit: Option<u32>,
 }
 
-/// A list, as `kubectl` gives it: its items may be of several namespaces.
+/// A list as the API server gives it, such as a `PodList`; its pages are put together.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
-    api_version: &'static str,
-    kind: &'static str,
+    api_version: String,
+    kind: String,
     metadata: BTreeMap<(), ()>,
     items: Vec<Json>,
 }
@@ -49,8 +50,22 @@ pub fn list(inputs: Former<List>, context: &Context) -> Result<Listed, Error> {
     if let Some(limit) = limit {
         query = query.limit(limit);
     }
-    let items = api.list(&query)?.collect::<Result<_, _>>()?;
-    Ok(Listed { api_version: "v1", kind: "List", metadata: BTreeMap::new(), items })
+    let items: Vec<Json> = api.list(&query)?.collect::<Result<_, _>>()?;
+    let kind = kind(api.resource(), items.first());
+    Ok(Listed { api_version: api.resource().api_version(), kind: kind + "List", metadata: BTreeMap::new(), items })
+}
+
+/// The kind of the items: as the first says or, where there is none or its fields are cut, as the host knows it.
+fn kind(resource: &Resource, first: Option<&Json>) -> String {
+    #[derive(Deserialize)]
+    struct Typed {
+        kind: String,
+    }
+    match first.map(|first| serde_json::from_str::<Typed>(first.get())) {
+        Some(Ok(Typed { kind })) => kind,
+        // A list is not lost for want of its name.
+        _ => target::known(resource).ok().flatten().map(|known| known.kind).unwrap_or_default(),
+    }
 }
 
 /// # Errors

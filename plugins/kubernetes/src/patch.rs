@@ -25,6 +25,10 @@ pub struct Patch {
     name: String,
     /// For kinds that lie in namespaces, and only for them.
     namespace: Option<String>,
+    /// `json`: RFC 6902, `[{"op": "replace", "path": "/spec/replicas", "value": 3}]`. `merge`: RFC 7386,
+    /// `{"spec": {"replicas": 3}}`, where null removes. `strategic`: as `merge`, but lists are merged by the keys that the
+    /// kind declares; not for custom resources. `apply`: server-side apply.
+    #[schemars(schema_with = "type_schema")]
     patch_type: PatchType,
     /// For `json` an array of operations, else an object.
     #[schemars(schema_with = "data_schema")]
@@ -38,16 +42,12 @@ pub struct Patch {
 }
 
 /// How the change is written.
-#[derive(Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum PatchType {
-    /// RFC 6902: `[{"op": "replace", "path": "/spec/replicas", "value": 3}]`.
+enum PatchType {
     Json,
-    /// RFC 7386: `{"spec": {"replicas": 3}}`; null removes.
     Merge,
-    /// As `merge`, but lists are merged by the keys that the kind declares; not for custom resources.
     Strategic,
-    /// Server-side apply.
     Apply,
 }
 
@@ -100,6 +100,11 @@ fn patched(inputs: Former<Patch>, context: &Context) -> Result<Verdict<Json>, Er
         (_, Now::Gone) => Verdict::Unknown(format!("`{name}` was removed since")),
         _ => Verdict::Unknown(format!("the plugin may not see whether `{name}` was changed since")),
     })
+}
+
+/// A plain list of words: who gives another one is told these.
+fn type_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"enum": ["json", "merge", "strategic", "apply"]})
 }
 
 fn data_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

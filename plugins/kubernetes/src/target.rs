@@ -2,7 +2,7 @@
 
 use claiflow_sdk::{
     Context, Error,
-    kubernetes::{Api, Resource, Scope, granted},
+    kubernetes::{Api, Granted, Resource, Scope, granted},
 };
 
 /// The resource that the name of the command says: `deployments.get.apps/v1`, `pods/status.get.v1`. Case does not matter.
@@ -41,10 +41,16 @@ pub(crate) fn places<T>(context: &Context, namespace: Option<&str>) -> Result<Ap
     if let Some(namespace) = given(namespace) {
         return Ok(Api::in_namespace(resource, namespace));
     }
-    let lies_in_none = granted()?
-        .iter()
-        .any(|granted| granted.group == resource.group && granted.plural == resource.plural && !granted.namespaced);
+    let lies_in_none = known(&resource)?.is_some_and(|kind| !kind.namespaced);
     Ok(Api::within(resource, if lies_in_none { Scope::Cluster } else { Scope::Granted }))
+}
+
+/// What the host knows of a resource that the grant names.
+///
+/// # Errors
+/// `unavailable` where the API server does not say what it has.
+pub(crate) fn known(resource: &Resource) -> Result<Option<Granted>, Error> {
+    Ok(granted()?.into_iter().find(|granted| granted.group == resource.group && granted.plural == resource.plural))
 }
 
 /// Absent, empty and null are the same.

@@ -27,6 +27,7 @@ pub struct Watch {
     /// Absent or empty: every namespace that the grant names.
     namespace: Option<String>,
     /// What the objects' labels must be, all of them.
+    #[serde(default)]
     #[schemars(schema_with = "list::labels_schema")]
     labels: Option<BTreeMap<String, Value>>,
     /// Such as `metadata.name=web`.

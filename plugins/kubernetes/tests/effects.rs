@@ -12,11 +12,15 @@ use jaq_core::{
 use jaq_json::{Val, read};
 use serde_json::{Value, json};
 
-/// As the agent: the first rule that matches says the class.
-fn effect(verb: &str, inputs: &Value) -> String {
+fn described(verb: &str) -> Value {
     let pattern = format!("kubernetes.{{resource}}.{verb}.{{version+}}");
     let commands = PLUGIN.describe()["commands"].as_array().unwrap().clone();
-    let command = commands.into_iter().find(|command| command["pattern"] == json!(pattern)).unwrap();
+    commands.into_iter().find(|command| command["pattern"] == json!(pattern)).unwrap()
+}
+
+/// As the agent: the first rule that matches says the class.
+fn effect(verb: &str, inputs: &Value) -> String {
+    let command = described(verb);
     let effect = match &command["effect"] {
         Value::Array(rules) => {
             rules.iter().find(|rule| rule["when"].as_str().is_none_or(|when| matches(when, inputs))).unwrap()["effect"]
@@ -37,6 +41,36 @@ fn matches(when: &str, inputs: &Value) -> bool {
     let input = read::parse_single(inputs.to_string().as_bytes()).unwrap();
     let output = filter.id.run((context, input)).map(unwrap_valr).next().unwrap().unwrap();
     !matches!(output, Val::Null | Val::Bool(false))
+}
+
+#[test]
+fn the_schemas_ask_for_what_is_needed_and_for_nothing_else() {
+    for (verb, required, knows_others) in [
+        ("get", json!(["name"]), true),
+        ("list", json!(null), true),
+        ("watch", json!(null), false),
+        ("wait", json!(["name", "until"]), false),
+        ("logs", json!(["name", "namespace"]), false),
+        ("patch", json!(["name", "patch_data", "patch_type"]), true),
+        ("apply", json!(["object"]), false),
+        ("scale", json!(["name", "replicas"]), false),
+        ("rollout_restart", json!(["name"]), false),
+        ("create", json!(["object"]), false),
+        ("replace", json!(["object"]), false),
+        ("delete", json!(["name"]), true),
+        ("evict", json!(["name", "namespace"]), false),
+        ("exec", json!(["command", "name", "namespace"]), true),
+    ] {
+        let inputs = &described(verb)["inputs"];
+        let mut said = inputs["required"].clone();
+        if let Some(list) = said.as_array_mut() {
+            list.sort_by_key(Value::to_string);
+        }
+        assert_eq!(said, required, "{verb}");
+        assert_eq!(inputs["additionalProperties"] != json!(false), knows_others, "{verb}");
+    }
+    let words = &described("patch")["inputs"]["properties"]["patch_type"]["enum"];
+    assert_eq!(words, &json!(["json", "merge", "strategic", "apply"]));
 }
 
 #[test]

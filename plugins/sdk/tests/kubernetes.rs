@@ -85,7 +85,8 @@ fn a_list_comes_page_by_page_and_holds_what_was_asked_for() {
     assert_eq!(names(&pods(), &Query::new().field_selector("metadata.name=db-1")), ["db-1"]);
     let query = Query::new().fields(["metadata.name", "spec.containers.image"]).limit(1);
     let only: Vec<Value> = pods().list(&query).unwrap().collect::<Result<_, _>>().unwrap();
-    assert_eq!(only, [json!({"metadata": {"name": "db-1"}, "spec": {"containers": [{"image": "app:1"}]}})]);
+    assert_eq!((&only[0]["kind"], &only[0]["metadata"]), (&json!("Pod"), &json!({"name": "db-1"})));
+    assert_eq!((&only[0]["spec"], only.len()), (&json!({"containers": [{"image": "app:1"}]}), 1));
     assert_eq!(cluster.calls().last().unwrap(), "list pods in shop");
 
     let mut wrong = Api::<u8>::in_namespace(PODS, "shop").list(&Query::new()).unwrap();
@@ -143,7 +144,8 @@ fn writes_have_the_semantics_of_an_api_server() {
     let patch =
         Patch::Json(json!([{"op": "test", "path": "/data/a", "value": "1"}, {"op": "remove", "path": "/data/a"}]));
     let trial = WriteOptions { dry_run: true, fields: vec!["data".into()], ..WriteOptions::default() };
-    assert_eq!(maps.patch("web", &patch, &trial).unwrap(), json!({"data": {"b": "2"}}));
+    let tried = maps.patch("web", &patch, &trial).unwrap();
+    assert_eq!((&tried["data"], tried.get("metadata")), (&json!({"b": "2"}), None));
     assert_eq!(cluster.object("configmaps", "shop", "web").unwrap()["data"]["a"], "1", "nothing changed");
     maps.patch("web", &patch, &options).unwrap();
     assert_eq!(maps.patch("web", &patch, &options).unwrap_err().status(), Some(422));

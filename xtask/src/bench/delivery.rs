@@ -50,7 +50,7 @@ pub(crate) struct Delivery {
 impl Delivery {
     pub(super) fn run(&self) -> Result<()> {
         let built = Built::for_benchmarks()?;
-        let mut cargo = Command::new("cargo");
+        let mut cargo = crate::process::cargo();
         cargo.current_dir(root()).args(["build", "--workspace", "--release", "--bins", "--example", "crowd"]);
         shown(&mut cargo)?;
         let directory = tempfile::tempdir()?;

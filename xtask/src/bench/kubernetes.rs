@@ -41,7 +41,7 @@ struct Times {
 impl Kubernetes {
     pub(super) fn run(&self) -> Result<()> {
         let built = Built::for_kubernetes_benchmarks()?;
-        let mut example = Command::new("cargo");
+        let mut example = crate::process::cargo();
         // Among the same packages as all else, or half of the dependencies are built anew.
         example.current_dir(root()).args(["build", "--release", "--workspace", "--bins", "--example", "direct"]);
         shown(&mut example)?;

@@ -33,7 +33,7 @@ pub(super) fn life(house: &House<'_>) -> Result<()> {
     fs::create_dir_all(&mount.directory)?;
     let dist = directory.path().join("dist");
     // As the README says, by the command that a user types.
-    let mut build = Command::new(std::env::current_exe()?);
+    let mut build = Command::new(house.program("xtask"));
     build.current_dir(root()).args([
         "build-plugin",
         "plugins/example",

@@ -57,8 +57,10 @@ impl<'a> House<'a> {
         let plugins = format!("/api/v1/cluster/{CLUSTER}/plugin");
         until("the plugin serves", Duration::from_secs(120), || {
             let answer = house.pair.get(&plugins)?;
-            ensure!(answer.to_string().contains("kubernetes.{resource}.{verb}"), "{answer}");
-            Ok(())
+            let serves = answer.as_array().is_some_and(|all| {
+                all.iter().any(|plugin| plugin["name"] == "kubernetes" && plugin["state"] == "ready")
+            });
+            if serves { Ok(()) } else { bail!("{answer}") }
         })
         .with_context(|| house.agent.said())?;
         Ok(house)
@@ -72,6 +74,11 @@ impl<'a> House<'a> {
         command
     }
 
+    /// A program of the checkout.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.built.program(name)
+    }
+
     /// Everything that the agent said.
     pub(super) fn said(&self) -> String {
         self.agent.said()
@@ -79,10 +86,21 @@ impl<'a> House<'a> {
 
     /// Changes the grants file as a ConfigMap's mount would, and waits until the agent follows.
     pub(super) fn grant(&self, grants: &Value, follows: impl Fn() -> Result<()>) -> Result<()> {
+        self.grant_text(&grants.to_string(), follows)
+    }
+
+    /// As [`House::grant`], as a person writes them.
+    pub(super) fn grant_text(&self, grants: &str, follows: impl Fn() -> Result<()>) -> Result<()> {
         let aside = self.directory.join("grants.yaml.part");
-        fs::write(&aside, grants.to_string())?;
+        fs::write(&aside, grants)?;
         fs::rename(&aside, self.directory.join("grants.yaml"))?;
         until("the agent takes other grants", Duration::from_secs(15), follows)
+    }
+
+    /// The digest of a plugin that the agent serves.
+    pub(super) fn digest(&self, plugin: &str) -> Result<String> {
+        let file = self.built.plugins.join(plugin).with_extension("wasm");
+        Ok(sha256(&fs::read(&file).with_context(|| file.display().to_string())?))
     }
 
     /// All that the tests need.
@@ -99,11 +117,11 @@ impl<'a> House<'a> {
 
     /// Runs one command with a template of its own: the result, or the task's error.
     pub(super) fn call(&self, command: &str, inputs: &Value) -> Result<Result<Value, String>> {
-        let template: String = command.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect();
+        let template: String = sha256(command.as_bytes()).chars().take(32).collect();
         let known = self.pair.call("GET", &format!("/api/v1/template/{template}"), None)?;
         if known.0 == 404 {
             let flow = json!([{"$id": "step1", "$command": command, "inputs": "$inputs"}]);
-            self.pair.post("/api/v1/template", &json!({"uuid": template, "name": template, "flow": flow}))?;
+            self.pair.post("/api/v1/template", &json!({"uuid": template, "name": command, "flow": flow}))?;
         }
         let uuid = self.pair.create(&template, inputs)?;
         let task = self.pair.ended(&uuid).with_context(|| self.said())?;
@@ -140,7 +158,7 @@ fn everything(built: &Built) -> Result<Value> {
 fn inspect(built: &Built, grants: &Path) -> Result<String> {
     let mut command = Command::new(built.program("claiflow-agent"));
     command.arg("inspect").arg(built.plugins.join("kubernetes.wasm")).arg("--grants").arg(grants);
-    let output = command.args(["--rbac", "--namespace", NAMESPACE]).output()?;
+    let output = command.args(["--rbac", "--namespace", NAMESPACE, "--agent-account", ACCOUNT]).output()?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }

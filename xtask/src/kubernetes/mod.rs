@@ -1,6 +1,7 @@
 //! Promises that need a cluster: a control plane of this machine, and claiflow beside it.
 
 mod config_map;
+mod examples;
 mod grants;
 mod house;
 mod manifests;
@@ -27,11 +28,12 @@ pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<
         ("the control plane refuses what no role allows", plane::refuses),
         ("the manifests of deploy/ are taken as they are", manifests::taken),
     ];
-    let promises: [(&'static str, Promise); 5] = [
+    let promises: [(&'static str, Promise); 6] = [
         ("a plugin acts through its own account", grants::identity),
         ("a withdrawn grant counts from the next call on", grants::withdrawal),
         ("bad input is told by name", grants::bad_input),
         ("a plugin in a ConfigMap is changed, broken and repaired", config_map::life),
+        ("every story of examples/ on a cluster gives what it says", examples::told),
         ("every predefined template of Kubernetes runs", predefined::run),
     ];
     let mut outcomes = Vec::new();

@@ -49,6 +49,11 @@ fn entries(kinds: &Value) -> Result<&Vec<Value>> {
 
 /// Runs every one, and prints a table of template, command and result.
 pub(super) fn run(house: &House<'_>) -> Result<()> {
+    let secrets = json!({"namespace": "default"});
+    house.grant(&house.everything()?, || {
+        ensure!(house.call("kubernetes.secrets.list.v1", &secrets)?.is_ok(), "not everything is granted yet");
+        Ok(())
+    })?;
     let (definitions, objects) = manifests()?;
     house.plane.apply(&definitions)?;
     house.plane.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"])?;
@@ -69,7 +74,6 @@ fn all(pair: &Pair<'_>) -> Result<String> {
     ensure!(known == kinds.keys().copied().collect(), "the templates know {known:?}");
 
     let mut table = String::new();
-    let mut failed = 0;
     for verb in VERBS {
         // All at once: each of them is a task of its own.
         let mut running = Vec::new();
@@ -79,12 +83,12 @@ fn all(pair: &Pair<'_>) -> Result<String> {
         }
         for (template, kind, uuid) in running {
             let outcome = ended(pair, &uuid).and_then(|result| shape(verb, kind, &result));
-            failed += usize::from(outcome.is_err());
             let said = outcome.unwrap_or_else(|error| format!("FAILED: {error:#}"));
             writeln!(table, "{:<56} {:<72} {said}", template.name, template.command)?;
         }
     }
-    ensure!(failed == 0, "{failed} templates failed:\n{table}");
+    let wrong: Vec<&str> = table.lines().filter(|line| line.contains("FAILED")).collect();
+    ensure!(wrong.is_empty(), "{} templates failed:\n{}", wrong.len(), wrong.join("\n"));
     Ok(table)
 }
 

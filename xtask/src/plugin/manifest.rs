@@ -1,9 +1,6 @@
 //! What a crate's own manifest says of the plugin in it, as cargo reads it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -44,7 +41,7 @@ impl Manifest {
         let path = path.canonicalize().with_context(|| {
             format!("{} is no plugin crate; `cargo xtask new-plugin NAME` makes one", folder.display())
         })?;
-        let mut cargo = Command::new("cargo");
+        let mut cargo = crate::process::cargo();
         cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&path);
         let said = cargo.output().context("cargo could not be started")?;
         if !said.status.success() {

@@ -87,7 +87,7 @@ impl Toolchain {
     /// Builds small code that keeps its names, whatever the crate's own profile says.
     pub(super) fn build(&self, manifest: &Path, target_directory: &Path) -> Command {
         let mut command = match &self.rung {
-            Rung::Rustup => Command::new("cargo"),
+            Rung::Rustup => crate::process::cargo(),
             Rung::Debian { linker } => {
                 eprintln!("  with the standard library: the first time takes minutes");
                 let mut command = Command::new("/usr/bin/cargo");

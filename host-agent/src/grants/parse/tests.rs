@@ -127,9 +127,8 @@ fn a_rule_that_could_only_be_a_misunderstanding_is_a_mistake() {
     ] {
         let text = format!("plugins: {{a: {{sha256: \"{}\", kubernetes: [{{{rule}}}]}}}}", "0".repeat(64));
         let mistakes = Grants::parse(&text).unwrap_err();
-        let found = |mistake: &Mistake| {
-            mistake.at.starts_with("plugins.a.kubernetes[0]") && mistake.message.contains(message)
-        };
+        let found =
+            |mistake: &Mistake| mistake.at.starts_with("plugins.a.kubernetes[0]") && mistake.message.contains(message);
         assert!(mistakes.iter().any(found), "{rule}: {mistakes:?}");
     }
     for (keys, message) in [

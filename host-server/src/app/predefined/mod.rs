@@ -14,7 +14,7 @@ use crate::{
     storage::{self, Brought},
 };
 
-/// Replicas that start together are in each other's way once; a database that is about to fail over, for a second or two.
+/// Somebody who stores a template is in the way once; a database that fails over, for a second or two.
 const TRIES: u32 = 8;
 
 /// Why the templates could not be brought.
@@ -33,7 +33,7 @@ impl App {
     /// left to people is said in the log.
     ///
     /// # Errors
-    /// [`Error`]; some other start brings them.
+    /// [`Error`]; nothing was stored then.
     pub async fn bring_templates(&self) -> Result<Brought, Error> {
         let ours = shipped(seconds(self.source.now_us()))?;
         let mut tries = 0;

@@ -67,7 +67,7 @@ impl<T: DeserializeOwned> Api<T> {
     ///
     /// # Errors
     /// `not-found`; `conflict` where it is another one than the options say; else as [`Api::create`].
-    pub fn remove(&self, name: &str, options: &RemoveOptions) -> Result<T, Error> {
+    pub fn remove(&self, name: &str, options: &RemoveOptions) -> Result<Value, Error> {
         let target = self.object(name)?;
         answer(&outside::remove(&target, &text(options)?)?, &target)
     }

@@ -46,12 +46,6 @@ pub(crate) fn list(target: &Resource, scope: &Scope, options: &str) -> Result<Li
     begin("list", &asked(target, scope))?;
     let (namespace, options) = (place(target, scope)?, Options::parse(options)?);
     let mut found: VecDeque<Value> = named(target, &namespace, &options)?.into();
-    for item in &mut found {
-        if let Some(item) = item.as_object_mut() {
-            item.remove("apiVersion");
-            item.remove("kind");
-        }
-    }
     found.truncate(options.limit.unwrap_or(usize::MAX));
     Ok(Listing { items: RefCell::new(found) })
 }

@@ -62,19 +62,17 @@ impl Options {
         Ok(true)
     }
 
-    /// What is asked for of an object. Items of a list come without their kind, as from the API server.
+    /// What is asked for of an object; its kind is always there.
     pub(super) fn shown(&self, object: &Value) -> Value {
-        let object = match self.metadata_only {
-            true => object.get("metadata").map_or(Value::Null, |metadata| serde_json::json!({"metadata": metadata})),
-            false => object.clone(),
+        let wanted = match (self.metadata_only, self.fields.as_slice()) {
+            (false, []) => return object.clone(),
+            (true, []) => &["metadata".to_owned()],
+            (_, fields) => fields,
         };
-        if self.fields.is_empty() {
-            return object;
-        }
         let mut shown = Value::Object(Map::new());
-        for field in &self.fields {
+        for field in ["apiVersion", "kind"].into_iter().chain(wanted.iter().map(String::as_str)) {
             let path: Vec<&str> = field.split('.').collect();
-            if let Some(part) = part(&object, &path) {
+            if let Some(part) = part(object, &path) {
                 lay(&mut shown, &part);
             }
         }
