@@ -1,4 +1,5 @@
 //! Plugin files from a real registry, which `CLAIFLOW_TEST_REGISTRY` (host:port, without TLS) names.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

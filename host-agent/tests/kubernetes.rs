@@ -1,5 +1,7 @@
 //! The cluster's API as the agent speaks it, on a real API server.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
 mod kubernetes_parts;
 
 use std::time::Duration;
@@ -219,6 +221,11 @@ async fn finish(mut execution: Execution) -> (Vec<(bool, String)>, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_run_in_containers_and_logs_are_read() {
+    // kwok runs programs but says of every failure that it is its own, and never ends their input.
+    if std::env::var("CLAIFLOW_TEST_KUBELET").as_deref() != Ok("1") {
+        eprintln!("SKIPPED: CLAIFLOW_TEST_KUBELET does not say that a real kubelet runs programs there");
+        return;
+    }
     let Some(plane) = Plane::open("exec").await else { return };
     let hands = hands(&plane).await;
     plane.pod("web-1", &["app", "side"], json!({})).await;

@@ -1,6 +1,8 @@
 //! An API server that is away, slow, broken, or answers what no healthy one does: faults of a remote part, played by a socket
 //! that says what a case tells it to. Nothing is sent twice that may have arrived and that writes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},

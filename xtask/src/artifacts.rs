@@ -1,5 +1,7 @@
 //! Plugins that come from a registry: pulled by their digest, or mounted as an image.
 
+#![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
+
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};

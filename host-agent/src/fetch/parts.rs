@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn the_newest_whole_set_is_taken() {
-        let cases: [(&str, Vec<Piece>, Result<&[&str], &str>); 6] = [
+        type Found<'a> = Result<&'a [&'a str], &'a str>;
+        let cases: [(&str, Vec<Piece>, Found<'_>); 6] = [
             ("one", vec![piece("a", "", 0, 1, 1)], Ok(&["a"])),
             ("two parts, any order", vec![piece("b", "x", 1, 2, 1), piece("a", "x", 0, 2, 1)], Ok(&["a", "b"])),
             ("half", vec![piece("a", "x", 0, 2, 1)], Err("1 of 2 ConfigMaps")),

@@ -67,6 +67,10 @@ impl Cluster {
     ///
     /// # Errors
     /// What the API server says.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is a part of the one request, and no two of them belong together"
+    )]
     pub async fn exec(
         &self,
         actor: &Actor,

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Error, Failure, Request, Writing,
+    Effect, Error, Failure, Request, Writing,
     cluster::Cluster,
     send::{Safety, in_time},
 };
@@ -160,7 +160,7 @@ impl Cluster {
 
     /// Says what an operator can do; the plugin's own request was not sent.
     fn without_token(&self, account: &str, error: Error) -> Error {
-        let failure = error.failure(|status| status);
+        let failure = error.failure(|status| status).with(Effect::None);
         let namespace = &self.namespace;
         let message = match failure.status {
             Some(404) => format!(
@@ -175,10 +175,11 @@ impl Cluster {
             ),
             _ => {
                 let message = format!("no token of the ServiceAccount `{account}`: {}", failure.message);
-                return Failure { message, ..failure }.with(super::Effect::None).into();
+                return Failure { message, ..failure }.into();
             }
         };
-        Failure { code: "denied", message, ..failure }.with(super::Effect::None).into()
+        // The status was that of another request than the plugin's.
+        Failure::new("denied", message).into()
     }
 }
 

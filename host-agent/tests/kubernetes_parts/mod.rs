@@ -1,5 +1,6 @@
 //! A real API server, which `CLAIFLOW_TEST_KUBECONFIG` names, and namespaces of one's own on it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::{path::PathBuf, time::Duration};

@@ -1,7 +1,7 @@
 //! Makes the calls into the cluster's API that its inputs list, one after the other, and answers what each gave: for tests of
 //! what the host allows, answers and counts.
 
-use claiflow_sdk::{Error, Verdict, command};
+use claiflow_sdk::{Context, Error, Verdict, command};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn read(req: Calls) -> Result<Vec<Value>, Error> {
     Ok(outcomes(req.calls))
 }
 
-fn verified(req: Calls) -> Result<Verdict<Vec<Value>>, Error> {
+fn verified(req: Calls, _: &Context) -> Result<Verdict<Vec<Value>>, Error> {
     Ok(Verdict::Unknown(Value::from(outcomes(req.verify)).to_string()))
 }
 

@@ -1,5 +1,7 @@
 //! What the way through plugin, sandbox, grants and host costs, on a real control plane.
 
+#![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

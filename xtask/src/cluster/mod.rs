@@ -1,5 +1,7 @@
 //! A real Kubernetes control plane on this machine, with no container engine: `cargo xtask cluster up`.
 
+#![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
+
 mod interrupt;
 mod plane;
 mod programs;

@@ -1,5 +1,7 @@
 //! Promises that need a cluster: a control plane of this machine, and claiflow beside it.
 
+#![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
+
 mod config_map;
 mod examples;
 mod grants;

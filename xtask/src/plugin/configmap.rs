@@ -1,5 +1,7 @@
 //! ConfigMaps that hold one component: a single one, or several that each hold a piece of it compressed.
 
+#![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,6 +1,8 @@
 //! A component for registries, as two OCI archives (the image layout of the OCI image specification in a tar file): an *artifact*
 //! that agents pull by its digest, and an *image* for image volumes, which the kubelet mounts as a directory.
 
+#![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},

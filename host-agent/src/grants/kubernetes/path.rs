@@ -43,11 +43,7 @@ pub(super) fn is_hidden(path: &Path<'_>) -> bool {
 
 /// Whether it holds something of [`is_hidden`] or of [`named_at`]: the whole object, its `metadata`, or annotations.
 pub(super) fn holds_metadata(path: &Path<'_>) -> bool {
-    match path {
-        [] | [.., Step::Key("metadata")] => true,
-        [.., Step::Key("metadata"), Step::Key("annotations")] => true,
-        _ => false,
-    }
+    matches!(path, [] | [.., Step::Key("metadata")] | [.., Step::Key("metadata"), Step::Key("annotations")])
 }
 
 /// Whether one leads to the other, or both are the same.
