@@ -236,6 +236,9 @@ fn ask(case: &Case, grant: &Grant) -> Result<(Allowed, Option<Value>), Denial> {
             let (at, body) = whole()?;
             let allowed = judge(Request::Replace { at: &at, body: &body })?;
             let sent = allowed.settle(&case.current, &body)?;
+            // Grants may change before it is sent, so it is judged once more; and what stays is no change.
+            judge(Request::Replace { at: &at, body: &sent })?;
+            assert_eq!(allowed.settle(&case.current, &sent)?, sent);
             return Ok((allowed, Some(sent)));
         }
         "patch" => judge(Request::Patch { at: &at()?, patch: &Patch::parse(&case.patch, case.body.clone())? }),

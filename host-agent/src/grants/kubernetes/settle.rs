@@ -68,6 +68,9 @@ struct Overlay<'a, 'w> {
 impl<'a> Overlay<'a, '_> {
     fn judge(&mut self, touch: Touch<'_>) {
         let allowed = self.allowed;
+        if path::is_hidden(touch.path) && self.refused.is_none() {
+            self.refused = Some(format!("`{}` is never written by a plugin", path::shown(touch.path)));
+        }
         self.written.add(&allowed.kind, touch.path);
         if let (Some(own), None) = (&allowed.own, &self.refused) {
             let namespace = allowed.at.as_ref().and_then(|at| at.namespace.as_ref()).map(Namespace::as_str);
@@ -89,7 +92,7 @@ impl<'a> Overlay<'a, '_> {
         match (current, body) {
             (Value::Object(current), Value::Object(body)) => self.merge_maps(current, body),
             _ => {
-                if current != body && !is_effect_mark(&self.path, body) {
+                if current != body {
                     self.touch();
                     // Inside what was there and inside what comes may be what has to be named.
                     self.walk(current);
@@ -105,8 +108,9 @@ impl<'a> Overlay<'a, '_> {
         for (key, said) in body {
             self.path.push(Step::Key(key));
             let value = match current.get(key) {
+                // Which object it is was checked, and which call replaced it says nothing else.
+                _ if is_identity(&self.path) || is_effect_mark(&self.path, said) => said.clone(),
                 Some(current) => self.merge(current, said),
-                None if is_effect_mark(&self.path, said) => said.clone(),
                 None => {
                     self.walk(said);
                     said.clone()
