@@ -58,6 +58,17 @@ async fn an_import_that_nobody_granted_is_refused_with_the_entry_that_would() {
     let grants = format!(
         "plugins: {{tool: {{sha256: {pin}, kubernetes: [{{groups: [apps], resources: [deployments], verbs: [get]}}]}}}}"
     );
+    let served = House::verdict("tool.wasm", &bytes, &grants).await;
+    assert_eq!(served.state, PluginState::Ready, "{served:?}");
+
+    let names = tool().imports(
+        "import claiflow:plugin/credentials@1.0.0;",
+        r#"(import "claiflow:plugin/credentials@1.0.0" "names" (func $f (param i32)))"#,
+    );
+    let bytes = names.build();
+    let (pin, entry) =
+        (hex(&sha256(&bytes)), r#"credentials: {"a": {hosts: ["https://example.com"], methods: [GET]}}"#);
+    let grants = format!("plugins: {{tool: {{sha256: {pin}, {entry}}}}}");
     refused("granted but not served", &bytes, &grants, "this agent does not serve that interface").await;
     let sends = tool().imports(
         "import wasi:http/outgoing-handler@0.2.12;",
