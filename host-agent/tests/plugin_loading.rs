@@ -61,20 +61,16 @@ async fn an_import_that_nobody_granted_is_refused_with_the_entry_that_would() {
     let served = House::verdict("tool.wasm", &bytes, &grants).await;
     assert_eq!(served.state, PluginState::Ready, "{served:?}");
 
-    let names = tool().imports(
-        "import claiflow:plugin/credentials@1.0.0;",
-        r#"(import "claiflow:plugin/credentials@1.0.0" "names" (func $f (param i32)))"#,
-    );
-    let bytes = names.build();
-    let (pin, entry) =
-        (hex(&sha256(&bytes)), r#"credentials: {"a": {hosts: ["https://example.com"], methods: [GET]}}"#);
-    let grants = format!("plugins: {{tool: {{sha256: {pin}, {entry}}}}}");
-    refused("granted but not served", &bytes, &grants, "this agent does not serve that interface").await;
     let sends = tool().imports(
         "import wasi:http/outgoing-handler@0.2.12;",
         r#"(import "wasi:http/outgoing-handler@0.2.12" "handle" (func $f (param i32 i32 i32 i32)))"#,
     );
-    refused("http", &sends.build(), "", "http: [{url: URL").await;
+    let bytes = sends.build();
+    refused("http", &bytes, "", "http: [{url: URL").await;
+    let pin = hex(&sha256(&bytes));
+    let grants =
+        format!("plugins: {{tool: {{sha256: {pin}, http: [{{url: \"https://example.com\", methods: [GET]}}]}}}}");
+    refused("granted but not served", &bytes, &grants, "this agent does not serve that interface").await;
     let own = wat::parse_str(
         r#"(component (import "evil:host/all@1.0.0" (instance)) (instance $i) (export "claiflow:plugin/handler@1.0.0" (instance $i)))"#,
     );

@@ -153,7 +153,8 @@ impl ControlPlane {
             "omitStages": ["RequestReceived", "ResponseStarted"],
             // What the control plane's own programs do is of no interest.
             "rules": [
-                {"level": "None", "users": ["system:apiserver", "admin"]},
+                {"level": "None", "users": ["system:apiserver"]},
+                {"level": "None", "userGroups": ["system:nodes"]},
                 {"level": "Metadata"},
             ],
         });

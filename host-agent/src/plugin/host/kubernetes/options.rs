@@ -109,6 +109,10 @@ pub(in crate::plugin::host) fn options<T: DeserializeOwned + Default>(text: &str
     }
     let refused = |error: serde_json::Error| Failure::new("invalid", format!("options: {error}"));
     json::check(text).map_err(refused)?;
+    if !text.trim_start().starts_with('{') {
+        // serde would take an array for the fields in their order.
+        return Err(Failure::new("invalid", "options: invalid type: expected a JSON object"));
+    }
     serde_json::from_str(text).map_err(refused)
 }
 
