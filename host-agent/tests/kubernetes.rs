@@ -194,15 +194,6 @@ async fn a_watch_tells_what_becomes_of_objects_until_nobody_asks() {
     let seen = later.next(&hands.cluster, &hands.actor, deadline()).await.unwrap();
     assert_eq!(seen[0].event, EventType::Deleted, "what came since is not lost");
     drop(later);
-    // The API server may tell at once, or as the first event.
-    let old = match watch(&plane, &hands, "1").await {
-        Err(failure) => failure,
-        Ok(mut watch) => {
-            let next = watch.next(&hands.cluster, &hands.actor, deadline()).await;
-            next.map_err(|error| error.failure(|status| status)).unwrap_err()
-        }
-    };
-    assert_eq!(old.code, "gone", "{old}");
     plane.close().await;
 }
 
@@ -221,11 +212,6 @@ async fn finish(mut execution: Execution) -> (Vec<(bool, String)>, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_run_in_containers_and_logs_are_read() {
-    // kwok runs programs but says of every failure that it is its own, and never ends their input.
-    if std::env::var("CLAIFLOW_TEST_KUBELET").as_deref() != Ok("1") {
-        eprintln!("SKIPPED: CLAIFLOW_TEST_KUBELET does not say that a real kubelet runs programs there");
-        return;
-    }
     let Some(plane) = Plane::open("exec").await else { return };
     let hands = hands(&plane).await;
     plane.pod("web-1", &["app", "side"], json!({})).await;
@@ -238,6 +224,11 @@ async fn commands_run_in_containers_and_logs_are_read() {
             hands.cluster.exec(&hands.actor, &exec.kind, &at, Some("app"), &command, options, deadline()).await;
         started.map_err(|error| error.failure(|status| status))
     };
+    // kwok itself runs programs, but says of every failure that it is its own, and never ends their input.
+    if finish(run(&["sh", "-c", "exit 3"], false).await.unwrap()).await.1 != json!({"exit": 3}) {
+        eprintln!("SKIPPED: the kubelet of this API server does not say how programs end");
+        return;
+    }
     // The program waits until its first word was taken: nothing else says which of two streams came first.
     let script = "echo one; read x; echo two >&2; read x; echo three; exit 3";
     let mut execution = run(&["sh", "-c", script], true).await.unwrap();

@@ -154,7 +154,6 @@ async fn every_verb_passes_through_the_grant() {
             (json!({"list": {"at": all, "query": {"limit": 1}}}), "ok", "\"count\":1"),
             (json!({"list": {"at": all, "query": {"metadata_only": true, "field_selector": "metadata.name=a"}}}), "ok", "\"a\""),
             (json!({"watch": {"at": at, "query": {"field_selector": "metadata.name=a"}, "events": 1, "patience_ms": 60000}}), "ok", "[[\"ADDED\",\"a\"]]"),
-            (json!({"watch": {"at": at, "query": {"since": "1"}, "events": 1, "patience_ms": 60000}}), "gone", ""),
             (json!({"remove": {"at": at, "name": "b", "options": {"uid": "00000000-0000-0000-0000-000000000000"}}}), "conflict", ""),
             (json!({"remove": {"at": at, "name": "b"}}), "ok", ""),
             (json!({"log": {"at": pods, "pod": "web-1"}}), "ok", "hello from this pod"),
@@ -162,6 +161,8 @@ async fn every_verb_passes_through_the_grant() {
             (json!({"list": {"at": {"version": "apps/v1", "resource": "deployments", "namespace": "NS"}}}), "ok", "\"count\":0"),
         ])
         .await;
+    let seen = stage.run(json!([{"get": {"at": at, "name": "a"}}])).await;
+    assert!(seen[0]["ok"]["metadata"].get("managedFields").is_none(), "{seen:?}");
     let map = stage.plane.api("v1", "ConfigMap", "configmaps").get("a").await.unwrap();
     let version = map.metadata.resource_version.unwrap();
     let replace = |version: Value| {
@@ -373,7 +374,8 @@ async fn budgets_hold_over_host_calls_and_what_they_answer() {
     let list = |fields: Value| json!([{"list": {"at": maps(), "query": {"fields": fields}}}]);
     let done = stage.make(stage.call("probe.run", list(json!(["metadata.name"])))).await.unwrap();
     assert!(done.output.contains("\"count\":34"), "{}", done.output);
-    assert!(done.usage.memory_bytes < 24 << 20, "{:?}", done.usage);
+    // A page waits in the host while its objects are handed over.
+    assert!(done.usage.memory_bytes < 24 << 20 && done.usage.memory_bytes > 2 << 20, "{:?}", done.usage);
     assert!(done.usage.host_calls < 20, "{:?}", done.usage);
     stage.plane.close().await;
 }

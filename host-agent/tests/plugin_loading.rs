@@ -54,6 +54,13 @@ async fn an_import_that_nobody_granted_is_refused_with_the_entry_that_would() {
     );
     let bytes = reads.build();
     refused("kubernetes", &bytes, "", "`plugins: {tool: {kubernetes: [{groups").await;
+    let pin = hex(&sha256(&bytes));
+    let grants = format!(
+        "plugins: {{tool: {{sha256: {pin}, kubernetes: [{{groups: [apps], resources: [deployments], verbs: [get]}}]}}}}"
+    );
+    let served = House::verdict("tool.wasm", &bytes, &grants).await;
+    assert_eq!(served.state, PluginState::Ready, "{served:?}");
+
     let sends = tool().imports(
         "import wasi:http/outgoing-handler@0.2.12;",
         r#"(import "wasi:http/outgoing-handler@0.2.12" "handle" (func $f (param i32 i32 i32 i32)))"#,

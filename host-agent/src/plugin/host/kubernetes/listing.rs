@@ -80,7 +80,11 @@ impl CallState {
                 let page = listing.pages.next(&cluster, &actor, most, room, deadline).await;
                 let Some(page) = page.map_err(shown(&allowed))? else { return self.rest(resource, None) };
                 listing.waiting = page.items;
+                let mut held = std::mem::take(&mut listing.held);
+                self.hold(&mut held, page.bytes)?;
+                self.resources.get_mut(resource).map_err(lost)?.held = held;
             }
+            let listing = self.resources.get_mut(resource).map_err(lost)?;
             let chunk = listing.chunk(|object| wanted.shown(&allowed, object))?;
             if chunk.is_some() {
                 return self.rest(resource, chunk);
@@ -93,7 +97,7 @@ impl CallState {
         let listing = self.resources.get_mut(resource).map_err(lost)?;
         let waiting = listing.waiting.iter().map(|item| item.get().len()).sum();
         let mut held = listing.held;
-        self.memory.pass(waiting + chunk.as_ref().map_or(0, String::len));
+        self.memory.pass(chunk.as_ref().map_or(0, String::len));
         let room = self.hold(&mut held, waiting);
         self.resources.get_mut(resource).map_err(lost)?.held = held;
         room.map(|()| chunk)
