@@ -1,4 +1,5 @@
-//! One control plane on loopback: etcd, API server, controllers, scheduler, and kwok in the place of kubelets.
+//! One control plane on loopback: etcd, API server, controllers, scheduler, and in the place of kubelets kwok, which says that
+//! pods run, with a program of ours for exec and logs.
 
 use std::{
     fs,
@@ -204,6 +205,10 @@ impl ControlPlane {
             "--authorization-mode=RBAC".into(),
             "--service-cluster-ip-range=10.96.0.0/16".into(),
             "--allow-privileged".into(),
+            // A node's name is no host here.
+            "--kubelet-preferred-address-types=InternalIP".into(),
+            format!("--kubelet-client-certificate={}", file("certificates/apiserver.crt")),
+            format!("--kubelet-client-key={}", file("certificates/apiserver.key")),
             format!("--audit-policy-file={}", file("audit-policy.json")),
             format!("--audit-log-path={}", file("audit.log")),
         ]);
@@ -231,29 +236,44 @@ impl ControlPlane {
         self.begin("kube-scheduler", &mut scheduler)
     }
 
+    /// Answers exec and logs for every pod; its port.
+    fn pods(&mut self) -> Result<u16> {
+        let at = |name: &str| self.directory.join(name).display().to_string();
+        let (logs, work) = (self.directory.join("logs"), self.directory.join("work"));
+        fs::create_dir_all(&logs)?;
+        fs::create_dir_all(&work)?;
+        // The format in which container runtimes keep logs.
+        let line = "2026-01-01T00:00:00.000000000Z stdout F hello from this pod\n";
+        fs::write(logs.join("default.log"), line)?;
+        let port = free_port(0)?;
+        let mut pods = Command::new(self.programs.pods());
+        pods.arg(format!("--address=127.0.0.1:{port}"));
+        pods.arg(format!("--certificate={}", at("certificates/apiserver.crt")));
+        pods.arg(format!("--key={}", at("certificates/apiserver.key")));
+        pods.args([format!("--logs={}", logs.display()), format!("--work={}", work.display())]);
+        self.begin("pods", &mut pods)?;
+        Ok(port)
+    }
+
     fn kwok(&mut self) -> Result<()> {
         for file in self.programs.definitions()? {
             self.kubectl(&["apply", "--server-side", "-f", &file.display().to_string()])?;
         }
-        let log = self.directory.join("pod.log");
-        fs::write(&log, "2026-01-01T00:00:00.000000000Z stdout F hello from this pod\n")?;
         let mut config = String::new();
         for file in self.programs.stages()? {
             config.push_str(&fs::read_to_string(&file)?);
             config.push_str("\n---\n");
         }
-        let own = |kind: &str, spec: Value| json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": kind, "metadata": {"name": "all"}, "spec": spec});
-        // JSON is YAML.
-        config.push_str(&own("ClusterLogs", json!({"logs": [{"logsFile": log, "follow": true}]})).to_string());
-        config.push_str("\n---\n");
-        config.push_str(&own("ClusterExec", json!({"execs": [{"local": {}}]})).to_string());
         let file = self.directory.join("kwok.yaml");
         fs::write(&file, config)?;
-        let port = free_port(0)?;
+        let pods = self.pods()?;
         let mut kwok = Command::new(self.programs.path("kwok"));
+        // Else it reads a configuration in its user's home as well.
+        kwok.env("KWOK_WORKDIR", self.directory.join("kwok"));
         kwok.arg(format!("--kubeconfig={}", self.kubeconfig().display())).arg(format!("--config={}", file.display()));
-        kwok.args(["--manage-all-nodes=true", &format!("--server-address=127.0.0.1:{port}")]);
-        kwok.args(["--node-ip=127.0.0.1", &format!("--node-port={port}")]);
+        kwok.args(["--manage-all-nodes=true", "--node-ip=127.0.0.1", &format!("--node-port={pods}")]);
+        // Its own answers for pods are for nobody: they do not tell how a program ended.
+        kwok.arg(format!("--server-address=127.0.0.1:{}", free_port(0)?));
         self.begin("kwok", &mut kwok)
     }
 

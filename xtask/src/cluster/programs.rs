@@ -16,6 +16,8 @@ use crate::root;
 const KUBERNETES: (&str, &str, &str) = ("v1.34.2", "1", "34");
 /// It has a module of its own: its requirements do not fit those of Kubernetes.
 const KWOK: &str = "sigs.k8s.io/kwok@v0.8.0";
+/// The source of the program that answers exec and logs of pods.
+const PODS: [&str; 3] = ["main.go", "commands.go", "files.go"];
 /// The longest last, so that what is wrong shows early.
 const BUILT: [&str; 5] = ["etcd", "kubectl", "kube-scheduler", "kube-controller-manager", "kube-apiserver"];
 /// Of kwok's module: its definitions, and what it does to nodes and pods.
@@ -27,6 +29,7 @@ const KWOK_FOLDERS: [&str; 4] =
 pub(crate) struct Programs {
     cache: PathBuf,
     assets: Option<PathBuf>,
+    pods_source: String,
 }
 
 impl Programs {
@@ -35,17 +38,22 @@ impl Programs {
     /// # Errors
     /// Which program could not be built, and what is missing for it.
     pub(crate) fn ready() -> Result<Self> {
-        let programs = Self { cache: cache()?, assets: env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from) };
+        let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+        let programs = Self { cache: cache()?, assets, pods_source: pods_source()? };
         let missing: Vec<_> = BUILT.into_iter().filter(|name| !programs.path(name).is_file()).collect();
         let lacks_kwok = !programs.path("kwok").is_file() || !programs.kwok_folder(KWOK_FOLDERS[0]).is_dir();
-        let total = missing.len() + usize::from(lacks_kwok);
+        let lacks_pods = !programs.pods().is_file();
+        let total = missing.len() + usize::from(lacks_kwok) + usize::from(lacks_pods);
         if total > 0 {
             go_is_there()?;
             eprintln!("→ building {total} programs of a control plane into {}, once", programs.cache.display());
         }
         fs::create_dir_all(programs.cache.join("bin"))?;
         for (index, name) in missing.iter().enumerate() {
-            step(index + 1, total, name, || programs.build(name))?;
+            step(index + 1, total, name, || programs.build(name, &programs.path(name)))?;
+        }
+        if lacks_pods {
+            step(missing.len() + 1, total, "pods", || programs.build("pods", &programs.pods()))?;
         }
         if lacks_kwok {
             step(total, total, "kwok", || programs.build_kwok())?;
@@ -57,6 +65,11 @@ impl Programs {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         let given = self.assets.as_ref().map(|assets| assets.join(name)).filter(|file| file.is_file());
         given.unwrap_or_else(|| self.cache.join("bin").join(name))
+    }
+
+    /// Where the program is that answers exec and logs, in the state of its source.
+    pub(super) fn pods(&self) -> PathBuf {
+        self.cache.join("bin").join(format!("pods-{}", self.pods_source))
     }
 
     /// The files of one of kwok's folders, in the order of their names.
@@ -90,19 +103,19 @@ impl Programs {
         self.cache.join("kwok").join(folder)
     }
 
-    fn build(&self, name: &str) -> Result<()> {
+    /// Builds one of the module's programs as `file`.
+    fn build(&self, name: &str, file: &Path) -> Result<()> {
         let (version, major, minor) = KUBERNETES;
         let package = "k8s.io/component-base/version";
         let flags = format!(
             "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
         );
-        let file = self.cache.join("bin").join(name);
         // Whole or not at all: a build that is stopped leaves no program.
         let part = file.with_extension("part");
         let mut go = self.go();
         go.current_dir(root().join("xtask/control-plane")).args(["build", "-trimpath", "-ldflags", &flags, "-o"]);
         built(go.arg(&part).arg(format!("./cmd/{name}")), name)?;
-        Ok(fs::rename(&part, &file)?)
+        Ok(fs::rename(&part, file)?)
     }
 
     fn build_kwok(&self) -> Result<()> {
@@ -146,13 +159,22 @@ fn cache() -> Result<PathBuf> {
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
         .context("neither XDG_CACHE_HOME nor HOME says where a cache may be")?;
     let module = fs::read(root().join("xtask/control-plane/go.sum"))?;
-    let mut hash = Sha256::new();
-    hash.update(module);
-    hash.update(KWOK);
-    let hash: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hash = short_hash([&module[..], KWOK.as_bytes()]);
     let cache = base.join("claiflow/control-plane").join(format!("{}-{hash}", KUBERNETES.0));
     fs::create_dir_all(&cache)?;
     Ok(cache)
+}
+
+fn short_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    parts.into_iter().for_each(|part| hash.update(part));
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn pods_source() -> Result<String> {
+    let folder = root().join("xtask/control-plane/cmd/pods");
+    let sources: Vec<Vec<u8>> = PODS.iter().map(|name| Ok(fs::read(folder.join(name))?)).collect::<Result<_>>()?;
+    Ok(short_hash(sources.iter().map(Vec::as_slice)))
 }
 
 fn go_is_there() -> Result<()> {
