@@ -320,9 +320,10 @@ impl Run<'_> {
             Ok(Some(result)) => End { verdict: Verdict::Succeeded, result: Some(result), error: None, last: self.last },
             Ok(None) => End::failed(Verdict::Failed, self.too_large(), self.last),
             Err(error) => {
-                let message = format!("step at {}: {}", error.pointer, error.message);
                 let call =
                     self.last.as_ref().filter(|step| step.path == error.path).and_then(|step| step.error.clone());
+                let said = call.as_ref().map_or_else(|| error.message.clone(), Fault::explained);
+                let message = format!("step at {}: {said}", error.pointer);
                 let fault = Fault { message, code: error.code, ..call.unwrap_or_else(|| Fault::new("", "")) };
                 End::failed(Verdict::Failed, fault, self.last)
             }

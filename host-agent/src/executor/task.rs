@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::commands::{Applied, CallFailed, Effect, LogLevel, Usage};
@@ -89,6 +90,42 @@ impl Fault {
     pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), details: None, applied: None }
     }
+
+    /// The message, and in brackets the code, what a remote side answered, what was done, and whether the same call can do
+    /// better, such as `… (unavailable, HTTP 503 ServiceUnavailable; nothing was changed; a retry can help, after 2 s)`.
+    pub(super) fn explained(&self) -> String {
+        let details: Map<String, Value> =
+            self.details.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let text = |key: &str| details.get(key).and_then(Value::as_str);
+        let number = |key: &str| details.get(key).and_then(Value::as_u64);
+        let reason = text("reason").map(|reason| format!(" {reason}")).unwrap_or_default();
+        let answer = number("status").map(|status| format!(", HTTP {status}{reason}")).unwrap_or_default();
+        let mut said = vec![format!("{}{answer}", self.code)];
+        let effect = match (text("effect"), self.applied) {
+            (Some(effect), _) => Some(effect),
+            (None, Some(Applied::No)) => Some("none"),
+            (None, Some(Applied::Maybe)) => Some("unknown"),
+            (None, None) => None,
+        };
+        match effect {
+            Some("none") => said.push("nothing was changed".into()),
+            Some("done") => said.push("it took effect".into()),
+            Some("unknown") => said.push("whether it took effect is unknown: look before it is repeated".into()),
+            _ => {}
+        }
+        match self.code.as_str() {
+            "unavailable" | "timeout" | "conflict" | "gone" => {
+                let after =
+                    number("retry-after-ms").map(|ms| format!(", after {} s", ms.div_ceil(1000))).unwrap_or_default();
+                said.push(format!("a retry can help{after}"));
+            }
+            "denied" | "invalid" | "not-found" | "exists" | "too-large" | "budget" => {
+                said.push("a retry alone does not help".into());
+            }
+            _ => {}
+        }
+        format!("{} ({})", self.message, said.join("; "))
+    }
 }
 
 impl From<CallFailed> for Fault {
@@ -160,5 +197,52 @@ pub struct End {
 impl End {
     pub(super) fn failed(verdict: Verdict, fault: Fault, last: Option<Step>) -> Self {
         Self { verdict, result: None, error: Some(fault), last }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Applied, Fault};
+
+    #[test]
+    fn a_fault_says_what_was_done_and_whether_a_retry_helps() {
+        let cases = [
+            (
+                "not-found",
+                Some(r#"{"status":404,"reason":"NotFound","effect":"none"}"#),
+                Some(Applied::Maybe),
+                "gone (not-found, HTTP 404 NotFound; nothing was changed; a retry alone does not help)",
+            ),
+            (
+                "unavailable",
+                Some(r#"{"status":503,"retry-after-ms":1500,"effect":"none"}"#),
+                None,
+                "gone (unavailable, HTTP 503; nothing was changed; a retry can help, after 2 s)",
+            ),
+            (
+                "timeout",
+                Some(r#"{"effect":"unknown"}"#),
+                Some(Applied::Maybe),
+                "gone (timeout; whether it took effect is unknown: look before it is repeated; a retry can help)",
+            ),
+            ("conflict", None, Some(Applied::No), "gone (conflict; nothing was changed; a retry can help)"),
+            (
+                "failed",
+                None,
+                Some(Applied::Maybe),
+                "gone (failed; whether it took effect is unknown: look before it is repeated)",
+            ),
+            ("failed", Some("no object"), Some(Applied::No), "gone (failed; nothing was changed)"),
+            (
+                "invalid",
+                Some(r#"{"effect":"done"}"#),
+                None,
+                "gone (invalid; it took effect; a retry alone does not help)",
+            ),
+        ];
+        for (code, details, applied, said) in cases {
+            let fault = Fault { details: details.map(str::to_owned), applied, ..Fault::new(code, "gone") };
+            assert_eq!(fault.explained(), said);
+        }
     }
 }

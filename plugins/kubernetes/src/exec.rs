@@ -31,12 +31,15 @@ pub struct Exec {
     container_name: Option<String>,
 }
 
-/// What the program did.
+/// What the program did. What is empty is left out.
 #[derive(Serialize, JsonSchema, Default)]
 pub struct Executed {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     stdout: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     stderr: String,
-    /// Why it failed: an exit code other than 0, or a signal. Empty when it did not.
+    /// Why it failed: an exit code other than 0, or a signal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     error: String,
     /// It wrote more than is kept, of which the end is missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{cluster::ControlPlane, root};
 
-/// In the README's order. The second form of the agent comes last, since it replaces the first.
-const BASES: [&str; 4] = ["mariadb", "server", "agent", "agent-token-in-configmap"];
+/// In the README's order. The other forms of the agent come last, since they replace the first.
+const BASES: [&str; 5] = ["mariadb", "server", "agent", "agent-with-cluster-access", "agent-token-in-configmap"];
 /// Where they go; Deployments and StatefulSets by the pods that must run.
 const WORKLOADS: [(&str, &str); 3] = [
     ("claiflow", "statefulset/claiflow-mariadb"),

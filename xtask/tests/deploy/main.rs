@@ -22,7 +22,14 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 /// What people apply together: the bases of one cluster.
-const TOGETHER: [&[&str]; 3] = [&["server", "mariadb"], &["agent"], &["agent-token-in-configmap"]];
+const TOGETHER: [&[&str]; 4] =
+    [&["server", "mariadb"], &["agent"], &["agent-token-in-configmap"], &["agent-with-cluster-access"]];
+
+/// What a base does though another would better not: the first of those that are applied together, and the fault.
+const NEEDED: [(&str, &str); 1] = [(
+    "agent-with-cluster-access",
+    "Deployment claiflowclient/claiflow-client: /spec/automountServiceAccountToken is not false",
+)];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -73,7 +80,8 @@ fn each(check: fn(&[Value]) -> Vec<String>) {
         let documents: Vec<Value> =
             bases.iter().flat_map(|base| documents(&kustomize::build(&kustomize, base))).collect();
         assert!(documents.iter().any(|document| pod(document).is_some()), "{bases:?} run nothing");
-        let faults = check(&documents);
+        let mut faults = check(&documents);
+        faults.retain(|fault| !NEEDED.contains(&(bases[0], fault.as_str())));
         assert!(faults.is_empty(), "{bases:?}:\n{}", faults.join("\n"));
     }
 }
