@@ -22,6 +22,8 @@ const SERVED: [(&str, &str); 3] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Surface {
     imports: Vec<String>,
+    /// The version of the contract whose `handler` it exports.
+    contract: String,
 }
 
 impl Surface {
@@ -62,8 +64,9 @@ impl Surface {
             let name = Interface::of(name);
             name.package == "claiflow:plugin" && name.interface == "handler" && name.version.starts_with("1.")
         };
-        if exports.iter().any(handler) {
-            return Ok(Self { imports });
+        if let Some(handler) = exports.iter().find(|name| handler(name)) {
+            let contract = Interface::of(handler).version.to_owned();
+            return Ok(Self { imports, contract });
         }
         let offered = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         Err(format!(
@@ -103,6 +106,22 @@ impl Surface {
     pub(super) fn missing(&self, grant: Option<&Grant>) -> Vec<String> {
         let missing = self.admissions(grant).filter(|(_, admission)| matches!(admission, Admission::Missing(_)));
         missing.map(|(import, _)| import.to_owned()).collect()
+    }
+
+    /// The version of the contract that it is made for.
+    pub(super) fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// Every import, whether this agent has it, and what would grant it.
+    pub(super) fn needs(&self) -> impl Iterator<Item = (&str, bool, Option<Need>)> {
+        self.admissions(None).map(|(import, admission)| {
+            let name = Interface::of(import);
+            match admission {
+                Admission::Missing(need) => (import, SERVED.contains(&(name.package, name.interface)), Some(need)),
+                admission => (import, admission == Admission::Always, None),
+            }
+        })
     }
 
     /// Sorted names, for people.
