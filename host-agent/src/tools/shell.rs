@@ -71,7 +71,9 @@ impl CallSink for Shell {
     fn progress(&self, done: u64, total: u64, message: &str) {
         match self.manner {
             Manner::Show => told(format_args!("{done}/{total} {}", clean(message, NOTE_MAX_BYTES))),
-            Manner::Keep => self.keep(json!({"progress": done, "of": total, "message": clean(message, NOTE_MAX_BYTES)})),
+            Manner::Keep => {
+                self.keep(json!({"progress": done, "of": total, "message": clean(message, NOTE_MAX_BYTES)}))
+            }
             Manner::Drop => {}
         }
     }

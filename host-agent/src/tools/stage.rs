@@ -48,12 +48,8 @@ impl Stage {
             read(path).map_err(|reason| format!("--grants {reason}"))?;
         }
         let clock = Arc::new(SystemClock::new());
-        let config = Config {
-            grants,
-            cache: call.cache.clone(),
-            cluster,
-            ..Config::new(vec![mount.0.clone()], program)
-        };
+        let config =
+            Config { grants, cache: call.cache.clone(), cluster, ..Config::new(vec![mount.0.clone()], program) };
         let limits = config.limits;
         let runtime = Runtime::open(Config { slots: config.slots.max(slots), ..config }, clock.clone())
             .map_err(|error| error.to_string())?;
@@ -63,7 +59,9 @@ impl Stage {
         let plugin = inventory.plugins.iter().find(|plugin| plugin.name == name).cloned();
         let plugin = plugin.ok_or_else(|| format!("{}: it was not loaded", call.file.display()))?;
         if plugin.state != PluginState::Ready {
-            return Err(format!("{}: {}", call.file.display(), plugin.reason));
+            let unfit = plugin.reason.contains("does not fit");
+            let quotes = if unfit { super::compat::quoted(&plugin.reason) } else { String::new() };
+            return Err(format!("{}: {}{quotes}", call.file.display(), plugin.reason));
         }
         Ok(Self { runtime, clock, plugin, limits, _mount: mount })
     }
@@ -98,8 +96,7 @@ impl Stage {
 /// # Errors
 /// Which kubeconfig or account cannot be used, and why.
 pub(super) async fn cluster(call: &Call) -> Result<Option<Arc<Cluster>>, String> {
-    let place =
-        Place { kubeconfig: call.kubernetes.kubeconfig.clone(), namespace: call.kubernetes.namespace.clone() };
+    let place = Place { kubeconfig: call.kubernetes.kubeconfig.clone(), namespace: call.kubernetes.namespace.clone() };
     Cluster::open(place).await.map_err(|error| error.to_string())
 }
 

@@ -29,10 +29,12 @@ const ANY_NAMESPACE: &str = "NAMESPACE";
 
 /// See [`super::Tool::SuggestGrants`].
 #[derive(Args, Debug)]
-#[command(after_help = "The entry has the pin of the file that was recorded, and one rule for what cannot be said together. Look at it before \
+#[command(
+    after_help = "The entry has the pin of the file that was recorded, and one rule for what cannot be said together. Look at it before \
                         you use it: it allows what the plugin did, not what it should do.\n\nExamples:\n  \
                         claiflow-agent suggest-grants restart.yaml > grants.yaml\n  \
-                        claiflow-agent suggest-grants restart.yaml scale.yaml")]
+                        claiflow-agent suggest-grants restart.yaml scale.yaml"
+)]
 pub struct SuggestGrants {
     /// What `run --record` wrote, of one plugin.
     #[arg(required = true, value_name = "CASSETTE")]
@@ -54,7 +56,10 @@ impl SuggestGrants {
 pub fn suggested(cassettes: &[Cassette]) -> Result<String, String> {
     let Some(first) = cassettes.first() else { return Err("there is no cassette".to_owned()) };
     if let Some(other) = cassettes.iter().find(|cassette| cassette.plugin != first.plugin) {
-        return Err(format!("the cassettes are of `{}` and of `{}`; one entry is of one plugin", first.plugin, other.plugin));
+        return Err(format!(
+            "the cassettes are of `{}` and of `{}`; one entry is of one plugin",
+            first.plugin, other.plugin
+        ));
     }
     if let Some(other) = cassettes.iter().find(|cassette| cassette.sha256 != first.sha256) {
         return Err(format!(
@@ -90,8 +95,7 @@ pub fn suggested(cassettes: &[Cassette]) -> Result<String, String> {
 struct Rule(BTreeMap<String, BTreeSet<String>>);
 
 /// In the order in which the documentation writes them.
-const KEYS: [&str; 9] =
-    ["groups", "resources", "verbs", "namespaces", "scope", "names", "dangerous", "read", "write"];
+const KEYS: [&str; 9] = ["groups", "resources", "verbs", "namespaces", "scope", "names", "dangerous", "read", "write"];
 const SINGLE: [&str; 2] = ["scope", "dangerous"];
 
 impl std::fmt::Display for Rule {
@@ -99,7 +103,8 @@ impl std::fmt::Display for Rule {
         let word = |text: &String| {
             let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'))
-                && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str());
+                && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+                    .contains(&text.to_lowercase().as_str());
             if plain { text.clone() } else { Value::from(text.as_str()).to_string() }
         };
         let keys = KEYS.into_iter().filter_map(|key| {
@@ -117,7 +122,8 @@ impl std::fmt::Display for Rule {
 fn joined(mut rules: Vec<Rule>) -> Vec<Rule> {
     let mut at = 0;
     while let Some(rule) = rules.get(at).cloned() {
-        let together = rules.iter().enumerate().skip(at + 1).find_map(|(index, other)| Some((index, rule.with(other)?)));
+        let together =
+            rules.iter().enumerate().skip(at + 1).find_map(|(index, other)| Some((index, rule.with(other)?)));
         match together {
             Some((index, both)) => {
                 rules.remove(index);
@@ -170,9 +176,10 @@ impl Rule {
 fn rule_of(cassette: &Cassette, exchange: &Exchange) -> Result<Rule, String> {
     let told = &exchange.request;
     let known = |told: &Told| {
-        cassette.kinds.iter().find(|kind| {
-            kind.group == told.group && kind.resource == told.resource && kind.version == told.version
-        })
+        cassette
+            .kinds
+            .iter()
+            .find(|kind| kind.group == told.group && kind.resource == told.resource && kind.version == told.version)
     };
     let kind = known(told).ok_or_else(|| format!("the cassette's `kinds` do not have `{}`", told.resource))?.kind();
     let allow = denied(&cassette.plugin, &kind, told, exchange.fields.as_deref())?;

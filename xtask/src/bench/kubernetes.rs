@@ -152,7 +152,11 @@ impl Place<'_> {
 
     fn times(&self, command: &str, inputs: &Value, repeat: usize) -> Result<Times> {
         let mut run = self.agent();
-        run.arg("bench").arg(self.built.plugins.join("kubernetes.wasm")).args([command, "--inputs", &inputs.to_string()]);
+        run.arg("bench").arg(self.built.plugins.join("kubernetes.wasm")).args([
+            command,
+            "--inputs",
+            &inputs.to_string(),
+        ]);
         run.arg("--grants").arg(&self.grants).arg("--kubeconfig").arg(self.plane.kubeconfig());
         let output = run.args(["--namespace", NAMESPACE, "--calls", &repeat.to_string()]).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

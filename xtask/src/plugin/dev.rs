@@ -24,13 +24,15 @@ const NOT_SOURCES: [&str; 4] = ["target", "dist", "node_modules", "__pycache__"]
 
 /// See [`crate::Task::DevPlugin`].
 #[derive(clap::Args)]
-#[command(after_help = "What is asked of a cluster is judged under the grants file's entry, whatever file it pins: each build is another. \
+#[command(
+    after_help = "What is asked of a cluster is judged under the grants file's entry, whatever file it pins: each build is another. \
                         What does not compile is shown, and the next save tries again. Ctrl-C ends it.
 
 Examples:
   cargo xtask dev-plugin plugins/example helloworld --inputs '{\"name\":\"world\"}'
   cargo xtask dev-plugin ../restart-tool restart-tool.run --inputs @inputs.json --grants grants.yaml --kubeconfig ~/.kube/config
-  cargo xtask dev-plugin ../restart-tool restart-tool.run --replay restart.yaml --grants grants.yaml")]
+  cargo xtask dev-plugin ../restart-tool restart-tool.run --replay restart.yaml --grants grants.yaml"
+)]
 pub(crate) struct DevPlugin {
     /// The folder of a plugin crate.
     path: PathBuf,
@@ -87,7 +89,9 @@ impl DevPlugin {
         let mut run = Command::new(agent);
         run.arg("run").arg(&built.file).arg(&self.command);
         run.arg("--cache").arg(target().join("dev-plugin"));
-        for (flag, value) in [("--kubeconfig", &self.kubeconfig), ("--grants", &self.grants), ("--replay", &self.replay)] {
+        for (flag, value) in
+            [("--kubeconfig", &self.kubeconfig), ("--grants", &self.grants), ("--replay", &self.replay)]
+        {
             if let Some(value) = value {
                 run.arg(flag).arg(value);
             }

@@ -24,8 +24,8 @@ use sha2::{Digest as _, Sha256};
 use crate::{root, target};
 
 use component::{Component, Description};
-use manifest::Manifest;
 pub(crate) use dev::DevPlugin;
+use manifest::Manifest;
 pub(crate) use oci::Archives;
 pub(crate) use scaffold::NewPlugin;
 use toolchain::{Choice, Toolchain};

@@ -148,7 +148,10 @@ mod tests {
     #[test]
     fn a_difference_names_its_field_and_both_values() {
         let recorded = told("web", json!({"spec": {"replicas": 3}, "at": "2026-01-01T00:00:00Z"}));
-        assert!(between(&recorded, &told("web", json!({"spec": {"replicas": 3}, "at": "2027-05-05T11:00:00+02:00"}))).is_empty());
+        assert!(
+            between(&recorded, &told("web", json!({"spec": {"replicas": 3}, "at": "2027-05-05T11:00:00+02:00"})))
+                .is_empty()
+        );
         let differences = between(&recorded, &told("api", json!({"spec": {"replicas": 4, "paused": true}})));
         assert_eq!(
             listed(&differences),

@@ -122,8 +122,8 @@ pub struct KindEntry {
     pub api_version: String,
     /// Whether its objects live in namespaces.
     pub namespaced: bool,
-    /// As the API server names them.
-    pub verbs: Vec<String>,
+    /// As the API server names them, with spaces between.
+    pub verbs: String,
 }
 
 impl KindEntry {
@@ -136,7 +136,7 @@ impl KindEntry {
             kind: kind.kind.clone(),
             api_version: kind.api_version.clone(),
             namespaced: kind.namespaced,
-            verbs: verbs.clone(),
+            verbs: verbs.join(" "),
         }
     }
 
@@ -156,6 +156,10 @@ impl KindEntry {
     }
 
     pub(super) fn served(&self) -> Served {
-        Served { kind: self.kind(), verbs: self.verbs.clone(), aliases: Vec::new() }
+        Served {
+            kind: self.kind(),
+            verbs: self.verbs.split_whitespace().map(str::to_owned).collect(),
+            aliases: Vec::new(),
+        }
     }
 }

@@ -17,7 +17,7 @@ pub use exchange::{Exchange, Executed, Gave, KindEntry, Told};
 pub use player::Player;
 pub(super) use recorder::Ear;
 pub use recorder::Recorder;
-pub use redact::{REDACTED, text as redacted_text, value as redacted_value};
+pub use redact::{REDACTED, scrubbed, text as redacted_text, value as redacted_value};
 
 /// What stands behind a cluster.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Ear, Executed, Gave, Player, Recorder, Tape, Told, player::unfit, recorder::failed, redact};
+use super::{Ear, Executed, Gave, Player, Recorder, Tape, Told, player::unfit, recorder::failed};
 use crate::{
     grants::kubernetes::Access,
     kubernetes::{
@@ -72,11 +72,14 @@ impl Tape {
             Self::Recorder(recorder) => {
                 let answer = cluster.whole(actor, request, request.safety(), most, deadline).await;
                 let told = Told::of(request);
+                if let Ok(body) = serde_json::from_slice(request.http.body()) {
+                    recorder.without_secrets(body, told.is_of_secrets());
+                }
                 let gave = match &answer {
                     Ok(bytes) => {
                         let value = serde_json::from_slice(bytes)
                             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes)));
-                        Gave::Answer(redact::value(value, told.is_of_secrets()))
+                        Gave::Answer(recorder.without_secrets(value, told.is_of_secrets()))
                     }
                     Err(error) => failed(error),
                 };
@@ -142,10 +145,10 @@ impl Tape {
             }
             Self::Player(player) => match player.play(request)? {
                 Gave::Executed(Executed { output, status, .. }) => {
-                    let pieces = output.into_iter().flatten().map(|(stream, text)| Piece {
-                        is_error: stream == "stderr",
-                        data: Bytes::from(text),
-                    });
+                    let pieces = output
+                        .into_iter()
+                        .flatten()
+                        .map(|(stream, text)| Piece { is_error: stream == "stderr", data: Bytes::from(text) });
                     Ok(Execution::played(pieces.collect(), status, options))
                 }
                 _ => Err(unfit(request)),

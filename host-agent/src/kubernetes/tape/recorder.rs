@@ -1,7 +1,7 @@
 //! Writes down what is asked and what it gives, while the API server answers.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -28,6 +28,8 @@ struct State {
     /// What the plugin was allowed last: who asks for something else is the agent itself.
     judged: Option<Judged>,
     heard: Vec<Heard>,
+    /// What was taken out.
+    secrets: BTreeSet<String>,
     bytes: usize,
     too_much: bool,
 }
@@ -54,18 +56,20 @@ impl Recorder {
         Arc::default()
     }
 
-    /// The kinds that were looked up, and every exchange so far, without secrets.
+    /// The kinds that were looked up, every exchange so far without secrets, and these: a plugin may have carried them on.
     ///
     /// # Errors
     /// When there was more than a cassette holds.
-    pub fn finish(&self) -> Result<(Vec<KindEntry>, Vec<Exchange>), String> {
-        let state = self.state();
+    pub fn finish(&self) -> Result<(Vec<KindEntry>, Vec<Exchange>, BTreeSet<String>), String> {
+        let mut state = self.state();
+        let state = &mut *state;
         if state.too_much {
             return Err(format!(
                 "there is too much to record: a cassette holds at most {EXCHANGES_MAX} requests and {BYTES_MAX} bytes"
             ));
         }
-        Ok((state.kinds.values().cloned().collect(), state.heard.iter().map(Heard::exchange).collect()))
+        let exchanges = state.heard.iter().map(|heard| heard.exchange(&mut state.secrets)).collect();
+        Ok((state.kinds.values().cloned().collect(), exchanges, state.secrets.clone()))
     }
 
     pub(super) fn found(&self, served: &Served) {
@@ -85,6 +89,11 @@ impl Recorder {
             resource: access.kind.resource(),
             fields: fields.map(|fields| fields.texts().to_vec()),
         });
+    }
+
+    /// A document without secrets; they are remembered.
+    pub(super) fn without_secrets(&self, value: Value, secret: bool) -> Value {
+        redact::taken(value, secret, &mut self.state().secrets)
     }
 
     /// Writes an exchange down; the number by which more can be added to it.
@@ -119,14 +128,14 @@ impl Recorder {
 }
 
 impl Heard {
-    fn exchange(&self) -> Exchange {
+    fn exchange(&self, secrets: &mut BTreeSet<String>) -> Exchange {
         let mut exchange = self.exchange.clone();
         let secret = exchange.request.is_of_secrets();
         match &mut exchange.gave {
             Gave::Answer(_) | Gave::Failed { .. } | Gave::Refused { .. } => {}
             Gave::Events { lines, .. } => {
                 let whole = self.raw.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-                *lines = whole.map(|line| redact::value(line, secret)).collect();
+                *lines = whole.map(|line| redact::taken(line, secret, secrets)).collect();
             }
             Gave::Log { text, .. } => *text = redact::text(&String::from_utf8_lossy(&self.raw)),
             Gave::Executed(executed) => {

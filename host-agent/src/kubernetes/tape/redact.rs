@@ -1,5 +1,8 @@
 //! What no cassette holds: values of Secrets, and tokens wherever they stand.
 
+use std::collections::BTreeSet;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 /// Stands where a value was.
@@ -16,13 +19,48 @@ const JWT_START: &str = "eyJ";
 const JWT_MIN_BYTES: usize = 40;
 /// What follows the word `Bearer` is a token from this length on.
 const BEARER_MIN_BYTES: usize = 6;
+/// A shorter value is found in words that have nothing to do with it.
+const SCRUBBED_MIN_BYTES: usize = 6;
 
 /// A document without them. `secret`: its objects are Secrets, whether or not they say so. What no plugin is ever shown is
 /// left out too.
 #[must_use]
-pub fn value(mut value: Value, secret: bool) -> Value {
-    walk(&mut value, secret);
+pub fn value(value: Value, secret: bool) -> Value {
+    taken(value, secret, &mut BTreeSet::new())
+}
+
+/// The same, and what was taken out of it.
+pub(super) fn taken(mut value: Value, secret: bool, out: &mut BTreeSet<String>) -> Value {
+    walk(&mut value, secret, out);
     value
+}
+
+/// A document without what was taken out of another one, wherever it was carried: a plugin may have decoded it.
+#[must_use]
+pub fn scrubbed(value: Value, taken: &BTreeSet<String>) -> Value {
+    match value {
+        Value::String(mut said) => {
+            for secret in taken.iter().filter(|secret| secret.len() >= SCRUBBED_MIN_BYTES) {
+                if said.contains(secret.as_str()) {
+                    said = said.replace(secret.as_str(), REDACTED);
+                }
+            }
+            Value::String(said)
+        }
+        Value::Array(items) => items.into_iter().map(|item| scrubbed(item, taken)).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, scrubbed(value, taken))).collect(),
+        value => value,
+    }
+}
+
+/// Replaces a value, and remembers it as it was and as it is meant.
+fn take(value: &mut Value, out: &mut BTreeSet<String>) {
+    if let Value::String(said) = value {
+        let decoded = STANDARD.decode(&*said).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        out.extend(decoded);
+        out.insert(std::mem::take(said));
+    }
+    *value = REDACTED.into();
 }
 
 /// A text without tokens.
@@ -45,16 +83,16 @@ pub fn text(text: &str) -> String {
     clean
 }
 
-fn walk(value: &mut Value, secret: bool) {
+fn walk(value: &mut Value, secret: bool, out: &mut BTreeSet<String>) {
     match value {
-        Value::Object(map) => object(map, secret),
-        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, secret)),
+        Value::Object(map) => object(map, secret, out),
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, secret, out)),
         Value::String(said) if said.len() >= JWT_MIN_BYTES || said.contains("earer ") => *said = text(said),
         _ => {}
     }
 }
 
-fn object(map: &mut Map<String, Value>, secret: bool) {
+fn object(map: &mut Map<String, Value>, secret: bool, out: &mut BTreeSet<String>) {
     let kind = map.get("kind").and_then(Value::as_str);
     let secret = secret || matches!(kind, Some("Secret" | "SecretList"));
     if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
@@ -66,7 +104,7 @@ fn object(map: &mut Map<String, Value>, secret: bool) {
     if secret {
         for key in ["data", "stringData"] {
             if let Some(Value::Object(values)) = map.get_mut(key) {
-                values.values_mut().filter(|value| !value.is_null()).for_each(|value| *value = REDACTED.into());
+                values.values_mut().filter(|value| !value.is_null()).for_each(|value| take(value, out));
             }
         }
         // An operation of a JSON patch.
@@ -74,29 +112,31 @@ fn object(map: &mut Map<String, Value>, secret: bool) {
         if into.is_some_and(|path| path.starts_with("/data") || path.starts_with("/stringData"))
             && let Some(value) = map.get_mut("value")
         {
-            *value = REDACTED.into();
+            take(value, out);
         }
     }
     let variable = map.get("name").and_then(Value::as_str).map(str::to_ascii_lowercase);
     if variable.is_some_and(|name| VARIABLES.iter().any(|word| name.contains(word)))
         && let Some(said @ Value::String(_)) = map.get_mut("value")
     {
-        *said = REDACTED.into();
+        take(said, out);
     }
     for (key, value) in map.iter_mut() {
         if matches!(value, Value::String(_)) && CREDENTIALS.contains(&key.to_ascii_lowercase().as_str()) {
-            *value = REDACTED.into();
+            take(value, out);
         } else {
-            walk(value, secret);
+            walk(value, secret, out);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
-    use super::{text, value};
+    use super::{scrubbed, taken, text, value};
 
     const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJlLW9mLWl0";
 
@@ -136,6 +176,15 @@ mod tests {
         ] {
             assert_eq!(value(found.clone(), secret), left, "{found}");
         }
+    }
+
+    #[test]
+    fn what_was_taken_out_is_found_where_a_plugin_carried_it() {
+        let mut out = BTreeSet::new();
+        let secret = json!({"kind": "Secret", "data": {"password": "aHVudGVyMi1vZi10aGUtZGI="}});
+        assert_eq!(taken(secret, false, &mut out)["data"]["password"], "<redacted>");
+        let carried = json!([{"url": "https://user:hunter2-of-the-db@db"}, "aHVudGVyMi1vZi10aGUtZGI=", "hunter2"]);
+        assert_eq!(scrubbed(carried, &out), json!([{"url": "https://user:<redacted>@db"}, "<redacted>", "hunter2"]));
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub(super) fn check(portrait: &Portrait) -> Vec<Finding> {
     findings
 }
 
+/// The lines that a text names.
+pub(super) fn quotes(text: &str) -> Vec<String> {
+    Contract::read().named_in(text)
+}
+
 /// One function of one interface.
 #[derive(Debug, PartialEq, Eq)]
 struct Function {
@@ -65,7 +70,8 @@ impl Contract {
                 continue;
             }
             let quote = || format!("{page}:{}: {code}", number + 1);
-            let word = |rest: &str| rest.split(|c: char| c == '{' || c.is_whitespace()).next().unwrap_or_default().to_owned();
+            let word =
+                |rest: &str| rest.split(|c: char| c == '{' || c.is_whitespace()).next().unwrap_or_default().to_owned();
             if let Some(rest) = code.strip_prefix("interface ") {
                 interface = word(rest);
                 self.interfaces.push((interface.clone(), quote()));
@@ -117,11 +123,14 @@ impl Contract {
     fn named_in(&self, text: &str) -> Vec<String> {
         let words: Vec<&str> = text.split(|c: char| !(c.is_ascii_alphanumeric() || "-[].:/@".contains(c))).collect();
         let interfaces = self.interfaces.iter().filter(|(interface, _)| {
-            words.iter().any(|word| word.strip_prefix(PACKAGE).is_some_and(|path| path.split('@').next() == Some(interface)))
+            words
+                .iter()
+                .any(|word| word.strip_prefix(PACKAGE).is_some_and(|path| path.split('@').next() == Some(interface)))
         });
         let mut quotes = Vec::new();
         for (interface, quote) in interfaces {
-            let named = self.functions.iter().filter(|it| it.interface == *interface && words.contains(&it.name.as_str()));
+            let named =
+                self.functions.iter().filter(|it| it.interface == *interface && words.contains(&it.name.as_str()));
             let before = quotes.len();
             quotes.extend(named.map(|it| it.quote.clone()));
             if quotes.len() == before {
@@ -152,10 +161,16 @@ mod tests {
     fn the_pages_are_read_with_their_lines() {
         let contract = Contract::read();
         let find = |interface: &str, name: &str| {
-            contract.functions.iter().find(|it| it.interface == interface && it.name == name).map(|it| it.quote.as_str())
+            contract
+                .functions
+                .iter()
+                .find(|it| it.interface == interface && it.name == name)
+                .map(|it| it.quote.as_str())
         };
         let next = find("kubernetes", "[method]listing.next").unwrap();
-        assert!(next.starts_with("wit/kubernetes.wit:") && next.ends_with("next: func() -> result<option<json>, failure>;"));
+        assert!(
+            next.starts_with("wit/kubernetes.wit:") && next.ends_with("next: func() -> result<option<json>, failure>;")
+        );
         assert!(find("kubernetes-write", "remove").unwrap().contains("remove: func(target: object"));
         assert!(find("kubernetes-exec", "[method]execution.close-stdin").is_some());
         assert!(find("process", "[method]child.wait").is_some() && find("task", "note").is_some());
@@ -167,7 +182,11 @@ mod tests {
         for (import, why, quote) in [
             (import("claiflow:plugin/kubernetes@1.0.0", &["get", "[method]listing.next"], true), "", ""),
             (import("claiflow:plugin/kubernetes@1.0.0", &["gets"], true), "no function `gets`", "get: func("),
-            (import("claiflow:plugin/kubernetes-exe@1.1.0", &[], false), "no such interface", "interface kubernetes-exec {"),
+            (
+                import("claiflow:plugin/kubernetes-exe@1.1.0", &[], false),
+                "no such interface",
+                "interface kubernetes-exec {",
+            ),
             (import("claiflow:plugin/process@1.0.0", &[], false), "does not serve it", "interface process {"),
             (import("wasi:nn/tensor@0.2.0", &[], false), "no such interface", ""),
             (import("wasi:cli/stdout@0.2.6", &[], true), "", ""),
@@ -179,7 +198,8 @@ mod tests {
                 assert!(quote.is_empty() || finding.quotes.iter().any(|it| it.contains(quote)), "{finding:?}");
             }
         }
-        let said = "component imports instance `claiflow:plugin/kubernetes@1.0.0`: type mismatch with function `read-log`";
+        let said =
+            "component imports instance `claiflow:plugin/kubernetes@1.0.0`: type mismatch with function `read-log`";
         let quotes = contract.named_in(said);
         assert!(quotes.len() == 1 && quotes[0].contains("read-log: func(pod: object"), "{quotes:?}");
     }

@@ -43,8 +43,12 @@ fn imports(old: &Portrait, new: &Portrait, findings: &mut Vec<Finding>) {
         findings.push(match &import.grant {
             Some(grant) => {
                 let add = format!("plugins: {{{}: {{{grant}}}}}", new.name);
-                Finding::breaks("import", &import.name, "it is new and needs a grant; the grants file gets such an entry")
-                    .quoting(vec![add])
+                Finding::breaks(
+                    "import",
+                    &import.name,
+                    "it is new and needs a grant; the grants file gets such an entry",
+                )
+                .quoting(vec![add])
             }
             None => Finding::fits("import", &import.name, "it is new and needs no grant"),
         });

@@ -15,10 +15,12 @@ use super::shown;
 
 /// See [`super::Tool::Compat`].
 #[derive(Args, Debug)]
-#[command(after_help = "With one file: whether this agent serves what it imports. With two: what becomes of those who use OLD when NEW \
+#[command(
+    after_help = "With one file: whether this agent serves what it imports. With two: what becomes of those who use OLD when NEW \
                         takes its place. The exit code is 1 where something breaks.\n\nExamples:\n  \
                         claiflow-agent compat plugins/dist/restart-tool.wasm\n  \
-                        claiflow-agent compat released/restart-tool.wasm plugins/dist/restart-tool.wasm --json")]
+                        claiflow-agent compat released/restart-tool.wasm plugins/dist/restart-tool.wasm --json"
+)]
 pub struct Compat {
     /// A component file, NAME.wasm: the one that serves now, where there are two.
     #[arg(value_name = "OLD|FILE")]
@@ -99,12 +101,18 @@ impl Compat {
             }
         }
         shown(match (fits, findings.is_empty()) {
-            (true, true) => "  nothing differs that anybody could see",
+            (true, true) if self.new.is_none() => "  fits: all that it imports is served here, where it is granted",
+            (true, true) => "  fits: nothing differs that anybody could see",
             (true, false) => "  fits",
             (false, _) => "  does not fit",
         })?;
         Ok(fits)
     }
+}
+
+/// The lines of the contract that a reason speaks of, each behind a line end.
+pub(super) fn quoted(reason: &str) -> String {
+    contract::quotes(reason).iter().map(|quote| format!("\n  {quote}")).collect()
 }
 
 fn whole(portrait: &Portrait) -> String {

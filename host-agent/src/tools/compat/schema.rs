@@ -15,8 +15,7 @@ const UPPER: [&str; 5] = ["maximum", "exclusiveMaximum", "maxLength", "maxItems"
 /// Keywords where a greater number allows less.
 const LOWER: [&str; 5] = ["minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"];
 /// Keywords that allow less wherever they are new or different.
-const OTHER: [&str; 9] =
-    ["pattern", "format", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "uniqueItems"];
+const OTHER: [&str; 9] = ["pattern", "format", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "uniqueItems"];
 
 /// Where nothing is said, everything is allowed.
 static ANYTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
@@ -204,17 +203,32 @@ mod tests {
                 vec!["`a` may not be `null` any more, only `string`"],
             ),
             (of(json!({"enum": ["x", "y"]})), of(json!({"enum": ["y", "z"]})), vec!["`a` may not be \"x\" any more"]),
-            (of(json!({"type": "string"})), of(json!({"type": "string", "enum": ["y"]})), vec!["`a` was free and is now one of a list"]),
+            (
+                of(json!({"type": "string"})),
+                of(json!({"type": "string", "enum": ["y"]})),
+                vec!["`a` was free and is now one of a list"],
+            ),
             (of(json!({"maximum": 5})), of(json!({"maximum": 4})), vec!["`a` had a `maximum` of 5, now 4"]),
             (of(json!({"minimum": 5})), of(json!({"minimum": 4})), vec![]),
             (of(json!({})), of(json!({"minLength": 1})), vec!["`a` has a new `minLength` of 1"]),
-            (of(json!({})), of(json!({"pattern": "^x"})), vec!["`a` has another `pattern`, which may refuse what was allowed"]),
+            (
+                of(json!({})),
+                of(json!({"pattern": "^x"})),
+                vec!["`a` has another `pattern`, which may refuse what was allowed"],
+            ),
             (
                 of(json!({})),
                 json!({"type": "object", "properties": {"b": {}}, "additionalProperties": false}),
-                vec!["the whole takes no unknown members any more", "`a` is not known any more, and unknown members are refused"],
+                vec![
+                    "the whole takes no unknown members any more",
+                    "`a` is not known any more, and unknown members are refused",
+                ],
             ),
-            (of(json!({"items": {"type": "string"}})), of(json!({"items": {"type": "integer"}})), vec!["`a[]` may not be `string` any more, only `integer`"]),
+            (
+                of(json!({"items": {"type": "string"}})),
+                of(json!({"items": {"type": "integer"}})),
+                vec!["`a[]` may not be `string` any more, only `integer`"],
+            ),
             (
                 json!({"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"type": "string"}}}),
                 json!({"properties": {"a": {"$ref": "#/$defs/B"}}, "$defs": {"B": {"type": "string", "maxLength": 3}}}),
