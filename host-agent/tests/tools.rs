@@ -352,6 +352,33 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
     assert_eq!(said.code, 0, "{}\n{said:?}", suggested.output);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_a_pattern_serves_is_granted_by_its_pattern() {
+    let Some(folder) = folder("kubernetes") else { return };
+    let Some(plane) = Plane::open("pattern").await else { return };
+    let wide = format!(
+        "plugins:\n  kubernetes:\n    sha256: \"{}\"\n    identity: agent\n    commands: [\"kubernetes.*\"]\n    kubernetes:\n      - \
+         {{groups: [\"*\"], resources: [\"*\"], verbs: [list], namespaces: [\"*\"]}}\n",
+        "0".repeat(64)
+    );
+    fs::write(folder.path().join("wide.yaml"), wide).unwrap();
+    let kubeconfig = plane.kubeconfig.display().to_string();
+    let inputs = json!({"namespace": plane.namespace}).to_string();
+    let run = ["run", "kubernetes.wasm", "kubernetes.services.list.v1", "--cache", "cache", "--inputs", &inputs];
+    let on = ["--grants", "wide.yaml", "--unpinned", "--kubeconfig", &kubeconfig, "--record", "tape.yaml"];
+    let said = agent(folder.path(), &[&run[..], &on[..]].concat());
+    assert_eq!(said.code, 0, "{said:?}");
+    plane.close().await;
+    let said = agent(folder.path(), &["suggest-grants", "tape.yaml"]);
+    assert!(said.output.contains(r#"commands: ["kubernetes.{resource}.list.{version+}"]"#), "{said:?}");
+    fs::write(folder.path().join("grants.yaml"), said.output).unwrap();
+    let replay = ["run", "kubernetes.wasm", "--cache", "cache", "--grants", "grants.yaml", "--replay", "tape.yaml"];
+    let said = agent(folder.path(), &replay);
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = agent(folder.path(), &[&run[..], &["--grants", "grants.yaml"]].concat());
+    assert!(said.code == 1 && said.error.contains("pass --kubeconfig FILE"), "{said:?}");
+}
+
 #[test]
 fn every_tool_shows_examples() {
     for tool in ["run", "bench", "compat", "suggest-grants", "inspect"] {

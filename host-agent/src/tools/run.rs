@@ -87,6 +87,7 @@ impl Run {
             let inputs = serde_json::from_str(&inputs).unwrap_or_default();
             let digest = stage::digest(&self.call.file)?;
             let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
+            cassette.pattern = stage.pattern_of(&cassette.command);
             let (kinds, calls, secrets) = recorder.finish()?;
             (cassette.kinds, cassette.calls) = (kinds, calls);
             cassette.conclude(&outcome);

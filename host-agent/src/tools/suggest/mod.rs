@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     grants::{
-        Grant,
+        Grant, Grants,
         kubernetes::{
             Access, Caller, Kind, Mask, Name, Namespace, Object, Own, Patch, Request, Scope, Selectors, authorise,
         },
@@ -75,7 +75,7 @@ pub fn suggested(cassettes: &[Cassette]) -> Result<String, String> {
         }
     }
     let mut text = format!("plugins:\n  {}:\n    sha256: \"{}\"\n", first.plugin, first.sha256);
-    let commands: BTreeSet<&str> = cassettes.iter().map(|cassette| cassette.command.as_str()).collect();
+    let commands: BTreeSet<&str> = cassettes.iter().map(|it| it.pattern.as_deref().unwrap_or(&it.command)).collect();
     let commands: Vec<_> = commands.iter().map(|command| format!("\"{command}\"")).collect();
     // Writing to text cannot fail.
     let _ = writeln!(text, "    commands: [{}]", commands.join(", "));
@@ -85,7 +85,14 @@ pub fn suggested(cassettes: &[Cassette]) -> Result<String, String> {
     for rule in rule::joined(rules) {
         let _ = writeln!(text, "      - {rule}");
     }
-    Ok(text)
+    // It is pasted into a file that is refused as a whole where one of its lines is.
+    match Grants::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(mistakes) => {
+            let mistakes: Vec<_> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
+            Err(format!("what was recorded cannot be granted:{}", mistakes.concat()))
+        }
+    }
 }
 
 fn rule_of(cassette: &Cassette, exchange: &Exchange) -> Result<Rule, String> {
