@@ -217,6 +217,14 @@ fn a_function_that_this_agent_does_not_have_is_told_with_the_nearest_one() {
     {
         assert!(said.output.contains(part), "{part}: {}", said.output);
     }
+    let grants = format!(
+        "plugins: {{tool: {{sha256: \"{}\", kubernetes: [{{groups: [\"\"], resources: [pods], verbs: [get], namespaces: [a]}}]}}}}",
+        "0".repeat(64)
+    );
+    fs::write(folder.path().join("grants.yaml"), grants).unwrap();
+    let said = agent(folder.path(), &["run", "tool.wasm", "a", "--grants", "grants.yaml", "--unpinned"]);
+    assert!(said.code == 2 && said.error.contains("does not fit the contract"), "{said:?}");
+    assert!(said.error.contains("\n  wit/kubernetes.wit:"), "{said:?}");
 }
 
 /// The committed cassette and the probe that replays it.

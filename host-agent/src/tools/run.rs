@@ -6,7 +6,7 @@ use crate::{
     executor::commands::{CallDone, CallFailed, Commands as _},
     kubernetes::{
         Cluster,
-        tape::{Player, Recorder, redacted_text, redacted_value},
+        tape::{Player, Recorded, Recorder, redacted_text, redacted_value},
     },
 };
 use clap::Args;
@@ -88,8 +88,8 @@ impl Run {
             let digest = stage::digest(&self.call.file)?;
             let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
             cassette.pattern = stage.pattern_of(&cassette.command);
-            let (kinds, calls, secrets) = recorder.finish()?;
-            (cassette.kinds, cassette.calls) = (kinds, calls);
+            let Recorded { kinds, exchanges, secrets } = recorder.finish()?;
+            (cassette.kinds, cassette.calls) = (kinds, exchanges);
             cassette.conclude(&outcome);
             let cassette = cassette.scrubbed(&secrets)?;
             let calls = cassette.calls.len();
