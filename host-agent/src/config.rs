@@ -154,6 +154,10 @@ pub struct Agent {
     /// A directory that is this agent's own: compiled code. Inside the state directory when absent.
     #[arg(long, env = "CLAIFLOW_CACHE")]
     pub cache: Option<PathBuf>,
+    /// Compile the plugins of the directories that the grants file lets load, keep the code in --cache, say what became of each, and
+    /// end: for an init container, so that a start finds everything compiled.
+    #[arg(long)]
+    pub precompile: bool,
     /// Listen here, such as 127.0.0.1:8090, and answer /healthz, /readyz, /metrics and /plugins; nothing listens otherwise.
     #[arg(long, env = "CLAIFLOW_HEALTH", value_name = "ADDRESS")]
     pub health: Option<SocketAddr>,
@@ -178,6 +182,7 @@ impl Arguments {
             "-registry-plain",
             "-grants",
             "-slots",
+            "-precompile",
             "-state",
             "-cache",
             "-health",

@@ -7,14 +7,14 @@ use std::{
 };
 
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector,
 };
 use tokio::sync::watch;
 
 use crate::executor::{
     Verdict,
-    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server, Verified},
+    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server, Usage, Verified},
 };
 
 macro_rules! metrics {
@@ -58,6 +58,10 @@ metrics! {
     calls: IntCounterVec = "claiflow_agent_calls_total" ["plugin", "command", "outcome"],
     /// Time of a call from start to end, in seconds.
     call_seconds: HistogramVec = "claiflow_agent_call_seconds" ["plugin", "command"],
+    /// Processor time that calls used, in seconds, what the host did for them included.
+    call_cpu_seconds: CounterVec = "claiflow_agent_call_cpu_seconds_total" ["plugin", "command"],
+    /// The most memory that one call had since the start, in bytes, what the host held for it included.
+    call_memory_peak: IntGaugeVec = "claiflow_agent_call_memory_peak_bytes" ["plugin", "command"],
     /// Calls of plugins into the host that ended, by plugin, what was asked, the cluster's kind as its discovery names it (empty
     /// where none was reached), and outcome: `ok` or a code.
     host_calls: IntCounterVec = "claiflow_agent_host_calls_total" ["plugin", "verb", "resource", "outcome"],
@@ -79,6 +83,12 @@ impl Kind for IntGauge {
 }
 
 impl Kind for IntCounterVec {
+    fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error> {
+        Self::new(Opts::new(name, help), labels)
+    }
+}
+
+impl Kind for CounterVec {
     fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error> {
         Self::new(Opts::new(name, help), labels)
     }
@@ -190,7 +200,7 @@ impl Counted {
 
     fn count(&self, command: &str) -> Count<'_> {
         let server = self.commands.server_of(command);
-        Count { metrics: &self.metrics, server, began: Instant::now(), outcome: "dropped" }
+        Count { metrics: &self.metrics, server, began: Instant::now(), outcome: "dropped", usage: Usage::default() }
     }
 }
 
@@ -200,6 +210,7 @@ struct Count<'a> {
     server: Option<Server>,
     began: Instant,
     outcome: &'static str,
+    usage: Usage,
 }
 
 impl Drop for Count<'_> {
@@ -208,6 +219,15 @@ impl Drop for Count<'_> {
             self.server.as_ref().map_or(("", ""), |server| (server.plugin.as_str(), server.declared_as.as_str()));
         self.metrics.calls.with_label_values(&[plugin, command, self.outcome]).inc();
         self.metrics.call_seconds.with_label_values(&[plugin, command]).observe(self.began.elapsed().as_secs_f64());
+        let labels = [plugin, command];
+        self.metrics.call_cpu_seconds.with_label_values(&labels).inc_by(self.usage.cpu.as_secs_f64());
+        let (peak, had) = (
+            self.metrics.call_memory_peak.with_label_values(&labels),
+            i64::try_from(self.usage.memory_bytes).unwrap_or(i64::MAX),
+        );
+        if had > peak.get() {
+            peak.set(had);
+        }
     }
 }
 
@@ -220,7 +240,10 @@ impl Commands for Counted {
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
         let mut count = self.count(&call.command);
         let answer = self.commands.call(call).await;
-        count.outcome = answer.as_ref().map_or_else(|failed| known(&failed.code), |_| "ok");
+        (count.outcome, count.usage) = match &answer {
+            Ok(done) => ("ok", done.usage),
+            Err(failed) => (known(&failed.code), failed.usage),
+        };
         answer
     }
 
@@ -228,7 +251,10 @@ impl Commands for Counted {
         let mut count = self.count(&call.command);
         let verified = self.commands.verify(call).await;
         count.outcome = match &verified {
-            Verified::Done(_) => "verified-done",
+            Verified::Done(done) => {
+                count.usage = done.usage;
+                "verified-done"
+            }
             Verified::NotDone => "verified-not-done",
             Verified::Unknown(_) => "verified-unknown",
         };

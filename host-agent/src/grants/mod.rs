@@ -9,9 +9,11 @@ pub mod kubernetes;
 mod model;
 mod parse;
 mod quantity;
+mod signing;
 mod summary;
 
 pub use glob::Glob;
+pub use signing::SigningRule;
 pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, LimitsGrant, Unlisted};
 
 /// Something in the grants file that is not understood. A file with one of these is not used at all.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::executor::commands::Effect;
 
 use super::{
-    Glob,
+    Glob, SigningRule,
     kubernetes::{Identity, Rule},
 };
 
@@ -14,6 +14,8 @@ use super::{
 pub struct Grants {
     /// What becomes of plugins without an entry.
     pub unlisted: Unlisted,
+    /// Who must have signed which plugins.
+    pub signatures: Vec<SigningRule>,
     /// By plugin name, which is the file's stem.
     pub plugins: BTreeMap<String, Grant>,
 }
@@ -56,7 +58,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether it allows anything beyond the task and its log: such a plugin loads only with a pin.
+    /// Whether it allows anything beyond the task and its log: such a plugin loads only with a pin or a signature.
     pub fn reaches_out(&self) -> bool {
         !(self.kubernetes.is_empty() && self.http.is_empty() && self.credentials.is_empty() && self.process.is_empty())
     }
@@ -77,6 +79,8 @@ pub struct LimitsGrant {
     pub output_bytes: Option<usize>,
     /// Calls at once.
     pub concurrency: Option<usize>,
+    /// Calls that begin in a second.
+    pub rate: Option<u32>,
 }
 
 /// One rule over outgoing requests.

@@ -9,7 +9,7 @@ use crate::executor::commands::Effect;
 use super::{
     Addresses, CredentialGrant, Glob, Grant, Grants, HttpGrant, LimitsGrant, Mistake, Unlisted,
     fields::{Report, Section},
-    kubernetes,
+    kubernetes, signing,
 };
 
 const TEXT_MAX_BYTES: usize = 1 << 20;
@@ -43,17 +43,24 @@ impl Grants {
         }
         let value: Value = serde_yaml_ng::from_str(text).map_err(|error| whole(error.to_string()))?;
         let mut report = Report::default();
-        let root = report.section(&value, "", &["plugins", "unlisted"]);
+        let root = report.section(&value, "", &["plugins", "unlisted", "signatures"]);
         let mut grants = Self::default();
         if let Some((value, at)) = root.get("unlisted")
             && report.word(value, at, &["allow", "deny"]).as_deref() == Some("deny")
         {
             grants.unlisted = Unlisted::Deny;
         }
+        if let Some((value, at)) = root.get("signatures") {
+            grants.signatures = signing::rules(&mut report, value, at);
+        }
         if let Some((value, at)) = root.get("plugins") {
             for (name, value, at) in report.entries(value, at) {
                 let section = report.section(value, &at, &PLUGIN_KEYS);
                 let grant = plugin(&mut report, name, &section);
+                if grant.reaches_out() && grant.sha256.is_none() && grants.signing(name).next().is_none() {
+                    let needs = "a plugin that may reach out needs `sha256`, the digest of the one file that may load, or a rule of `signatures` that names it";
+                    report.add(&at, needs);
+                }
                 grants.plugins.insert(name.to_owned(), grant);
             }
         }
@@ -83,7 +90,7 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
         grant.config = config(report, value, at);
     }
     if let Some((value, at)) = section.get("limits") {
-        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency"]);
+        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency", "rate"]);
         grant.limits = limits(report, &section);
     }
     if let Some((value, at)) = section.get("kubernetes") {
@@ -105,10 +112,6 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
         grant.process = report.texts(value, at);
     }
     grant.identity = kubernetes::parse::identity(report, name, section, &grant);
-    if grant.reaches_out() && grant.sha256.is_none() {
-        report
-            .add(section.at(), "a plugin that may reach out needs `sha256`: the digest of the one file that may load");
-    }
     grant
 }
 
@@ -197,6 +200,9 @@ fn limits(report: &mut Report, section: &Section<'_>) -> LimitsGrant {
     }
     if let Some((value, at)) = section.get("concurrency") {
         limits.concurrency = report.count(value, at, 10_000).and_then(|count| usize::try_from(count).ok());
+    }
+    if let Some((value, at)) = section.get("rate") {
+        limits.rate = report.count(value, at, 1_000_000).and_then(|count| u32::try_from(count).ok());
     }
     limits
 }

@@ -72,6 +72,8 @@ pub struct Limits {
     pub log_lines: u32,
     /// Calls of one plugin at once; none: as many as there are slots.
     pub concurrency: Option<usize>,
+    /// Calls of one plugin that begin in a second; none: as many as there are.
+    pub rate: Option<u32>,
 }
 
 impl Default for Limits {
@@ -84,6 +86,7 @@ impl Default for Limits {
             output_bytes: 1 << 20,
             log_lines: 1_000,
             concurrency: None,
+            rate: None,
         }
     }
 }

@@ -28,12 +28,14 @@ mod reload;
 mod run_once;
 mod runtime;
 mod schema;
+mod signature;
 mod source;
 mod state;
 mod surface;
 mod unfold;
 mod verdict;
 
+pub use cache::{CacheError, own_directory};
 pub use clock::{Clock, SystemClock};
 pub use compile::{COMPILE_WORKER, compile_worker};
 pub use config::{Config, Limits};

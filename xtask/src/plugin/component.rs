@@ -10,7 +10,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator};
 use wit_component::ComponentEncoder;
 
 /// The contract that the SDK is built against.
-const CONTRACT: &str = "1.0.0";
+pub(super) const CONTRACT: &str = "1.0.0";
 /// Where the SDK leaves what it knows when it is compiled.
 const SECTION: &str = "claiflow:plugin";
 

@@ -6,6 +6,7 @@ mod manifest;
 mod oci;
 mod report;
 mod scaffold;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod toolchain;
@@ -36,7 +37,8 @@ const FILE_MAX_BYTES: usize = 64 << 20;
 #[command(after_help = "Examples:
   cargo xtask build-plugin plugins/example
   cargo xtask build-plugin ../restart-tool --out plugins/dist --configmap
-  cargo xtask build-plugin ../restart-tool --oci")]
+  cargo xtask build-plugin ../restart-tool --oci
+  cargo xtask build-plugin ../restart-tool --sign release.pem")]
 pub(crate) struct BuildPlugin {
     /// Folders of plugin crates, in this repository or anywhere else.
     #[arg(required = true)]
@@ -54,6 +56,9 @@ pub(crate) struct BuildPlugin {
     /// image volumes.
     #[arg(long)]
     oci: bool,
+    /// Sign each component with this Ed25519 key, a PEM file; several keys sign in turn.
+    #[arg(long, value_name = "KEY.pem")]
+    sign: Vec<PathBuf>,
     /// What compiles the crates.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     toolchain: Choice,
@@ -62,12 +67,13 @@ pub(crate) struct BuildPlugin {
 impl BuildPlugin {
     pub(crate) fn run(self) -> Result<()> {
         for built in components(&self.paths, &self.out, self.toolchain)? {
+            let keys = sign::sign(&built, &self.sign)?;
             let manifest = match self.configmap {
                 true => Some(configmap::write(&built.name, &self.namespace, &built.file)?),
                 false => None,
             };
             let archives = if self.oci { Some(oci::write(&built)?) } else { None };
-            print!("{}", report::text(&built, manifest.as_ref(), archives.as_ref())?);
+            print!("{}", report::text(&built, &keys, manifest.as_ref(), archives.as_ref())?);
         }
         Ok(())
     }
