@@ -1,6 +1,7 @@
 //! All automation. Depends on no crate of this workspace, so that it builds when they do not.
 #![allow(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
+mod abuse;
 mod artifacts;
 mod bench;
 mod browser;
@@ -68,6 +69,8 @@ enum Task {
     },
     /// Kill the node of a Galera cluster that is written to, under load, and look what became of each task.
     Galera,
+    /// Attack an agent with plugins that loop, eat, flood, lie and forge, and show how each ends and what its neighbour felt.
+    Abuse,
     /// Install what a Debian machine lacks, then run every test, as the gate before a merge does.
     Ci,
     /// Measure release builds with real processes.
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict, only } => test::run(strict, &only),
         Task::Galera => test::galera(),
+        Task::Abuse => abuse::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
         Task::Cluster(cluster) => cluster.run().map(|()| ExitCode::SUCCESS),

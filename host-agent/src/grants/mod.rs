@@ -13,8 +13,8 @@ mod signing;
 mod summary;
 
 pub use glob::Glob;
-pub use signing::SigningRule;
 pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, LimitsGrant, Unlisted};
+pub use signing::SigningRule;
 
 /// Something in the grants file that is not understood. A file with one of these is not used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

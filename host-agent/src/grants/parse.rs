@@ -90,7 +90,8 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
         grant.config = config(report, value, at);
     }
     if let Some((value, at)) = section.get("limits") {
-        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency", "rate"]);
+        let section =
+            report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency", "rate"]);
         grant.limits = limits(report, &section);
     }
     if let Some((value, at)) = section.get("kubernetes") {

@@ -52,8 +52,9 @@ impl Signatures {
                     if all.len() == SIGNATURES_MAX {
                         return Err(format!("it has more than {SIGNATURES_MAX} signatures"));
                     }
-                    let signature: Signature = serde_json::from_slice(section.data())
-                        .map_err(|error| format!("its section `{SECTION}` is not what `build-plugin --sign` writes: {error}"))?;
+                    let signature: Signature = serde_json::from_slice(section.data()).map_err(|error| {
+                        format!("its section `{SECTION}` is not what `build-plugin --sign` writes: {error}")
+                    })?;
                     all.push(signature);
                 }
                 // Else a part of the file would be believed that nobody signed.
@@ -84,7 +85,11 @@ impl Signatures {
                 return Err(format!(
                     "the grants file wants it signed by one of the keys {}, and {}; `cargo xtask build-plugin --sign KEY.pem` signs",
                     keys.join(", "),
-                    if self.all.is_empty() { "it is not signed" } else { "no signature of it is theirs for this name and content" }
+                    if self.all.is_empty() {
+                        "it is not signed"
+                    } else {
+                        "no signature of it is theirs for this name and content"
+                    }
                 ));
             };
             if let Some(minimum) = &rule.minimum {
@@ -119,7 +124,9 @@ impl Signature {
     /// What the key signs.
     fn text(&self, plugin: &str, content: &str) -> String {
         let Self { version, contract, .. } = self;
-        format!("claiflow plugin signature 1\nname: {plugin}\nversion: {version}\nsha256: {content}\ncontract: {contract}\n")
+        format!(
+            "claiflow plugin signature 1\nname: {plugin}\nversion: {version}\nsha256: {content}\ncontract: {contract}\n"
+        )
     }
 }
 

@@ -87,7 +87,14 @@ impl From<StepRow> for Step {
     fn from(row: StepRow) -> Self {
         let state = row.word();
         let usage = row.used.as_deref().and_then(Used::read).map(Usage::from);
-        Self { path: row.path, r#try: row.attempt, state, started: time(row.started), ended: row.ended.map(time), usage }
+        Self {
+            path: row.path,
+            r#try: row.attempt,
+            state,
+            started: time(row.started),
+            ended: row.ended.map(time),
+            usage,
+        }
     }
 }
 

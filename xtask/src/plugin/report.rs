@@ -39,7 +39,8 @@ pub(super) fn text(
     line("grants", &if granted.is_empty() { "none needed".to_owned() } else { format!("for {}", granted.join(", ")) })?;
     line("built by", &built.toolchain)?;
     for key in keys {
-        let rule = format!("in the grants file: signatures: [{{plugins: [{}], keys: {{KEY-NAME: \"{key}\"}}}}]", built.name);
+        let rule =
+            format!("in the grants file: signatures: [{{plugins: [{}], keys: {{KEY-NAME: \"{key}\"}}}}]", built.name);
         line("signed", &rule)?;
     }
     line("names", &format!("{}, for a trap's function numbers", built.debug.display()))?;

@@ -26,7 +26,8 @@ pub(super) fn sign(built: &Built, keys: &[PathBuf]) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let version = built.description.as_ref().map(|description| description.version.as_str());
-    let version = version.context("only plugins that use an SDK can be signed: their version is part of what is signed")?;
+    let version =
+        version.context("only plugins that use an SDK can be signed: their version is part of what is signed")?;
     let mut component = fs::read(&built.file)?;
     let (name, content) = (&built.name, sha256(&component));
     let text = format!(
