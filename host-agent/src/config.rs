@@ -4,13 +4,15 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::tools;
+
 /// The generic agent: runs tasks in its cluster with commands from WebAssembly plugins. It only dials out.
 #[derive(Parser)]
 #[command(
     name = "claiflow-agent",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent run plugins/dist/kubernetes.wasm kubernetes.pods.list.v1 --inputs '{\"namespace\":\"default\"}' --grants grants.yaml --kubeconfig ~/.kube/config\n  claiflow-agent inspect plugins/dist/example.wasm --grants grants.yaml"
+    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent run plugins/dist/kubernetes.wasm kubernetes.pods.list.v1 --inputs '{\"namespace\":\"default\"}' --grants grants.yaml --kubeconfig ~/.kube/config\n  claiflow-agent inspect plugins/dist/example.wasm --grants grants.yaml\n  claiflow-agent bench plugins/dist/example.wasm math_pow --inputs '{\"x\":3,\"y\":2}'\n  claiflow-agent compat released/example.wasm plugins/dist/example.wasm\n  claiflow-agent suggest-grants recorded.yaml"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -25,36 +27,15 @@ pub struct Arguments {
 #[derive(Subcommand)]
 pub enum Other {
     /// Run one command of a plugin file here, with no server.
-    Run(Run),
+    Run(tools::Run),
+    /// Run one command of a plugin file many times, and print times.
+    Bench(tools::Bench),
+    /// Say whether a plugin file fits this agent, or takes the place of an older one without harm.
+    Compat(tools::Compat),
+    /// Print the smallest grants for what was recorded of a plugin.
+    SuggestGrants(tools::SuggestGrants),
     /// Say what a plugin file asks for, what it is granted, and what is missing.
     Inspect(Inspect),
-}
-
-/// See [`Other::Run`].
-#[derive(Args)]
-pub struct Run {
-    /// A component file.
-    pub file: PathBuf,
-    /// The command's name.
-    pub command: String,
-    /// A JSON object.
-    #[arg(long, default_value = "{}")]
-    pub inputs: String,
-    /// Run it this often and print times.
-    #[arg(long, default_value_t = 1)]
-    pub repeat: usize,
-    /// Calls at once.
-    #[arg(long, default_value_t = 1)]
-    pub concurrency: usize,
-    /// A grants file.
-    #[arg(long)]
-    pub grants: Option<PathBuf>,
-    /// Where compiled code is kept.
-    #[arg(long)]
-    pub cache: Option<PathBuf>,
-    #[command(flatten)]
-    /// On which cluster.
-    pub kubernetes: Kubernetes,
 }
 
 /// The cluster on which plugins work.

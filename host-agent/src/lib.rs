@@ -12,3 +12,4 @@ pub mod lifecycle;
 pub mod link;
 pub mod metrics;
 pub mod plugin;
+pub mod tools;

@@ -18,6 +18,7 @@ use crate::{
     link::{Ambient, Fallback, Grpc, Link, Poll, Refused, Server, Transport},
     metrics::{Counted, Metrics},
     plugin::{self, SystemClock},
+    tools::Tool,
 };
 
 /// Running tasks may take this long after the signal.
@@ -48,19 +49,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     let program =
         std::env::current_exe().map_err(|error| format!("the agent's own program cannot be found: {error}"))?;
     match arguments.command {
-        Some(Other::Run(run)) => {
-            let args = plugin::RunArgs {
-                file: run.file,
-                command: run.command,
-                inputs: run.inputs,
-                repeat: run.repeat,
-                concurrency: run.concurrency,
-                grants: run.grants,
-                cache: run.cache,
-                cluster: cluster::open(&run.kubernetes).await?,
-            };
-            Ok(plugin::run_once(args, program, Arc::new(SystemClock::new())).await)
-        }
+        Some(Other::Run(run)) => Ok(Tool::Run(run).start(program).await),
+        Some(Other::Bench(bench)) => Ok(Tool::Bench(bench).start(program).await),
+        Some(Other::Compat(compat)) => Ok(Tool::Compat(compat).start(program).await),
+        Some(Other::SuggestGrants(suggest)) => Ok(Tool::SuggestGrants(suggest).start(program).await),
         Some(Other::Inspect(inspect)) => {
             let args = plugin::InspectArgs {
                 file: inspect.file,

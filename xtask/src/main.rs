@@ -43,6 +43,7 @@ use clap::{Parser, Subcommand};
   cargo xtask faults --list
   cargo xtask new-plugin restart-tool
   cargo xtask build-plugin plugins/example
+  cargo xtask dev-plugin plugins/example helloworld --inputs '{\"name\":\"world\"}'
   cargo xtask openapi"
 )]
 struct Arguments {
@@ -87,6 +88,8 @@ enum Task {
     BuildPlugin(plugin::BuildPlugin),
     /// Make a crate for a plugin, with one command and its test.
     NewPlugin(plugin::NewPlugin),
+    /// Build a plugin and run one of its commands, at each save of its sources.
+    DevPlugin(plugin::DevPlugin),
 }
 
 fn main() -> ExitCode {
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         Task::Openapi => openapi::write().map(|()| ExitCode::SUCCESS),
         Task::BuildPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
         Task::NewPlugin(arguments) => arguments.run().map(|()| ExitCode::SUCCESS),
+        Task::DevPlugin(arguments) => arguments.run().map(ExitCode::from),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -36,7 +36,9 @@ fn walk(built: &Built, home: &Path) -> Result<()> {
     let mut pair = Pair::start(built, home, None, (0, 0))?;
     let address = format!("127.0.0.1:{}", pair.http_port());
     // README starts the agent once its cluster, token and templates are declared.
-    readme::walk(&root().join("README.md"), &address, |block| if block == 2 { pair.start_agent() } else { Ok(()) })
+    readme::walk(&root().join("README.md"), &[("localhost:8099", address)], |block| {
+        if block == 2 { pair.start_agent() } else { Ok(()) }
+    })
 }
 
 fn swagger(built: &Built, home: &Path) -> Result<()> {

@@ -1,10 +1,12 @@
 //! Bodies of a bounded size, read as they come.
 
-use std::error::Error;
+use std::{collections::VecDeque, error::Error, future::pending};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
+
+use super::tape::Ear;
 
 /// No answer is read beyond this, whoever asks.
 pub(super) const BODY_MAX_BYTES: usize = 16 << 20;
@@ -16,6 +18,55 @@ pub(super) enum Unread {
     TooLarge(usize),
     /// The connection broke.
     Broken(String),
+}
+
+/// A body that is read piece by piece.
+pub(super) struct Incoming {
+    source: Source,
+    ear: Option<Ear>,
+}
+
+enum Source {
+    Body(Body),
+    /// What was recorded; a stream that had not ended then stays open.
+    Played {
+        pieces: VecDeque<Bytes>,
+        ended: bool,
+    },
+}
+
+impl From<Body> for Incoming {
+    fn from(body: Body) -> Self {
+        Self { source: Source::Body(body), ear: None }
+    }
+}
+
+impl Incoming {
+    /// One that somebody listens to.
+    pub(super) fn heard(body: Body, ear: Ear) -> Self {
+        Self { source: Source::Body(body), ear: Some(ear) }
+    }
+
+    /// One that was recorded.
+    pub(super) fn played(pieces: VecDeque<Bytes>, ended: bool) -> Self {
+        Self { source: Source::Played { pieces, ended }, ear: None }
+    }
+
+    /// What comes next; none at the end. Nothing is lost where the future is dropped.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Unread> {
+        let piece = match &mut self.source {
+            Source::Body(body) => piece(body).await?,
+            Source::Played { pieces, ended } => match pieces.pop_front() {
+                None if *ended => None,
+                None => pending().await,
+                piece => piece,
+            },
+        };
+        if let Some(ear) = &self.ear {
+            piece.as_ref().map_or_else(|| ear.ended(), |piece| ear.bytes(piece));
+        }
+        Ok(piece)
+    }
 }
 
 /// All of it, where that is at most `most` bytes.
@@ -42,8 +93,8 @@ pub(super) async fn beginning(mut body: Body, most: usize) -> Bytes {
     read.freeze()
 }
 
-/// What comes next; none at the end. Nothing is lost where the future is dropped.
-pub(super) async fn piece(body: &mut Body) -> Result<Option<Bytes>, Unread> {
+/// See [`Incoming::piece`].
+async fn piece(body: &mut Body) -> Result<Option<Bytes>, Unread> {
     loop {
         match body.frame().await {
             None => return Ok(None),

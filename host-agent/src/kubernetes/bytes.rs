@@ -1,18 +1,17 @@
 //! A container's log as it comes.
 
 use bytes::{Buf as _, Bytes};
-use kube::client::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Actor, Cluster, Error, Failure, LogOptions, Request,
-    body::{self, Unread},
+    body::{Incoming, Unread},
 };
 use crate::grants::kubernetes::{Kind, Object};
 
 /// A stream of bytes that is being read. What is not read waits in the connection.
 pub struct ByteStream {
-    body: Option<Body>,
+    body: Option<Incoming>,
     read: Bytes,
 }
 
@@ -44,7 +43,7 @@ impl ByteStream {
     pub async fn read(&mut self, most: usize, until: Instant) -> Result<Option<Bytes>, Error> {
         while self.read.is_empty() {
             let Some(body) = &mut self.body else { return Ok(None) };
-            match timeout_at(until, body::piece(body)).await {
+            match timeout_at(until, body.piece()).await {
                 Err(_) => return Ok(Some(Bytes::new())),
                 Ok(Ok(Some(piece))) => self.read = piece,
                 Ok(Ok(None)) => self.body = None,

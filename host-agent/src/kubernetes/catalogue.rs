@@ -48,6 +48,13 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// These, in the order of preference.
+    pub(super) fn of(all: impl IntoIterator<Item = Served>) -> Self {
+        let mut catalogue = Self::default();
+        all.into_iter().for_each(|served| catalogue.add(served));
+        catalogue
+    }
+
     /// All, in the order of discovery.
     pub fn served(&self) -> impl Iterator<Item = &Arc<Served>> {
         self.all.iter()

@@ -7,7 +7,7 @@ use kube::{
     config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig},
 };
 
-use super::{body::chain, discovery::Discovery, identity::Tokens};
+use super::{body::chain, discovery::Discovery, identity::Tokens, tape::Tape};
 
 /// A connection that is not made within this time is not made.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -35,6 +35,8 @@ pub struct Cluster {
     pub(super) tokens: Tokens,
     pub(super) discovery: Discovery,
     pub(super) namespace: String,
+    /// None wherever tasks are served.
+    pub(super) tape: Option<Tape>,
 }
 
 impl Cluster {
@@ -82,11 +84,16 @@ impl Cluster {
         Ok(Some(Arc::new(Self::over(client(config)?, client(bare)?, namespace))))
     }
 
-    /// The same over clients of one's own: what records and replays requests stands behind them. `anonymous` adds no identity
-    /// to what it sends.
+    /// The same over clients of one's own. `anonymous` adds no identity to what it sends.
     #[must_use]
     pub fn over(own: Client, anonymous: Client, namespace: String) -> Self {
-        Self { own, anonymous, tokens: Tokens::default(), discovery: Discovery::default(), namespace }
+        Self { own, anonymous, tokens: Tokens::default(), discovery: Discovery::default(), namespace, tape: None }
+    }
+
+    /// A client for what never sends.
+    pub(super) fn nowhere() -> Result<Client, OpenError> {
+        let nowhere = http::Uri::from_static("http://nowhere.invalid");
+        Client::try_from(Config::new(nowhere)).map_err(|error| OpenError(chain(&error)))
     }
 
     /// With the agent's own identity, for what the agent does by itself.

@@ -46,12 +46,16 @@ impl Cluster {
     ) -> Result<Arc<Served>, Error> {
         let catalogue = self.catalogue(deadline).await?;
         if let Some(served) = catalogue.find(group, version, plural, subresource) {
+            self.found(served);
             return Ok(served.clone());
         }
         // It may have been added since.
         let catalogue = self.look(deadline).await.unwrap_or(catalogue);
         match catalogue.find(group, version, plural, subresource) {
-            Some(served) => Ok(served.clone()),
+            Some(served) => {
+                self.found(served);
+                Ok(served.clone())
+            }
             None => Err(Failure::new("not-found", catalogue.unknown(group, version, plural, subresource)).into()),
         }
     }
@@ -99,6 +103,9 @@ impl Cluster {
     }
 
     async fn discover(&self, deadline: Instant) -> Result<Catalogue, Error> {
+        if let Some(played) = self.played_kinds() {
+            return Ok(played);
+        }
         let (core, groups) =
             futures_util::future::try_join(self.document("/api", deadline), self.document("/apis", deadline)).await?;
         let catalogue = Catalogue::read(&[&core, &groups]).map_err(|why| Failure::new("unavailable", why))?;

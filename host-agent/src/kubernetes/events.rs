@@ -1,13 +1,12 @@
 //! A watch's stream of lines, each one event.
 
 use bytes::{Bytes, BytesMut};
-use kube::client::Body;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     Error, Failure, Refusal,
-    body::{self, BODY_MAX_BYTES, Unread},
+    body::{BODY_MAX_BYTES, Incoming, Unread},
 };
 
 /// What became of an object.
@@ -80,14 +79,14 @@ pub(super) fn version(object: &Value) -> Option<&str> {
 
 /// Lines of a body as they come. What is not read waits in the connection, not here.
 pub(super) struct Lines {
-    body: Body,
+    body: Incoming,
     read: BytesMut,
     /// So much of `read` holds no line end.
     searched: usize,
 }
 
 impl Lines {
-    pub(super) fn of(body: Body) -> Self {
+    pub(super) fn of(body: Incoming) -> Self {
         Self { body, read: BytesMut::new(), searched: 0 }
     }
 
@@ -116,7 +115,7 @@ impl Lines {
             if self.read.len() > BODY_MAX_BYTES {
                 return Err(Unread::TooLarge(BODY_MAX_BYTES));
             }
-            match body::piece(&mut self.body).await? {
+            match self.body.piece().await? {
                 Some(piece) => self.read.extend_from_slice(&piece),
                 None => return Ok(None),
             }
@@ -137,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_cut_where_they_end_and_a_torn_one_is_dropped() {
-        let mut lines = Lines::of(Body::from(b"one\n\ntwo\r\nthr".to_vec()));
+        let mut lines = Lines::of(Body::from(b"one\n\ntwo\r\nthr".to_vec()).into());
         assert_eq!(lines.next().await.unwrap().unwrap(), "one\n");
         assert_eq!(lines.ready().unwrap(), "two\r\n");
         assert!(lines.next().await.unwrap().is_none());

@@ -1,6 +1,9 @@
 //! Commands in containers, over a websocket: both streams in the order in which they came, and how the program ended.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -16,6 +19,7 @@ use super::{
     Actor, Cluster, Effect, Error, Failure, Refusal, Request,
     body::chain,
     send::{Attempts, Safety, Trouble, in_time, late, unreached},
+    tape::Ear,
 };
 use crate::grants::kubernetes::{Kind, Object};
 
@@ -60,6 +64,7 @@ pub struct Execution {
     status: Arc<Mutex<Option<Value>>>,
     ended: bool,
     pump: JoinHandle<()>,
+    ear: Option<Ear>,
 }
 
 impl Cluster {
@@ -82,9 +87,22 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<Execution, Error> {
         let request = Request::exec(kind, pod, container, command, &options)?;
+        match &self.tape {
+            None => self.direct_exec(actor, &request, options, deadline).await,
+            Some(tape) => Box::pin(tape.exec(self, actor, &request, options, deadline)).await,
+        }
+    }
+
+    pub(super) async fn direct_exec(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        options: ExecOptions,
+        deadline: Instant,
+    ) -> Result<Execution, Error> {
         let mut attempts = Attempts::until(deadline);
         loop {
-            match self.connect(actor, &request, deadline).await {
+            match self.connect(actor, request, deadline).await {
                 Ok(connection) => return Ok(Execution::over(connection, options)),
                 Err(trouble) => attempts.again(trouble).await?,
             }
@@ -127,7 +145,30 @@ impl Execution {
         let (input, written) = mpsc::channel(QUEUE_MAX);
         let status = Arc::default();
         let pump = tokio::spawn(pump(connection, said, written, Arc::clone(&status)));
-        Self { output, rest: None, input: options.stdin.then_some(input), status, ended: false, pump }
+        Self { output, rest: None, input: options.stdin.then_some(input), status, ended: false, pump, ear: None }
+    }
+
+    /// What was recorded of one; what is written to it goes nowhere.
+    pub(super) fn played(pieces: VecDeque<Piece>, status: Option<Value>, options: ExecOptions) -> Self {
+        let (said, output) = mpsc::channel(QUEUE_MAX);
+        let (input, mut written) = mpsc::channel::<Bytes>(QUEUE_MAX);
+        let pump = tokio::spawn(async move {
+            for piece in pieces {
+                if said.send(piece).await.is_err() {
+                    return;
+                }
+            }
+            drop(said);
+            while written.recv().await.is_some() {}
+        });
+        let status = Arc::new(Mutex::new(status));
+        Self { output, rest: None, input: options.stdin.then_some(input), status, ended: false, pump, ear: None }
+    }
+
+    /// With somebody who listens.
+    pub(super) fn heard(mut self, ear: Ear) -> Self {
+        self.ear = Some(ear);
+        self
     }
 
     /// Writes to the command's standard input; waits while it does not read.
@@ -139,6 +180,9 @@ impl Execution {
             let message = "standard input is not open; exec with the option `stdin`, and write before it is closed";
             return Err(Failure::new("invalid", message).into());
         };
+        if let Some(ear) = &self.ear {
+            ear.bytes(&data);
+        }
         let gone = |_| Failure::new("failed", "the command has ended and reads no more").into();
         in_time(deadline, input.send(data)).await?.map_err(gone)
     }
@@ -154,7 +198,12 @@ impl Execution {
         let mut piece = match self.rest.take() {
             Some(piece) => piece,
             None => match timeout_at(until, self.output.recv()).await {
-                Ok(Some(piece)) => piece,
+                Ok(Some(piece)) => {
+                    if let Some(ear) = &self.ear {
+                        ear.piece(&piece);
+                    }
+                    piece
+                }
                 Ok(None) => {
                     self.ended = true;
                     return None;
@@ -179,7 +228,11 @@ impl Execution {
             return Err(Failure::new("invalid", "the command has not ended; read its output to the end first"));
         }
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(status.unwrap_or_else(|| json!({"error": "the connection ended before the command did"})))
+        let status = status.unwrap_or_else(|| json!({"error": "the connection ended before the command did"}));
+        if let Some(ear) = &self.ear {
+            ear.status(&status);
+        }
+        Ok(status)
     }
 
     /// Bytes that wait here, at most.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Actor, Cluster, Error, Failure, Request, body::BODY_MAX_BYTES, send::Safety};
+use super::{Actor, Cluster, Error, Failure, Request, body::BODY_MAX_BYTES};
 use crate::grants::kubernetes::{Kind, Namespace};
 
 /// Objects of a page, where they are small.
@@ -99,7 +99,7 @@ impl Listing {
             };
             let request = Request::list(&self.kind, visit.as_ref(), &params, self.search.metadata_only)?;
             let allowed = most.min(if count > 1 { PAGE_MAX_BYTES } else { BODY_MAX_BYTES });
-            let answer = match cluster.whole(actor, &request, Safety::Repeatable, allowed, deadline).await {
+            let answer = match cluster.read(actor, &request, allowed, deadline).await {
                 Err(Error::Failed(failure)) if failure.code == "too-large" && count > 1 => {
                     self.page = count / 2;
                     continue;

@@ -19,6 +19,7 @@ mod nearest;
 mod own;
 mod request;
 mod send;
+pub mod tape;
 mod watch;
 
 pub use answer::Refusal;

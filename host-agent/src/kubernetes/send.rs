@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Actor, Effect, Error, Failure, Refusal, Request,
-    body::{self, BODY_MAX_BYTES, Unread, chain},
+    body::{self, BODY_MAX_BYTES, Incoming, Unread, chain},
     cluster::Cluster,
 };
 
@@ -48,13 +48,27 @@ impl Cluster {
         most: usize,
         deadline: Instant,
     ) -> Result<(Value, usize), Error> {
-        let answer = self.whole(actor, request, request.safety(), most, deadline).await?;
+        let answer = self.read(actor, request, most, deadline).await?;
         // kube would log the whole body here.
         let value = serde_json::from_slice(&answer).map_err(|error| {
             let message = format!("the API server's answer is not JSON: {error}");
             Failure::new("unavailable", message).with(request.answered())
         })?;
         Ok((value, answer.len()))
+    }
+
+    /// An answer to what a plugin asks: `most` bytes of it are read.
+    pub(super) async fn read(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Bytes, Error> {
+        match &self.tape {
+            None => self.whole(actor, request, request.safety(), most, deadline).await,
+            Some(tape) => Box::pin(tape.whole(self, actor, request, most, deadline)).await,
+        }
     }
 
     pub(super) async fn whole(
@@ -76,7 +90,19 @@ impl Cluster {
     }
 
     /// The answer's body as it comes.
-    pub(super) async fn stream(&self, actor: &Actor, request: &Request, deadline: Instant) -> Result<Body, Error> {
+    pub(super) async fn stream(&self, actor: &Actor, request: &Request, deadline: Instant) -> Result<Incoming, Error> {
+        match &self.tape {
+            None => self.direct_stream(actor, request, deadline).await.map(Incoming::from),
+            Some(tape) => Box::pin(tape.stream(self, actor, request, deadline)).await,
+        }
+    }
+
+    pub(super) async fn direct_stream(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Body, Error> {
         let mut attempts = Attempts::until(deadline);
         loop {
             match self.answer(actor, request, request.safety(), deadline).await {

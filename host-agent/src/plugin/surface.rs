@@ -26,6 +26,8 @@ const SERVED: [(&str, &str); 3] = [
 pub(super) struct Surface {
     imports: Vec<String>,
     built_by: String,
+    /// The version of the contract whose `handler` it exports.
+    contract: String,
 }
 
 impl Surface {
@@ -67,9 +69,9 @@ impl Surface {
             let name = Interface::of(name);
             name.package == "claiflow:plugin" && name.interface == "handler" && name.version.starts_with("1.")
         };
-        if exports.iter().any(handler) {
-            built_by = clean(&built_by, PRODUCER_MAX_BYTES);
-            return Ok(Self { imports, built_by });
+        if let Some(handler) = exports.iter().find(|name| handler(name)) {
+            let contract = Interface::of(handler).version.to_owned();
+            return Ok(Self { imports, built_by: clean(&built_by, PRODUCER_MAX_BYTES), contract });
         }
         let offered = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         Err(format!(
@@ -114,6 +116,22 @@ impl Surface {
     /// The tool that says that it made the file, and with what; empty when none does. Nobody vouches for it but a signature.
     pub(super) fn built_by(&self) -> &str {
         &self.built_by
+    }
+
+    /// The version of the contract that it is made for.
+    pub(super) fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// Every import, whether this agent has it, and what would grant it.
+    pub(super) fn needs(&self) -> impl Iterator<Item = (&str, bool, Option<Need>)> {
+        self.admissions(None).map(|(import, admission)| {
+            let name = Interface::of(import);
+            match admission {
+                Admission::Missing(need) => (import, SERVED.contains(&(name.package, name.interface)), Some(need)),
+                admission => (import, admission == Admission::Always, None),
+            }
+        })
     }
 
     /// Sorted names, for people.

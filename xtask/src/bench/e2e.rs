@@ -287,17 +287,17 @@ impl E2e {
 fn sandbox(built: &Built, table: &mut Table) -> Result<()> {
     for concurrency in ["1", "16"] {
         let output = Command::new(built.program("claiflow-agent"))
-            .arg("run")
+            .arg("bench")
             .arg(built.plugins.join("example.wasm"))
-            .args(["math_pow", "--inputs", r#"{"x":3,"y":2}"#, "--repeat", "100000", "--concurrency", concurrency])
+            .args(["math_pow", "--inputs", r#"{"x":3,"y":2}"#, "--calls", "100000", "--concurrency", concurrency])
             .output()?;
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
-            bail!("claiflow-agent run: {said}");
+            bail!("claiflow-agent bench: {said}");
         }
         let fields: Vec<&str> = said.lines().last().unwrap_or_default().split_whitespace().collect();
-        let [_, _, p50, p99, _, _, rate, _] = fields.as_slice() else {
-            bail!("claiflow-agent run printed no times: {said}")
+        let [_, _, p50, p99, _, _, rate, ..] = fields.as_slice() else {
+            bail!("claiflow-agent bench printed no times: {said}")
         };
         table.row(
             format!("one command in a fresh sandbox, concurrency {concurrency}"),

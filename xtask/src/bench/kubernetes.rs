@@ -32,7 +32,7 @@ pub(crate) struct Kubernetes {
     pods: usize,
 }
 
-/// One command, many times: as `claiflow-agent run --repeat` prints it.
+/// One command, many times: as `claiflow-agent bench` prints it.
 struct Times {
     p50_us: f64,
     p99_us: f64,
@@ -152,9 +152,13 @@ impl Place<'_> {
 
     fn times(&self, command: &str, inputs: &Value, repeat: usize) -> Result<Times> {
         let mut run = self.agent();
-        run.arg("run").arg(self.built.plugins.join("kubernetes.wasm")).args([command, "--inputs", &inputs.to_string()]);
+        run.arg("bench").arg(self.built.plugins.join("kubernetes.wasm")).args([
+            command,
+            "--inputs",
+            &inputs.to_string(),
+        ]);
         run.arg("--grants").arg(&self.grants).arg("--kubeconfig").arg(self.plane.kubeconfig());
-        let output = run.args(["--namespace", NAMESPACE, "--repeat", &repeat.to_string()]).output()?;
+        let output = run.args(["--namespace", NAMESPACE, "--calls", &repeat.to_string()]).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(output.status.success(), "{command}: {said}{}", String::from_utf8_lossy(&output.stderr));
         let numbers: Vec<f64> = said
@@ -164,7 +168,7 @@ impl Place<'_> {
             .split_whitespace()
             .filter_map(|number| number.parse().ok())
             .collect();
-        let [_, _, p50_us, p99_us, _, cpu_us, _, resident_mib] = *numbers.as_slice() else {
+        let [_, _, p50_us, p99_us, _, cpu_us, _, _, _, resident_mib] = *numbers.as_slice() else {
             anyhow::bail!("{command} printed no times: {said}")
         };
         Ok(Times { p50_us, p99_us, cpu_us, resident_mib })

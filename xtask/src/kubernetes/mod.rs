@@ -9,6 +9,7 @@ mod house;
 mod manifests;
 mod plane;
 mod predefined;
+mod tutorial;
 
 use std::path::Path;
 
@@ -25,10 +26,11 @@ type Promise = fn(&House<'_>) -> Result<()>;
 /// All of them; how many held.
 pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
     eprintln!("→ on a control plane of Kubernetes");
-    let grounds: [(&'static str, Ground); 3] = [
+    let grounds: [(&'static str, Ground); 4] = [
         ("the control plane runs what it is given", plane::runs),
         ("the control plane refuses what no role allows", plane::refuses),
         ("the manifests of deploy/ are taken as they are", manifests::taken),
+        ("docs/plugins.md makes a plugin and gives what it shows", tutorial::walked),
     ];
     let promises: [(&'static str, Promise); 6] = [
         ("a plugin acts through its own account", grants::identity),

@@ -1,7 +1,8 @@
-//! Tools of plugin authors: `new-plugin` makes a crate, `build-plugin` makes its component.
+//! Tools of plugin authors: `new-plugin` makes a crate, `build-plugin` makes its component, `dev-plugin` does it at each save.
 
 mod component;
 mod configmap;
+mod dev;
 mod manifest;
 mod oci;
 mod report;
@@ -24,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{root, target};
 
 use component::{Component, Description};
+pub(crate) use dev::DevPlugin;
 use manifest::Manifest;
 pub(crate) use oci::Archives;
 pub(crate) use scaffold::NewPlugin;

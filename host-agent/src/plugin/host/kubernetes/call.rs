@@ -136,6 +136,9 @@ impl CallState {
         // No plugin is part of the agent.
         let asking = Asking { plugin: &caller.plugin, built_in: false, own: &current.own };
         let allowed = authorise(grant, &asking, access).map_err(denied)?;
+        if let Some(cluster) = &caller.surroundings.cluster {
+            cluster.judged(access);
+        }
         let account = || grant.identity.account_of(&caller.plugin);
         let actor = match grant.identity.by {
             IdentityBy::Token => Actor::Account(account()),

@@ -1,0 +1,201 @@
+//! `claiflow-agent run`: one command, its result, and what it used.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    executor::commands::{Applied, CallDone, CallFailed, Commands as _, Usage},
+    kubernetes::{
+        Cluster,
+        tape::{Player, Recorder, redacted_text, redacted_value},
+    },
+};
+
+use super::{
+    call::Call,
+    cassette::{Cassette, CommandFailed},
+    shell::{Manner, Shell},
+    shown,
+    stage::{self, Stage, object},
+    told,
+};
+
+/// A replay needs a namespace for accounts that it never asks for.
+const NAMESPACE: &str = "default";
+
+/// See [`super::Tool::Run`].
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The result goes to standard output, log lines and what the call used to standard error. The exit code is 0 where the \
+                  command gave a result, 1 where it failed, 2 where it could not be tried.\n\nExamples:\n  \
+                  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  \
+                  claiflow-agent run plugins/dist/tool.wasm tool.restart --inputs @inputs.json --grants grants.yaml --unpinned \
+                  --kubeconfig ~/.kube/config --record restart.yaml\n  \
+                  claiflow-agent run plugins/dist/tool.wasm --replay restart.yaml --grants grants.yaml --unpinned\n  \
+                  claiflow-agent run plugins/dist/tool.wasm tool.restart --context '{\"attempt\":2,\"notes\":[\"begun\"]}'"
+)]
+pub struct Run {
+    #[command(flatten)]
+    /// Which command, with what.
+    pub call: Call,
+    /// Write down what it asks of the cluster and what it gets, without secrets, to be replayed.
+    #[arg(long, value_name = "CASSETTE", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
+    /// Answer what was recorded, whatever cluster there is; the result has to be the recorded one.
+    #[arg(long, value_name = "CASSETTE")]
+    pub replay: Option<PathBuf>,
+    /// Write the result, what the call used and its log as one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Run {
+    /// True: the command gave a result, and in a replay the recorded one.
+    pub(super) async fn start(self, program: PathBuf) -> Result<bool, String> {
+        let played = self.replay.as_deref().map(Cassette::read).transpose()?;
+        let of_cassette = || played.as_ref().map(|cassette| cassette.command.clone());
+        let command = self.call.command.clone().or_else(of_cassette);
+        let command = command.ok_or("COMMAND is missing; name one of the file's commands, which `inspect` lists")?;
+        let inputs = match (self.call.inputs()?, &played) {
+            (Some(inputs), _) => inputs,
+            (None, Some(cassette)) => object(&cassette.inputs),
+            (None, None) => "{}".to_owned(),
+        };
+        let player = played.as_ref().map(|cassette| Player::new(cassette.kinds.clone(), cassette.calls.clone()));
+        let recorder = self.record.is_some().then(Recorder::new);
+        let cluster = match &player {
+            Some(player) => Some(Cluster::played(player, NAMESPACE.to_owned()).map_err(|error| error.to_string())?),
+            None => stage::cluster(&self.call).await?,
+        };
+        let has_cluster = cluster.is_some();
+        let cluster = match (&recorder, cluster) {
+            (Some(recorder), Some(cluster)) => Some(cluster.recorded(recorder)),
+            (_, cluster) => cluster,
+        };
+        let stage = Stage::open(&self.call, cluster, 1, program).await?;
+        stage.check(&command)?;
+        let shell = Arc::new(Shell::new(if self.json { Manner::Keep } else { Manner::Show }));
+        let effect = stage.effect_of(&command);
+        let call = self.call.command_call(command.clone(), inputs.clone(), effect, shell.clone())?;
+        let outcome = stage.runtime.call(call).await;
+
+        self.print(&outcome, &shell)?;
+        if !has_cluster && outcome.as_ref().is_err_and(|failed| failed.message.contains("this agent has no cluster")) {
+            told("pass --kubeconfig FILE to run it on a cluster, or --replay CASSETTE to answer what was recorded");
+        }
+        if let (Some(recorder), Some(path)) = (&recorder, &self.record) {
+            let inputs = serde_json::from_str(&inputs).unwrap_or_default();
+            let digest = stage::digest(&self.call.file)?;
+            let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
+            let (kinds, calls, secrets) = recorder.finish()?;
+            (cassette.kinds, cassette.calls) = (kinds, calls);
+            cassette.conclude(&outcome);
+            let cassette = cassette.scrubbed(&secrets)?;
+            let calls = cassette.calls.len();
+            std::fs::write(path, cassette.text()?).map_err(|error| format!("{}: {error}", path.display()))?;
+            told(format_args!("recorded {calls} requests in {}", path.display()));
+        }
+        let as_recorded = match (&player, &played) {
+            (Some(player), Some(cassette)) => self.compare(player, cassette, &outcome),
+            _ => true,
+        };
+        Ok(outcome.is_ok() && as_recorded)
+    }
+
+    fn print(&self, outcome: &Result<CallDone, CallFailed>, shell: &Shell) -> Result<(), String> {
+        if self.json {
+            let report = match outcome {
+                Ok(done) => json!({"result": value(&done.output), "used": used(&done.usage), "log": shell.take()}),
+                Err(failed) => json!({
+                    "failed": {
+                        "code": failed.code, "message": failed.message,
+                        "details": failed.details.as_deref().map(value),
+                        "may-have-had-its-effect": failed.applied == Applied::Maybe,
+                    },
+                    "used": used(&failed.usage), "log": shell.take(),
+                }),
+            };
+            return shown(pretty(&report)?);
+        }
+        match outcome {
+            Ok(done) => {
+                shown(pretty(&value(&done.output))?)?;
+                told(format_args!("used {}", used_text(&done.usage)));
+            }
+            Err(failed) => {
+                told(format_args!("{}: {failed}", failed.code));
+                if let Some(details) = &failed.details {
+                    told(format_args!("details {details}"));
+                }
+                let effect = match failed.applied {
+                    Applied::No => "it had no effect",
+                    Applied::Maybe => "it may have had its effect",
+                };
+                told(format_args!("{effect}; used {}", used_text(&failed.usage)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all went as it was recorded; what did not is told.
+    fn compare(&self, player: &Player, cassette: &Cassette, outcome: &Result<CallDone, CallFailed>) -> bool {
+        let missed = player.missed();
+        missed.iter().for_each(|missed| told(format_args!("not recorded: {missed}")));
+        for (number, function) in player.left() {
+            told(format_args!("not asked for: call {number} of the cassette, {function}"));
+        }
+        let asks_the_same =
+            self.call.command.as_ref().is_none_or(|command| *command == cassette.command) && self.call.inputs.is_none();
+        let mut same = missed.is_empty();
+        if let (Ok(done), Some(recorded), true) = (outcome, &cassette.result, asks_the_same) {
+            let differences = Player::differences(recorded, &redacted_value(value(&done.output), false));
+            if !differences.is_empty() {
+                told(format_args!("the result is not the recorded one: it differs in {differences}"));
+                same = false;
+            }
+        }
+        same
+    }
+}
+
+impl Cassette {
+    fn conclude(&mut self, outcome: &Result<CallDone, CallFailed>) {
+        match outcome {
+            Ok(done) => self.result = Some(redacted_value(value(&done.output), false)),
+            Err(failed) => {
+                let message = redacted_text(&failed.message);
+                self.failed = Some(CommandFailed { code: failed.code.clone(), message });
+            }
+        }
+    }
+}
+
+/// A call's output was checked to be one JSON document.
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn pretty(value: &Value) -> Result<String, String> {
+    serde_json::to_string_pretty(value).map_err(|error| error.to_string())
+}
+
+fn used(usage: &Usage) -> Value {
+    json!({
+        "cpu-us": u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX),
+        "wall-us": u64::try_from(usage.wall.as_micros()).unwrap_or(u64::MAX),
+        "memory-bytes": usage.memory_bytes,
+        "host-calls": usage.host_calls,
+    })
+}
+
+fn used_text(usage: &Usage) -> String {
+    format!(
+        "{:.1} ms CPU, {:.1} ms, {:.1} MiB, {} host calls",
+        usage.cpu.as_secs_f64() * 1e3,
+        usage.wall.as_secs_f64() * 1e3,
+        super::table::mib(usage.memory_bytes),
+        usage.host_calls,
+    )
+}
