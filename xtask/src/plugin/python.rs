@@ -72,11 +72,12 @@ impl Compiler {
         let capabilities: Vec<&str> = manifest.capabilities.iter().map(String::as_str).collect();
         let world = world::write(&capabilities, &work.join("wit"))?;
         let plugin = json!({"name": name, "version": project.version, "config": project.config});
-        let imports: Vec<String> = ["log", "task"]
-            .into_iter()
-            .chain(capabilities.iter().copied().filter(|capability| *capability != "http"))
-            .map(|interface| interface.replace('-', "_"))
-            .collect();
+        let mut imports = vec!["log", "task"];
+        imports.extend(capabilities.iter().copied().filter(|capability| *capability != "http"));
+        if imports.iter().any(|interface| interface.starts_with("kubernetes")) {
+            imports.push("kubernetes-types");
+        }
+        let imports: Vec<String> = imports.iter().map(|interface| interface.replace('-', "_")).collect();
         let entry = ENTRY
             .replace("{{module}}", &project.module)
             .replace("{{plugin}}", &literal(&plugin.to_string()))

@@ -33,8 +33,7 @@ impl Compiler {
     /// When the crate does not compile, or calls what its target does not have.
     pub(super) fn build(&self, manifest: &Manifest) -> Result<Made> {
         let (name, guests) = (&manifest.name, guests());
-        let status =
-            self.toolchain.build(&manifest.path, &guests).status().context("cargo could not be started")?;
+        let status = self.toolchain.build(&manifest.path, &guests).status().context("cargo could not be started")?;
         if !status.success() {
             bail!("{name} does not compile; what cargo says of it stands above");
         }

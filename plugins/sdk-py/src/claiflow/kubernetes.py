@@ -6,7 +6,7 @@ Options are those of the contract, with `_` for `-`: `fields`, `labels`, `field_
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
 from . import outside
 from .error import PluginError, asked
@@ -114,10 +114,10 @@ class Api:
         """Removes one object. Options: `uid`, `resource_version`, `propagation`, `grace_seconds`, `dry_run`."""
         return self._read("kubernetes_write", "remove", self._object(name), _text(options))
 
-    def exec(self, pod: str, command: list[str], container: str = "", **options: Any) -> "Execution":
+    def exec(self, pod: str, command: Sequence[str], container: str = "", **options: Any) -> "Execution":
         """Runs a program in a container; an empty one is the annotated default, else the first. Options: `stdin`, `tty`."""
         start = outside.interface("kubernetes_exec").exec
-        return Execution(asked(start, self._object(pod), container, command, _text(options)))
+        return Execution(asked(start, self._object(pod), container, [*command], _text(options)))
 
     def _read(self, interface: str, function: str, *arguments: Any) -> Any:
         return json.loads(asked(getattr(outside.interface(interface), function), *arguments))

@@ -17,8 +17,7 @@ pub(super) fn read(path: &Path) -> Result<(Manifest, Source)> {
 }
 
 fn find(package: &Value, path: &Path) -> Result<(Manifest, Source)> {
-    let manifest =
-        Manifest::of(path, SECTION, package.get("claiflow"), "\"claiflow\": {\"name\": \"restart-tool\"}")?;
+    let manifest = Manifest::of(path, SECTION, package.get("claiflow"), "\"claiflow\": {\"name\": \"restart-tool\"}")?;
     let text = |pointer: &str| package.pointer(pointer).and_then(Value::as_str);
     let main = text("/exports/.").or_else(|| text("/exports")).or_else(|| text("/main")).unwrap_or("index.js");
     let main = path.parent().unwrap_or(Path::new(".")).join(main);
