@@ -41,12 +41,19 @@ command(
   {
     summary: "Counts, and says so on the way",
     effect: "idempotent",
-    inputs: object({ to: { type: "integer", minimum: 1, maximum: 100 } }),
+    inputs: {
+      type: "object",
+      properties: {
+        to: { type: "integer", minimum: 1, maximum: 100 },
+        pause_ms: { type: "integer", minimum: 0, maximum: 1000, default: 1 },
+      },
+      required: ["to"],
+    },
     outputs: { type: "integer" },
   },
-  async ({ to }, context) => {
+  async ({ to, pause_ms = 1 }, context) => {
     for (let done = 1; done <= to; done++) {
-      await task.sleep(1);
+      await task.sleep(pause_ms);
       task.progress(done, to, `${done} of ${to}`);
     }
     task.note({ counted: to });

@@ -47,15 +47,18 @@ def swap(param1: Any, param2: Any) -> Swapped:
     effect="idempotent",
     inputs={
         "type": "object",
-        "properties": {"to": {"type": "integer", "minimum": 1, "maximum": 100}},
+        "properties": {
+            "to": {"type": "integer", "minimum": 1, "maximum": 100},
+            "pause_ms": {"type": "integer", "minimum": 0, "maximum": 1000, "default": 1},
+        },
         "required": ["to"],
     },
 )
 def count(inputs: dict[str, Any], context: Context) -> int:
     """Counts, and says so on the way."""
-    to = inputs["to"]
+    to, pause_ms = inputs["to"], inputs.get("pause_ms", 1)
     for done in range(1, to + 1):
-        task.sleep(0.001)
+        task.sleep(pause_ms / 1000)
         task.progress(done, to, f"{done} of {to}")
     task.note({"counted": to})
     log.info("counted", to=to, attempt=context.attempt)

@@ -69,18 +69,25 @@ pub fn swap(req: Swap) -> Result<Swapped, Error> {
     Ok(Swapped { value1: req.param2, value2: req.param1 })
 }
 
-/// How far.
+/// How far, and how long each step takes: 1 ms where nothing is said.
 #[derive(Deserialize, JsonSchema)]
 pub struct Count {
     #[schemars(range(min = 1, max = 100))]
     to: u32,
+    #[serde(default = "one")]
+    #[schemars(range(max = 1000))]
+    pause_ms: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// Counts, and says so on the way.
 #[command("count", effect = "idempotent")]
 pub fn count(req: Count, context: &Context) -> Result<u32, Error> {
     for done in 1..=req.to {
-        task::sleep(Duration::from_millis(1))?;
+        task::sleep(Duration::from_millis(req.pause_ms))?;
         task::progress(done.into(), req.to.into(), format_args!("{done} of {}", req.to));
     }
     task::note(&json!({"counted": req.to}))?;
