@@ -13,7 +13,8 @@ use super::{Made, guests, kept, manifest::Manifest, sha256, world};
 use crate::root;
 
 const HOW_TO_INSTALL: &str = "plugins in JavaScript are made with Node.js 20 or later and npm:
-  apt-get install nodejs npm   (Debian)";
+  apt-get install nodejs npm      (Debian)
+  npm install --global node@22    (where its Node.js is older)";
 const NODE_MIN: u32 = 20;
 
 /// The compiler's own manifest, with the digest of each package.
