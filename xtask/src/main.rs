@@ -13,6 +13,7 @@ mod e2e;
 mod faults;
 mod galera;
 mod kubernetes;
+mod languages;
 mod openapi;
 mod people;
 mod plugin;
@@ -41,7 +42,7 @@ use clap::{Parser, Subcommand};
   cargo xtask test --only sqlite,registry
   cargo xtask bench e2e
   cargo xtask faults --list
-  cargo xtask new-plugin restart-tool
+  cargo xtask new-plugin restart-tool --lang python
   cargo xtask build-plugin plugins/example
   cargo xtask dev-plugin plugins/example helloworld --inputs '{\"name\":\"world\"}'
   cargo xtask openapi"
@@ -84,9 +85,9 @@ enum Task {
     Faults(faults::Faults),
     /// Write the OpenAPI document that the server prints to host-server/openapi.json.
     Openapi,
-    /// Make a component of each plugin crate.
+    /// Make a component of each plugin, in Rust, JavaScript or Python.
     BuildPlugin(plugin::BuildPlugin),
-    /// Make a crate for a plugin, with one command and its test.
+    /// Make a folder for a plugin, with one command and its test.
     NewPlugin(plugin::NewPlugin),
     /// Build a plugin and run one of its commands, at each save of its sources.
     DevPlugin(plugin::DevPlugin),
