@@ -1,6 +1,7 @@
 //! Start, serve, drain, stop: every question about the agent's life is answered here.
 
 mod cluster;
+mod outgoing;
 mod plugins;
 
 use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
@@ -48,6 +49,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
         std::env::current_exe().map_err(|error| format!("the agent's own program cannot be found: {error}"))?;
     match arguments.command {
         Some(Other::Run(run)) => {
+            let cluster = cluster::open(&run.kubernetes).await?;
+            let http = outgoing::open(run.credentials.as_deref(), cluster.as_ref()).await;
             let args = plugin::RunArgs {
                 file: run.file,
                 command: run.command,
@@ -56,7 +59,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
                 concurrency: run.concurrency,
                 grants: run.grants,
                 cache: run.cache,
-                cluster: cluster::open(&run.kubernetes).await?,
+                cluster,
+                http,
             };
             Ok(plugin::run_once(args, program, Arc::new(SystemClock::new())).await)
         }

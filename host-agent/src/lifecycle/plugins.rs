@@ -12,7 +12,7 @@ use crate::{
     plugin::{self, Runtime, SystemClock},
 };
 
-use super::cluster;
+use super::{cluster, outgoing};
 
 /// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
 ///
@@ -55,6 +55,7 @@ pub(super) async fn open(
     config.slots = config.slots.max(slots);
     config.host_calls = metrics.host_calls();
     config.own = cluster::own(&agent.kubernetes, kubernetes.as_deref());
+    config.http = outgoing::open(agent.credentials.as_deref(), kubernetes.as_ref()).await;
     config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
 

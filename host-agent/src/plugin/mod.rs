@@ -29,6 +29,7 @@ mod run_once;
 mod runtime;
 mod schema;
 mod source;
+mod standing;
 mod state;
 mod surface;
 mod unfold;

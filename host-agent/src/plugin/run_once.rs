@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     executor::commands::{CallSink, CommandCall, Commands, Declared, Effect, LogLevel, Server},
+    http::Client,
     kubernetes::Cluster,
 };
 
@@ -41,6 +42,8 @@ pub struct RunArgs {
     pub cache: Option<PathBuf>,
     /// The cluster on which it works.
     pub cluster: Option<Arc<Cluster>>,
+    /// What sends its requests over HTTP.
+    pub http: Arc<Client>,
 }
 
 /// Runs it; the result goes to standard output, log lines and errors to standard error.
@@ -64,6 +67,7 @@ async fn run(args: RunArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Result<St
         grants: args.grants,
         cache: args.cache,
         cluster: args.cluster,
+        http: args.http,
         ..Config::new(vec![mount.0.clone()], worker)
     };
     let runtime = Runtime::open(Config { slots: config.slots.max(concurrency), ..config }, clock.clone())
