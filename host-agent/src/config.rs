@@ -125,6 +125,10 @@ pub struct Agent {
     /// A YAML file that says what each plugin may do.
     #[arg(long, env = "CLAIFLOW_GRANTS")]
     pub grants: Option<PathBuf>,
+    /// A directory with a file for each credential that the grants file gives to plugins: what stands in the header, such as
+    /// `Bearer …`. A mounted Secret is one.
+    #[arg(long, env = "CLAIFLOW_CREDENTIALS", value_name = "DIRECTORY")]
+    pub credentials: Option<PathBuf>,
     /// Tasks at once.
     #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub slots: u64,
@@ -162,6 +166,7 @@ impl Arguments {
             "-registry-credentials",
             "-registry-plain",
             "-grants",
+            "-credentials",
             "-slots",
             "-precompile",
             "-state",

@@ -6,6 +6,7 @@ use crate::executor::commands::Effect;
 
 use super::{
     Glob, SigningRule,
+    http::{CredentialGrant, HttpGrant},
     kubernetes::{Identity, Rule},
 };
 
@@ -50,7 +51,7 @@ pub struct Grant {
     /// As whom it acts over the cluster's API.
     pub identity: Identity,
     /// Where requests may go.
-    pub http: Vec<HttpGrant>,
+    pub http: Vec<Arc<HttpGrant>>,
     /// Credentials by the glob of their names.
     pub credentials: Vec<(Glob, CredentialGrant)>,
     /// Host-owned profiles, such as `helm.upgrade`.
@@ -81,42 +82,4 @@ pub struct LimitsGrant {
     pub concurrency: Option<usize>,
     /// Calls that begin in a second.
     pub rate: Option<u32>,
-}
-
-/// One rule over outgoing requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpGrant {
-    /// Scheme, host and port.
-    pub url: String,
-    /// Upper-case methods.
-    pub methods: Vec<String>,
-    /// Globs over the path.
-    pub paths: Vec<Glob>,
-    /// Where the host's name may lead.
-    pub addresses: Addresses,
-    /// `cluster`, or the name of a bundle; empty means the public roots.
-    pub ca: String,
-}
-
-/// Where a granted host's name may lead.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Addresses {
-    /// Anything routable on the internet.
-    #[default]
-    Public,
-    /// The cluster's own networks.
-    Cluster,
-    /// These networks only, as CIDR text.
-    Networks(Vec<String>),
-}
-
-/// Where a credential may be used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CredentialGrant {
-    /// Scheme, host and port.
-    pub hosts: Vec<String>,
-    /// Upper-case methods.
-    pub methods: Vec<String>,
-    /// The plugin may see the bytes.
-    pub reveal: bool,
 }

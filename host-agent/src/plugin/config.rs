@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{grants::kubernetes::Own, kubernetes::Cluster, metrics::HostCalls};
+use crate::{grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Config {
     pub cluster: Option<Arc<Cluster>>,
     /// Which objects of the cluster are the agent's own, as far as that is known at the start.
     pub own: Own,
+    /// What sends the requests that plugins make over HTTP.
+    pub http: Arc<Client>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
 }
@@ -50,6 +52,7 @@ impl Config {
             poll_interval: Duration::from_secs(2),
             cluster: None,
             own: Own::default(),
+            http: Arc::default(),
             host_calls: HostCalls::default(),
         }
     }

@@ -31,6 +31,7 @@ mod runtime;
 mod schema;
 mod signature;
 mod source;
+mod standing;
 mod state;
 mod surface;
 mod unfold;

@@ -15,10 +15,12 @@ const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:c
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 /// Package and interface of what is linked where it is granted.
-const SERVED: [(&str, &str); 3] = [
+const SERVED: [(&str, &str); 5] = [
     ("claiflow:plugin", "kubernetes"),
     ("claiflow:plugin", "kubernetes-write"),
     ("claiflow:plugin", "kubernetes-exec"),
+    ("wasi:http", "types"),
+    ("wasi:http", "outgoing-handler"),
 ];
 
 /// The outer names of a component.
@@ -195,7 +197,8 @@ fn admission(name: &Interface<'_>, grant: Option<&Grant>) -> Admission {
     if always {
         return Admission::Always;
     }
-    if WASI_ALWAYS.contains(&name.package) {
+    let is_wasi = WASI_ALWAYS.contains(&name.package) || name.package == "wasi:http";
+    if is_wasi && !name.version.starts_with("0.2") {
         return Admission::Old;
     }
     let Some((need, granted)) = need_of(name, grant) else { return Admission::Unknown };
