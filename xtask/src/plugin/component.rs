@@ -11,6 +11,32 @@ use wit_component::ComponentEncoder;
 
 /// The contract that the SDK is built against.
 pub(super) const CONTRACT: &str = "1.0.0";
+
+/// A contract that plugins can be built for: as many of its numbers as somebody likes to write.
+///
+/// # Errors
+/// Which there are.
+pub(super) fn contract(text: &str) -> Result<String, String> {
+    let known = CONTRACT == text || CONTRACT.strip_prefix(text).is_some_and(|rest| rest.starts_with('.'));
+    known.then(|| CONTRACT.to_owned()).ok_or_else(|| format!("plugins can be built for {CONTRACT}"))
+}
+
+/// Whether an agent of that contract has what is imported.
+///
+/// # Errors
+/// The import that came later.
+pub(super) fn fits(imports: &[String], contract: &str) -> Result<()> {
+    let numbers = |version: &str| version.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect::<Vec<_>>();
+    let later = |import: &&String| {
+        let version = import.strip_prefix("claiflow:plugin/").and_then(|rest| rest.split_once('@'));
+        version.is_some_and(|(_, version)| numbers(version) > numbers(contract))
+    };
+    match imports.iter().find(later) {
+        None => Ok(()),
+        Some(import) => bail!("it imports `{import}`, and an agent of contract {contract} has no such interface"),
+    }
+}
+
 /// Where the SDK leaves what it knows when it is compiled.
 const SECTION: &str = "claiflow:plugin";
 

@@ -66,6 +66,9 @@ pub(crate) struct BuildPlugin {
     /// image volumes.
     #[arg(long)]
     oci: bool,
+    /// The contract of the oldest agent that shall load the plugin.
+    #[arg(long, default_value = component::CONTRACT, value_parser = component::contract)]
+    contract: String,
     /// Sign each component with this Ed25519 key, a PEM file; several keys sign in turn.
     #[arg(long, value_name = "KEY.pem")]
     sign: Vec<PathBuf>,
@@ -77,6 +80,7 @@ pub(crate) struct BuildPlugin {
 impl BuildPlugin {
     pub(crate) fn run(self) -> Result<()> {
         for built in components(&self.paths, &self.out, self.toolchain)? {
+            component::fits(&built.imports, &self.contract).with_context(|| format!("{} is too new", built.name))?;
             let keys = sign::sign(&built, &self.sign)?;
             let manifest = match self.configmap {
                 true => Some(configmap::write(&built.name, &self.namespace, &built.file)?),

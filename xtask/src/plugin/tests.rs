@@ -111,3 +111,19 @@ fn a_folder_is_made_whole_or_not_at_all() {
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
+
+#[test]
+fn a_contract_is_one_that_is_published_and_holds_what_is_imported() {
+    for text in ["1", "1.0", "1.0.0"] {
+        assert_eq!(super::component::contract(text).unwrap(), "1.0.0");
+    }
+    for text in ["", "1.1", "10", "2.0.0"] {
+        assert!(super::component::contract(text).unwrap_err().contains("1.0.0"), "{text}");
+    }
+    let imports =
+        ["wasi:io/poll@0.2.12", "claiflow:plugin/log@1.0.0", "claiflow:plugin/weather@1.1.0"].map(str::to_owned);
+    assert!(super::component::fits(&imports[..2], "1.0.0").is_ok());
+    assert!(super::component::fits(&imports, "1.1.0").is_ok());
+    let error = super::component::fits(&imports, "1.0.0").unwrap_err().to_string();
+    assert!(error.contains("`claiflow:plugin/weather@1.1.0`"), "{error}");
+}
