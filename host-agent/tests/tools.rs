@@ -202,6 +202,23 @@ fn what_this_agent_does_not_serve_is_told_with_the_line_of_the_contract() {
     }
 }
 
+#[test]
+fn a_function_that_this_agent_does_not_have_is_told_with_the_nearest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = r#"(component
+        (import "claiflow:plugin/kubernetes@1.0.0" (instance (export "read-logs" (func))))
+        (instance $handler)
+        (export "claiflow:plugin/handler@1.0.0" (instance $handler)))"#;
+    fs::write(folder.path().join("tool.wasm"), wat::parse_str(component).unwrap()).unwrap();
+    let said = agent(folder.path(), &["compat", "tool.wasm", "--cache", "cache"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    for part in
+        ["has no function `read-logs` here", ": interface kubernetes {", ": read-log: func(pod: object, options: json)"]
+    {
+        assert!(said.output.contains(part), "{part}: {}", said.output);
+    }
+}
+
 /// The committed cassette and the probe that replays it.
 fn replay(folder: &Path, words: &[&str]) -> Said {
     let all = ["run", "probe.wasm", "--cache", "cache", "--unpinned", "--replay"];
@@ -255,6 +272,8 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
     let secret = "cGFzc3dvcmQtb2YtdGhlLWRhdGFiYXNl";
     plane.make("v1", "Secret", "secrets", json!({"metadata": {"name": "db"}, "data": {"password": secret}})).await;
     plane.pod("web-1", &["app"], json!({})).await;
+    plane.config_map("r", json!({"k": "1"})).await;
+    let version = plane.api("v1", "ConfigMap", "configmaps").get("r").await.unwrap().metadata.resource_version.unwrap();
     let namespace = plane.namespace.clone();
     let at = |resource: &str| json!({"version": "v1", "resource": resource, "namespace": namespace});
     let calls = json!([
@@ -267,12 +286,13 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
         {"log": {"at": at("pods"), "pod": "web-1"}},
         {"exec": {"at": at("pods"), "pod": "web-1", "command": ["echo", "it ran"]}},
         {"get": {"at": at("secrets"), "name": "db", "query": {"fields": ["data"]}}},
+        {"replace": {"at": at("configmaps"), "name": "r", "body": {"metadata": {"resourceVersion": version}, "data": {"k": "2"}}}},
         {"apply": {"at": at("configmaps"), "name": "c", "body": {"data": {"k": "1"}}}},
         {"remove": {"at": at("configmaps"), "name": "a"}},
     ]);
     let grants = format!(
         "plugins:\n  probe:\n    sha256: \"{}\"\n    identity: agent\n    kubernetes:\n      - {{groups: [\"\"], resources: \
-         [configmaps, pods, pods/log, pods/exec, secrets], verbs: [get, list, watch, create, apply, patch, delete], namespaces: \
+         [configmaps, pods, pods/log, pods/exec, secrets], verbs: [get, list, watch, create, apply, update, patch, delete], namespaces: \
          [{namespace}], dangerous: true}}\n",
         "0".repeat(64)
     );
@@ -308,6 +328,7 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
         "function: kubernetes.read-log",
         "function: kubernetes-exec.exec",
         "function: kubernetes-write.create",
+        "function: kubernetes-write.replace",
         "function: kubernetes-write.patch",
         "function: kubernetes-write.apply",
         "function: kubernetes-write.remove",
@@ -329,6 +350,33 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
     fs::write(folder.path().join("grants.yaml"), &suggested.output).unwrap();
     let said = replay(folder.path(), &["tape.yaml", "--grants", "grants.yaml"]);
     assert_eq!(said.code, 0, "{}\n{said:?}", suggested.output);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_a_pattern_serves_is_granted_by_its_pattern() {
+    let Some(folder) = folder("kubernetes") else { return };
+    let Some(plane) = Plane::open("pattern").await else { return };
+    let wide = format!(
+        "plugins:\n  kubernetes:\n    sha256: \"{}\"\n    identity: agent\n    commands: [\"kubernetes.*\"]\n    kubernetes:\n      - \
+         {{groups: [\"*\"], resources: [\"*\"], verbs: [list], namespaces: [\"*\"]}}\n",
+        "0".repeat(64)
+    );
+    fs::write(folder.path().join("wide.yaml"), wide).unwrap();
+    let kubeconfig = plane.kubeconfig.display().to_string();
+    let inputs = json!({"namespace": plane.namespace}).to_string();
+    let run = ["run", "kubernetes.wasm", "kubernetes.services.list.v1", "--cache", "cache", "--inputs", &inputs];
+    let on = ["--grants", "wide.yaml", "--unpinned", "--kubeconfig", &kubeconfig, "--record", "tape.yaml"];
+    let said = agent(folder.path(), &[&run[..], &on[..]].concat());
+    assert_eq!(said.code, 0, "{said:?}");
+    plane.close().await;
+    let said = agent(folder.path(), &["suggest-grants", "tape.yaml"]);
+    assert!(said.output.contains(r#"commands: ["kubernetes.{resource}.list.{version+}"]"#), "{said:?}");
+    fs::write(folder.path().join("grants.yaml"), said.output).unwrap();
+    let replay = ["run", "kubernetes.wasm", "--cache", "cache", "--grants", "grants.yaml", "--replay", "tape.yaml"];
+    let said = agent(folder.path(), &replay);
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = agent(folder.path(), &[&run[..], &["--grants", "grants.yaml"]].concat());
+    assert!(said.code == 1 && said.error.contains("pass --kubeconfig FILE"), "{said:?}");
 }
 
 #[test]

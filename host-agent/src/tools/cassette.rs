@@ -16,11 +16,12 @@ const HEAD: &str = "\
 # Values of Secrets, credentials and tokens were taken out; each stands as \"<redacted>\".
 ";
 /// The order in which a person reads; what is not named comes behind, sorted.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "cassette",
     "plugin",
     "sha256",
     "command",
+    "pattern",
     "inputs",
     "kinds",
     "calls",
@@ -53,6 +54,9 @@ pub struct Cassette {
     pub sha256: String,
     /// Which command was called.
     pub command: String,
+    /// The pattern by which the plugin declares it; none: it declares the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
     /// With what; a JSON object.
     pub inputs: Value,
     /// The kinds that were looked up.
@@ -85,7 +89,18 @@ impl Cassette {
     pub fn new(plugin: &str, sha256: String, command: String, inputs: Value) -> Self {
         let (kinds, calls) = (Vec::new(), Vec::new());
         let plugin = plugin.to_owned();
-        Self { cassette: VERSION, plugin, sha256, command, inputs, kinds, calls, result: None, failed: None }
+        Self {
+            cassette: VERSION,
+            plugin,
+            sha256,
+            command,
+            pattern: None,
+            inputs,
+            kinds,
+            calls,
+            result: None,
+            failed: None,
+        }
     }
 
     /// Reads a cassette's file.

@@ -8,6 +8,7 @@ mod bench;
 mod call;
 mod cassette;
 mod compat;
+mod report;
 mod run;
 mod shell;
 mod stage;

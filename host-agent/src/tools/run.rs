@@ -2,22 +2,20 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use clap::Args;
-use serde_json::{Value, json};
-
 use crate::{
-    executor::commands::{Applied, CallDone, CallFailed, Commands as _, Usage},
+    executor::commands::{CallDone, CallFailed, Commands as _},
     kubernetes::{
         Cluster,
         tape::{Player, Recorder, redacted_text, redacted_value},
     },
 };
+use clap::Args;
 
 use super::{
     call::Call,
     cassette::{Cassette, CommandFailed},
+    report,
     shell::{Manner, Shell},
-    shown,
     stage::{self, Stage, object},
     told,
 };
@@ -81,7 +79,7 @@ impl Run {
         let call = self.call.command_call(command.clone(), inputs.clone(), effect, shell.clone())?;
         let outcome = stage.runtime.call(call).await;
 
-        self.print(&outcome, &shell)?;
+        report::print(&outcome, &shell, self.json)?;
         if !has_cluster && outcome.as_ref().is_err_and(|failed| failed.message.contains("this agent has no cluster")) {
             told("pass --kubeconfig FILE to run it on a cluster, or --replay CASSETTE to answer what was recorded");
         }
@@ -89,6 +87,7 @@ impl Run {
             let inputs = serde_json::from_str(&inputs).unwrap_or_default();
             let digest = stage::digest(&self.call.file)?;
             let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
+            cassette.pattern = stage.pattern_of(&cassette.command);
             let (kinds, calls, secrets) = recorder.finish()?;
             (cassette.kinds, cassette.calls) = (kinds, calls);
             cassette.conclude(&outcome);
@@ -104,41 +103,6 @@ impl Run {
         Ok(outcome.is_ok() && as_recorded)
     }
 
-    fn print(&self, outcome: &Result<CallDone, CallFailed>, shell: &Shell) -> Result<(), String> {
-        if self.json {
-            let report = match outcome {
-                Ok(done) => json!({"result": value(&done.output), "used": used(&done.usage), "log": shell.take()}),
-                Err(failed) => json!({
-                    "failed": {
-                        "code": failed.code, "message": failed.message,
-                        "details": failed.details.as_deref().map(value),
-                        "may-have-had-its-effect": failed.applied == Applied::Maybe,
-                    },
-                    "used": used(&failed.usage), "log": shell.take(),
-                }),
-            };
-            return shown(pretty(&report)?);
-        }
-        match outcome {
-            Ok(done) => {
-                shown(pretty(&value(&done.output))?)?;
-                told(format_args!("used {}", used_text(&done.usage)));
-            }
-            Err(failed) => {
-                told(format_args!("{}: {failed}", failed.code));
-                if let Some(details) = &failed.details {
-                    told(format_args!("details {details}"));
-                }
-                let effect = match failed.applied {
-                    Applied::No => "it had no effect",
-                    Applied::Maybe => "it may have had its effect",
-                };
-                told(format_args!("{effect}; used {}", used_text(&failed.usage)));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether all went as it was recorded; what did not is told.
     fn compare(&self, player: &Player, cassette: &Cassette, outcome: &Result<CallDone, CallFailed>) -> bool {
         let missed = player.missed();
@@ -150,7 +114,7 @@ impl Run {
             self.call.command.as_ref().is_none_or(|command| *command == cassette.command) && self.call.inputs.is_none();
         let mut same = missed.is_empty();
         if let (Ok(done), Some(recorded), true) = (outcome, &cassette.result, asks_the_same) {
-            let differences = Player::differences(recorded, &redacted_value(value(&done.output), false));
+            let differences = Player::differences(recorded, &redacted_value(report::value(&done.output), false));
             if !differences.is_empty() {
                 told(format_args!("the result is not the recorded one: it differs in {differences}"));
                 same = false;
@@ -163,39 +127,11 @@ impl Run {
 impl Cassette {
     fn conclude(&mut self, outcome: &Result<CallDone, CallFailed>) {
         match outcome {
-            Ok(done) => self.result = Some(redacted_value(value(&done.output), false)),
+            Ok(done) => self.result = Some(redacted_value(report::value(&done.output), false)),
             Err(failed) => {
                 let message = redacted_text(&failed.message);
                 self.failed = Some(CommandFailed { code: failed.code.clone(), message });
             }
         }
     }
-}
-
-/// A call's output was checked to be one JSON document.
-fn value(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_default()
-}
-
-fn pretty(value: &Value) -> Result<String, String> {
-    serde_json::to_string_pretty(value).map_err(|error| error.to_string())
-}
-
-fn used(usage: &Usage) -> Value {
-    json!({
-        "cpu-us": u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX),
-        "wall-us": u64::try_from(usage.wall.as_micros()).unwrap_or(u64::MAX),
-        "memory-bytes": usage.memory_bytes,
-        "host-calls": usage.host_calls,
-    })
-}
-
-fn used_text(usage: &Usage) -> String {
-    format!(
-        "{:.1} ms CPU, {:.1} ms, {:.1} MiB, {} host calls",
-        usage.cpu.as_secs_f64() * 1e3,
-        usage.wall.as_secs_f64() * 1e3,
-        super::table::mib(usage.memory_bytes),
-        usage.host_calls,
-    )
 }

@@ -84,6 +84,12 @@ impl Stage {
         Err(format!("`{}` does not serve `{command}`{reason}; it serves{serves}", self.plugin.name))
     }
 
+    /// The pattern that a command's name matched; none: the plugin declares the name.
+    pub(super) fn pattern_of(&self, command: &str) -> Option<String> {
+        let declared = self.runtime.server_of(command)?.declared_as;
+        (declared != command).then_some(declared)
+    }
+
     /// Rules over the inputs are evaluated where a flow runs; here nothing follows that they could protect.
     pub(super) fn effect_of(&self, command: &str) -> Effect {
         match self.runtime.server_of(command) {

@@ -42,8 +42,8 @@ impl Cluster {
         }
     }
 
-    /// Which kind was looked up.
-    pub(in crate::kubernetes) fn found(&self, served: &Served) {
+    /// Which kind was looked up, or told of.
+    pub fn found(&self, served: &Served) {
         if let Some(Tape::Recorder(recorder)) = &self.tape {
             recorder.found(served);
         }

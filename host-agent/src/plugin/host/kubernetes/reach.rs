@@ -27,6 +27,7 @@ impl CallState {
                 if verbs.is_empty() || entries.len() >= ENTRIES_MAX {
                     continue;
                 }
+                cluster.found(served);
                 entries.push(json!({
                     "group": kind.group,
                     "version": kind.version,

@@ -2,19 +2,16 @@
 //!
 //! Each recorded request is judged as the agent judges it, under no grant at all: the denial says which rule would allow it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    path::PathBuf,
-    sync::Arc,
-};
+mod rule;
+
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use serde_json::Value;
 
 use crate::{
     grants::{
-        Grant,
+        Grant, Grants,
         kubernetes::{
             Access, Caller, Kind, Mask, Name, Namespace, Object, Own, Patch, Request, Scope, Selectors, authorise,
         },
@@ -23,6 +20,7 @@ use crate::{
 };
 
 use super::{Cassette, shown};
+use rule::Rule;
 
 /// What a rule's suggestion says where a list goes over every granted namespace.
 const ANY_NAMESPACE: &str = "NAMESPACE";
@@ -77,99 +75,23 @@ pub fn suggested(cassettes: &[Cassette]) -> Result<String, String> {
         }
     }
     let mut text = format!("plugins:\n  {}:\n    sha256: \"{}\"\n", first.plugin, first.sha256);
-    let commands: BTreeSet<&str> = cassettes.iter().map(|cassette| cassette.command.as_str()).collect();
+    let commands: BTreeSet<&str> = cassettes.iter().map(|it| it.pattern.as_deref().unwrap_or(&it.command)).collect();
     let commands: Vec<_> = commands.iter().map(|command| format!("\"{command}\"")).collect();
     // Writing to text cannot fail.
     let _ = writeln!(text, "    commands: [{}]", commands.join(", "));
     if !rules.is_empty() {
         text.push_str("    kubernetes:\n");
     }
-    for rule in joined(rules) {
+    for rule in rule::joined(rules) {
         let _ = writeln!(text, "      - {rule}");
     }
-    Ok(text)
-}
-
-/// A rule of the grants file by its keys; what is no list holds one element.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Rule(BTreeMap<String, BTreeSet<String>>);
-
-/// In the order in which the documentation writes them.
-const KEYS: [&str; 9] = ["groups", "resources", "verbs", "namespaces", "scope", "names", "dangerous", "read", "write"];
-const SINGLE: [&str; 2] = ["scope", "dangerous"];
-
-impl std::fmt::Display for Rule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let word = |text: &String| {
-            let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'))
-                && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
-                    .contains(&text.to_lowercase().as_str());
-            if plain { text.clone() } else { Value::from(text.as_str()).to_string() }
-        };
-        let keys = KEYS.into_iter().filter_map(|key| {
-            let values = self.0.get(key)?;
-            if SINGLE.contains(&key) {
-                return values.first().map(|value| format!("{key}: {value}"));
-            }
-            Some(format!("{key}: [{}]", values.iter().map(word).collect::<Vec<_>>().join(", ")))
-        });
-        write!(f, "{{{}}}", keys.collect::<Vec<_>>().join(", "))
-    }
-}
-
-/// Rules that differ in one list are one rule, and allow nothing more together. What another one allows too goes.
-fn joined(mut rules: Vec<Rule>) -> Vec<Rule> {
-    let mut at = 0;
-    while let Some(rule) = rules.get(at).cloned() {
-        let together =
-            rules.iter().enumerate().skip(at + 1).find_map(|(index, other)| Some((index, rule.with(other)?)));
-        match together {
-            Some((index, both)) => {
-                rules.remove(index);
-                if let Some(place) = rules.get_mut(at) {
-                    *place = both;
-                }
-                at = 0;
-            }
-            None => at += 1,
+    // It is pasted into a file that is refused as a whole where one of its lines is.
+    match Grants::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(mistakes) => {
+            let mistakes: Vec<_> = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
+            Err(format!("what was recorded cannot be granted:{}", mistakes.concat()))
         }
-    }
-    rules
-}
-
-impl Rule {
-    /// One rule that allows what both do and nothing else.
-    fn with(&self, other: &Self) -> Option<Self> {
-        if self.allows(other) {
-            return Some(self.clone());
-        }
-        if other.allows(self) {
-            return Some(other.clone());
-        }
-        let keys: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
-        let mut differing = keys.into_iter().filter(|key| self.0.get(*key) != other.0.get(*key));
-        let (Some(key), None) = (differing.next(), differing.next()) else { return None };
-        // A list that is absent allows all, or nothing; and masks together show more than each.
-        if SINGLE.contains(&key.as_str()) || ["read", "write"].contains(&key.as_str()) {
-            return None;
-        }
-        let (ours, theirs) = (self.0.get(key)?, other.0.get(key)?);
-        let mut both = self.clone();
-        both.0.insert(key.clone(), ours.union(theirs).cloned().collect());
-        Some(both)
-    }
-
-    /// Whether it allows everything that the other one does.
-    fn allows(&self, other: &Self) -> bool {
-        let holds = |key: &str| match (self.0.get(key), other.0.get(key)) {
-            (Some(ours), Some(theirs)) => ours.is_superset(theirs),
-            // Absent, these allow all.
-            (None, _) if ["names", "read", "write"].contains(&key) => true,
-            (Some(_), None) => key == "dangerous" || key == "scope" || key == "namespaces",
-            (None, theirs) => theirs.is_none(),
-        };
-        KEYS.into_iter().all(holds)
     }
 }
 
@@ -189,22 +111,10 @@ fn rule_of(cassette: &Cassette, exchange: &Exchange) -> Result<Rule, String> {
     let entry = json.get("plugins").and_then(|plugins| plugins.get(&cassette.plugin));
     let rule = entry.and_then(|entry| entry.pointer("/kubernetes/0")).and_then(Value::as_object);
     let rule = rule.ok_or_else(|| format!("`{allow}` holds no rule"))?;
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut keys = BTreeMap::new();
-    for (key, value) in rule {
-        let values = match value {
-            Value::Array(items) => items.iter().map(text).collect(),
-            value => BTreeSet::from([text(value)]),
-        };
-        keys.insert(key.clone(), values);
-    }
+    let mut rule = Rule::of(rule);
     // A list over all namespaces was allowed by `*`.
-    if let Some(names) = keys.get_mut("namespaces")
-        && names.remove(ANY_NAMESPACE)
-    {
-        names.insert("*".to_owned());
-    }
-    Ok(Rule(keys))
+    rule.rename("namespaces", ANY_NAMESPACE, "*");
+    Ok(rule)
 }
 
 /// What the denial under no grant says would allow the request.
