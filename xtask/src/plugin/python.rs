@@ -99,6 +99,8 @@ impl Compiler {
             let component = work.join("plugin.wasm");
             let mut compiler = Command::new(self.bin.join("componentize-py"));
             compiler.current_dir(&work).args(["--quiet", "--wit-path", "wit", "--world", world::WORLD]);
+            // Without a name of its own it would be called otherwise beside the types of WASI's HTTP.
+            compiler.args(["--import-interface-name", &format!("{}=claiflow_types", world::TYPES)]);
             compiler.args(["componentize", "claiflow_entry", "--python-path", "entry"]);
             for path in &paths {
                 compiler.arg("--python-path").arg(path);

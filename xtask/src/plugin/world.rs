@@ -9,6 +9,8 @@ use crate::root;
 /// The contract's version that plugins are built for.
 const CONTRACT: &str = "claiflow:plugin";
 const VERSION: &str = "1.0.0";
+/// What failures are made of.
+pub(super) const TYPES: &str = "claiflow:plugin/types@1.0.0";
 const HTTP: &str = "wasi:http/outgoing-handler@0.2.12";
 
 /// Name of the world and of its package.

@@ -4,7 +4,7 @@ import json
 
 from wit_world.imports import {{imports}}
 from componentize_py_types import Err
-from wit_world.imports import types
+from wit_world.imports import claiflow_types
 
 from claiflow import guest
 
@@ -31,4 +31,4 @@ class Handler:
         answer, error = ask(call.command, call.inputs, call.context)
         if error is None:
             return answer
-        raise Err(types.Failure(error.code, error.message, error.details_json()))
+        raise Err(claiflow_types.Failure(error.code, error.message, error.details_json()))
