@@ -27,7 +27,7 @@ pub(super) async fn open(credentials: Option<&Path>, cluster: Option<&Arc<Cluste
         Some(directory) => Arc::new(Directory::new(directory.to_owned())),
         None => Arc::new(Nowhere),
     };
-    let client = Arc::new(Client::new(Arc::new(System), credentials));
+    let client = Arc::new(Client::new(Arc::new(System::default()), credentials));
     let Some((host, port)) = cluster.and_then(|cluster| cluster.address()) else { return client };
     let host = host.to_owned();
     protect(&client, &host, port).await;
