@@ -7,8 +7,8 @@ use std::{
 };
 
 use prometheus::{
-    CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 use tokio::sync::watch;
 
@@ -67,6 +67,8 @@ metrics! {
     host_calls: IntCounterVec = "claiflow_agent_host_calls_total" ["plugin", "verb", "resource", "outcome"],
     /// Time of such a call, in seconds; those that only wait for news are not in it.
     host_call_seconds: HistogramVec = "claiflow_agent_host_call_seconds" ["plugin", "verb", "resource"],
+    /// Bytes of bodies that plugins sent over HTTP (`sent`) and got (`received`).
+    http_bytes: IntCounterVec = "claiflow_agent_http_bytes_total" ["plugin", "direction"],
     /// Plugins by state: 1 for the state in which a plugin is.
     plugins: IntGaugeVec = "claiflow_agent_plugin_state" ["plugin", "state"],
 }
@@ -126,7 +128,11 @@ impl Metrics {
     /// Where calls of plugins into the host are counted.
     #[must_use]
     pub fn host_calls(&self) -> HostCalls {
-        HostCalls(Some((self.host_calls.clone(), self.host_call_seconds.clone())))
+        HostCalls(Some(Counters {
+            calls: self.host_calls.clone(),
+            seconds: self.host_call_seconds.clone(),
+            http_bytes: self.http_bytes.clone(),
+        }))
     }
 
     /// The Prometheus text format.
@@ -146,7 +152,14 @@ impl Metrics {
 
 /// Where calls of plugins into the host are counted; the default counts for nobody.
 #[derive(Clone, Debug, Default)]
-pub struct HostCalls(Option<(IntCounterVec, HistogramVec)>);
+pub struct HostCalls(Option<Counters>);
+
+#[derive(Clone, Debug)]
+struct Counters {
+    calls: IntCounterVec,
+    seconds: HistogramVec,
+    http_bytes: IntCounterVec,
+}
 
 /// One call of a plugin into the host, once it ended.
 #[derive(Clone, Copy, Debug)]
@@ -166,12 +179,18 @@ pub struct HostCall<'a> {
 impl HostCalls {
     /// Counts the call.
     pub fn count(&self, call: HostCall<'_>) {
-        let Some((calls, seconds)) = &self.0 else { return };
+        let Some(Counters { calls, seconds, .. }) = &self.0 else { return };
         let outcome = if call.outcome == "ok" { "ok" } else { known(call.outcome) };
         calls.with_label_values(&[call.plugin, call.verb, call.resource, outcome]).inc();
         if let Some(took) = call.took {
             seconds.with_label_values(&[call.plugin, call.verb, call.resource]).observe(took.as_secs_f64());
         }
+    }
+
+    /// Where the bytes of a plugin's bodies are counted, in `sent` or `received`; none where nobody counts.
+    #[must_use]
+    pub fn http_bytes(&self, plugin: &str, direction: &'static str) -> Option<IntCounter> {
+        self.0.as_ref().map(|counters| counters.http_bytes.with_label_values(&[plugin, direction]))
     }
 }
 

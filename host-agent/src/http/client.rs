@@ -66,7 +66,7 @@ pub struct Timing {
 impl Default for Client {
     /// With the system's resolver and without credentials.
     fn default() -> Self {
-        Self::new(Arc::new(System), Arc::new(Nowhere))
+        Self::new(Arc::new(System::default()), Arc::new(Nowhere))
     }
 }
 

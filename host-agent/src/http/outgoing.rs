@@ -25,7 +25,7 @@ pub async fn outgoing(credentials: Option<&Path>, api_server: Option<(&str, u16)
         Some(directory) => Arc::new(Directory::new(directory.to_owned())),
         None => Arc::new(Nowhere),
     };
-    let client = Arc::new(Client::new(Arc::new(System), credentials));
+    let client = Arc::new(Client::new(Arc::new(System::default()), credentials));
     let Some((host, port)) = api_server else { return client };
     let host = host.to_owned();
     protect(&client, &host, port).await;

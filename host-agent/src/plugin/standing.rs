@@ -170,3 +170,70 @@ impl From<Refused> for http::Failure {
         Self::new(code, message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::Standing;
+    use crate::{
+        grants::kubernetes::Own,
+        metrics::HostCalls,
+        plugin::{
+            authority::Authority,
+            caller::{Caller, Power, Surroundings},
+            clock::SystemClock,
+        },
+    };
+
+    fn standing(power: Power, stop: CancellationToken) -> Standing {
+        let surroundings = Surroundings {
+            authority: Authority::new(Own::default()),
+            cluster: None,
+            http: Arc::default(),
+            host_calls: HostCalls::default(),
+        };
+        let caller = Caller { plugin: "tool".into(), digest: [0; 32], power, surroundings: Arc::new(surroundings) };
+        Standing::new(caller, Arc::new(SystemClock::new()), stop, Duration::from_secs(60), 2)
+    }
+
+    #[test]
+    fn what_has_ended_begins_nothing_and_what_was_told_stays_true() {
+        let call = standing(Power::Write, CancellationToken::new());
+        call.begin_effect().unwrap();
+        call.begin_effect().unwrap();
+        call.undo_effect();
+        assert!(call.close());
+        assert!(call.begin_effect().is_err_and(|refused| refused.code == "stopped"));
+
+        let call = standing(Power::Write, CancellationToken::new());
+        call.begin_effect().unwrap();
+        call.undo_effect();
+        call.undo_effect();
+        assert!(!call.close());
+        assert!(call.begin_effect().is_err());
+        assert!(!call.close());
+    }
+
+    #[test]
+    fn host_calls_are_counted_up_to_their_budget() {
+        let call = standing(Power::Write, CancellationToken::new());
+        assert!(call.count().is_ok() && call.count().is_ok());
+        assert!(call.count().is_err_and(|refused| refused.code == "budget"));
+        assert_eq!(call.host_calls(), 2);
+        let describes = standing(Power::Nothing, CancellationToken::new());
+        assert!(describes.count().is_err_and(|refused| refused.code == "denied"));
+        assert!(describes.may_write(true).is_err());
+    }
+
+    #[test]
+    fn who_was_asked_to_stop_writes_nothing_more() {
+        let stop = CancellationToken::new();
+        let call = standing(Power::Write, stop.clone());
+        assert!(call.may_write(false).is_ok());
+        stop.cancel();
+        assert!(call.may_write(false).is_err_and(|refused| refused.code == "stopped"));
+    }
+}

@@ -228,7 +228,7 @@ fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> 
             credentials("NAME: {hosts: [URL], methods: [GET]}", has(|grant| !grant.credentials.is_empty()))
         }
         ("claiflow:plugin", "credentials-reveal") => credentials(
-            "NAME: {hosts: [URL], reveal: true}",
+            "NAME: {hosts: [URL], methods: [GET], reveal: true}",
             has(|grant| grant.credentials.iter().any(|(_, credential)| credential.reveal)),
         ),
         ("claiflow:plugin", "process") => {

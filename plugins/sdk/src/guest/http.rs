@@ -85,8 +85,10 @@ fn read(response: &IncomingResponse) -> Result<Answer, Error> {
                 Ok(piece) => bytes.extend_from_slice(&piece),
                 Err(StreamError::Closed) => break,
                 Err(StreamError::LastOperationFailed(failure)) => {
-                    let code = types::http_error_code(&failure);
-                    return Err(code.map_or_else(|| Error::unavailable(failure.to_debug_string()), error));
+                    return Err(match types::http_error_code(&failure) {
+                        Some(code) => error(code),
+                        None => broken(&failure.to_debug_string()),
+                    });
                 }
             }
         }
@@ -113,12 +115,23 @@ fn method(name: &str) -> Method {
 /// The host says `CODE: MESSAGE`; what is left are the few things that are wrong before a request reaches it.
 fn error(code: ErrorCode) -> Error {
     match code {
-        ErrorCode::InternalError(Some(text)) => match text.split_once(": ") {
-            Some((code, message)) => Error::new(code.to_owned(), message),
-            None => Error::failed(text),
-        },
+        ErrorCode::InternalError(Some(text)) => coded(&text),
         ErrorCode::HttpRequestUriInvalid => Error::invalid("url: it is none that can be sent"),
         ErrorCode::HttpRequestMethodInvalid => Error::invalid("the method is none that can be sent"),
         other => Error::unavailable(format!("{other:?}")),
+    }
+}
+
+/// The same where a body ends: there the host can only say it as text, with what it may add below.
+fn broken(text: &str) -> Error {
+    let first = text.lines().next().unwrap_or_default();
+    first.strip_prefix("internal error: ").map_or_else(|| Error::unavailable(first), coded)
+}
+
+fn coded(text: &str) -> Error {
+    let is_code = |code: &str| !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    match text.split_once(": ") {
+        Some((code, message)) if is_code(code) => Error::new(code.to_owned(), message),
+        _ => Error::failed(text),
     }
 }

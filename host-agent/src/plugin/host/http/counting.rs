@@ -1,8 +1,11 @@
-//! One request in the metrics.
+//! One request in the metrics: that it was made, and the bytes of its bodies.
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::Method;
+use http_body::Body;
+use http_body_util::BodyExt as _;
 
 use crate::{
     grants::http::{Allowed, METHODS},
@@ -49,4 +52,19 @@ impl Drop for Counting {
             took: Some(took),
         });
     }
+}
+
+/// The body, each of whose pieces counts when it passes.
+pub(super) fn counted<B: Body<Data = Bytes>>(
+    body: B,
+    standing: &Standing,
+    direction: &'static str,
+) -> impl Body<Data = Bytes, Error = B::Error> + use<B> {
+    let counter = standing.caller.surroundings.host_calls.http_bytes(&standing.caller.plugin, direction);
+    body.map_frame(move |frame| {
+        if let (Some(counter), Some(piece)) = (&counter, frame.data_ref()) {
+            counter.inc_by(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        }
+        frame
+    })
 }

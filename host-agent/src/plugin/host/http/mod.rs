@@ -20,7 +20,10 @@ use crate::{
     plugin::{standing::Standing, state::CallState},
 };
 
-use self::{asked::Asked, counting::Counting};
+use self::{
+    asked::Asked,
+    counting::{Counting, counted},
+};
 
 /// Requests of one call whose answers are not read yet.
 const IN_FLIGHT_MAX: usize = 8;
@@ -86,6 +89,7 @@ impl Sender {
                 }
                 Ok(())
             };
+            let request = request.map(|body| counted(body, &standing, "sent"));
             client.send(&allowed, request, &timing, begin, permit).await
         }))
     }
@@ -98,7 +102,8 @@ impl WasiHttpHooks for Sender {
         options: Option<RequestOptions>,
         _upload: Beside,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Beside), Error>> + Send> {
-        let mut counting = Counting::begin(&self.standing, request.method());
+        let standing = Arc::clone(&self.standing);
+        let mut counting = Counting::begin(&standing, request.method());
         let sending = self.send(request, options.unwrap_or_default(), &mut counting);
         Box::new(async move {
             let answer = match sending {
@@ -106,7 +111,8 @@ impl WasiHttpHooks for Sender {
                 Err(failure) => Err(failure),
             };
             counting.end(&answer);
-            let response = answer.map_err(error)?.map(|body| body.map_err(error).boxed_unsync());
+            let response =
+                answer.map_err(error)?.map(|body| counted(body, &standing, "received").map_err(error).boxed_unsync());
             Ok((response, Box::new(std::future::ready(Ok(()))) as Beside))
         })
     }
