@@ -125,6 +125,10 @@ pub struct Agent {
     /// A YAML file that says what each plugin may do.
     #[arg(long, env = "CLAIFLOW_GRANTS")]
     pub grants: Option<PathBuf>,
+    /// A directory with a file for each credential that the grants file gives to plugins: what stands in the header, such as
+    /// `Bearer …`. A mounted Secret is one.
+    #[arg(long, env = "CLAIFLOW_CREDENTIALS", value_name = "DIRECTORY")]
+    pub credentials: Option<PathBuf>,
     /// Tasks at once.
     #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub slots: u64,
@@ -135,6 +139,10 @@ pub struct Agent {
     /// A directory that is this agent's own: compiled code. Inside the state directory when absent.
     #[arg(long, env = "CLAIFLOW_CACHE")]
     pub cache: Option<PathBuf>,
+    /// Compile the plugins of the directories that the grants file lets load, keep the code in --cache, say what became of each, and
+    /// end: for an init container, so that a start finds everything compiled.
+    #[arg(long)]
+    pub precompile: bool,
     /// Listen here, such as 127.0.0.1:8090, and answer /healthz, /readyz, /metrics and /plugins; nothing listens otherwise.
     #[arg(long, env = "CLAIFLOW_HEALTH", value_name = "ADDRESS")]
     pub health: Option<SocketAddr>,
@@ -158,7 +166,9 @@ impl Arguments {
             "-registry-credentials",
             "-registry-plain",
             "-grants",
+            "-credentials",
             "-slots",
+            "-precompile",
             "-state",
             "-cache",
             "-health",

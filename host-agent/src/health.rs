@@ -66,6 +66,12 @@ struct Plugin {
     /// Imports that nobody granted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
+    /// The operator's names of the keys that signed it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signed_by: Vec<String>,
+    /// What made its file, as the file itself says.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    built_by: String,
 }
 
 #[derive(Serialize)]
@@ -146,6 +152,8 @@ async fn plugins(State(health): State<Health>) -> Json<Plugins> {
         reason: plugin.reason.clone(),
         grants: plugin.grants.clone(),
         missing: plugin.missing.clone(),
+        signed_by: plugin.signed_by.clone(),
+        built_by: plugin.built_by.clone(),
     });
     let commands = inventory.commands.iter().map(|command| Command {
         name: command.name.clone(),

@@ -5,6 +5,7 @@ pub mod executor;
 pub mod fetch;
 pub mod grants;
 pub mod health;
+pub mod http;
 pub mod journal;
 pub mod kubernetes;
 mod level;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod plugins;
+mod precompile;
 
 use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
@@ -64,6 +65,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
             };
             Ok(plugin::inspect(args, program, Arc::new(SystemClock::new())).await)
         }
+        None if arguments.agent.precompile => precompile::run(&arguments.agent, program).await,
         None => serve(arguments.agent, program).await,
     }
 }

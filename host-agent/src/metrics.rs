@@ -7,14 +7,14 @@ use std::{
 };
 
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 use tokio::sync::watch;
 
 use crate::executor::{
     Verdict,
-    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server, Verified},
+    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server, Usage, Verified},
 };
 
 macro_rules! metrics {
@@ -58,11 +58,17 @@ metrics! {
     calls: IntCounterVec = "claiflow_agent_calls_total" ["plugin", "command", "outcome"],
     /// Time of a call from start to end, in seconds.
     call_seconds: HistogramVec = "claiflow_agent_call_seconds" ["plugin", "command"],
+    /// Processor time that calls used, in seconds, what the host did for them included.
+    call_cpu_seconds: CounterVec = "claiflow_agent_call_cpu_seconds_total" ["plugin", "command"],
+    /// The most memory that one call had since the start, in bytes, what the host held for it included.
+    call_memory_peak: IntGaugeVec = "claiflow_agent_call_memory_peak_bytes" ["plugin", "command"],
     /// Calls of plugins into the host that ended, by plugin, what was asked, the cluster's kind as its discovery names it (empty
     /// where none was reached), and outcome: `ok` or a code.
     host_calls: IntCounterVec = "claiflow_agent_host_calls_total" ["plugin", "verb", "resource", "outcome"],
     /// Time of such a call, in seconds; those that only wait for news are not in it.
     host_call_seconds: HistogramVec = "claiflow_agent_host_call_seconds" ["plugin", "verb", "resource"],
+    /// Bytes of bodies that plugins sent over HTTP (`sent`) and got (`received`).
+    http_bytes: IntCounterVec = "claiflow_agent_http_bytes_total" ["plugin", "direction"],
     /// Plugins by state: 1 for the state in which a plugin is.
     plugins: IntGaugeVec = "claiflow_agent_plugin_state" ["plugin", "state"],
 }
@@ -79,6 +85,12 @@ impl Kind for IntGauge {
 }
 
 impl Kind for IntCounterVec {
+    fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error> {
+        Self::new(Opts::new(name, help), labels)
+    }
+}
+
+impl Kind for CounterVec {
     fn make(name: &str, help: &str, labels: &[&str]) -> Result<Self, prometheus::Error> {
         Self::new(Opts::new(name, help), labels)
     }
@@ -116,7 +128,11 @@ impl Metrics {
     /// Where calls of plugins into the host are counted.
     #[must_use]
     pub fn host_calls(&self) -> HostCalls {
-        HostCalls(Some((self.host_calls.clone(), self.host_call_seconds.clone())))
+        HostCalls(Some(Counters {
+            calls: self.host_calls.clone(),
+            seconds: self.host_call_seconds.clone(),
+            http_bytes: self.http_bytes.clone(),
+        }))
     }
 
     /// The Prometheus text format.
@@ -136,7 +152,14 @@ impl Metrics {
 
 /// Where calls of plugins into the host are counted; the default counts for nobody.
 #[derive(Clone, Debug, Default)]
-pub struct HostCalls(Option<(IntCounterVec, HistogramVec)>);
+pub struct HostCalls(Option<Counters>);
+
+#[derive(Clone, Debug)]
+struct Counters {
+    calls: IntCounterVec,
+    seconds: HistogramVec,
+    http_bytes: IntCounterVec,
+}
 
 /// One call of a plugin into the host, once it ended.
 #[derive(Clone, Copy, Debug)]
@@ -156,12 +179,18 @@ pub struct HostCall<'a> {
 impl HostCalls {
     /// Counts the call.
     pub fn count(&self, call: HostCall<'_>) {
-        let Some((calls, seconds)) = &self.0 else { return };
+        let Some(Counters { calls, seconds, .. }) = &self.0 else { return };
         let outcome = if call.outcome == "ok" { "ok" } else { known(call.outcome) };
         calls.with_label_values(&[call.plugin, call.verb, call.resource, outcome]).inc();
         if let Some(took) = call.took {
             seconds.with_label_values(&[call.plugin, call.verb, call.resource]).observe(took.as_secs_f64());
         }
+    }
+
+    /// Where the bytes of a plugin's bodies are counted, in `sent` or `received`; none where nobody counts.
+    #[must_use]
+    pub fn http_bytes(&self, plugin: &str, direction: &'static str) -> Option<IntCounter> {
+        self.0.as_ref().map(|counters| counters.http_bytes.with_label_values(&[plugin, direction]))
     }
 }
 
@@ -190,7 +219,7 @@ impl Counted {
 
     fn count(&self, command: &str) -> Count<'_> {
         let server = self.commands.server_of(command);
-        Count { metrics: &self.metrics, server, began: Instant::now(), outcome: "dropped" }
+        Count { metrics: &self.metrics, server, began: Instant::now(), outcome: "dropped", usage: Usage::default() }
     }
 }
 
@@ -200,6 +229,7 @@ struct Count<'a> {
     server: Option<Server>,
     began: Instant,
     outcome: &'static str,
+    usage: Usage,
 }
 
 impl Drop for Count<'_> {
@@ -208,6 +238,15 @@ impl Drop for Count<'_> {
             self.server.as_ref().map_or(("", ""), |server| (server.plugin.as_str(), server.declared_as.as_str()));
         self.metrics.calls.with_label_values(&[plugin, command, self.outcome]).inc();
         self.metrics.call_seconds.with_label_values(&[plugin, command]).observe(self.began.elapsed().as_secs_f64());
+        let labels = [plugin, command];
+        self.metrics.call_cpu_seconds.with_label_values(&labels).inc_by(self.usage.cpu.as_secs_f64());
+        let (peak, had) = (
+            self.metrics.call_memory_peak.with_label_values(&labels),
+            i64::try_from(self.usage.memory_bytes).unwrap_or(i64::MAX),
+        );
+        if had > peak.get() {
+            peak.set(had);
+        }
     }
 }
 
@@ -220,7 +259,10 @@ impl Commands for Counted {
     async fn call(&self, call: CommandCall) -> Result<CallDone, CallFailed> {
         let mut count = self.count(&call.command);
         let answer = self.commands.call(call).await;
-        count.outcome = answer.as_ref().map_or_else(|failed| known(&failed.code), |_| "ok");
+        (count.outcome, count.usage) = match &answer {
+            Ok(done) => ("ok", done.usage),
+            Err(failed) => (known(&failed.code), failed.usage),
+        };
         answer
     }
 
@@ -228,7 +270,10 @@ impl Commands for Counted {
         let mut count = self.count(&call.command);
         let verified = self.commands.verify(call).await;
         count.outcome = match &verified {
-            Verified::Done(_) => "verified-done",
+            Verified::Done(done) => {
+                count.usage = done.usage;
+                "verified-done"
+            }
             Verified::NotDone => "verified-not-done",
             Verified::Unknown(_) => "verified-unknown",
         };

@@ -48,6 +48,8 @@ fn inventory() -> Inventory {
         reason: reason.into(),
         grants: vec![],
         missing: vec![],
+        signed_by: vec![],
+        built_by: String::new(),
     };
     Inventory {
         commands: vec![CommandEntry {

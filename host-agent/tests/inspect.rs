@@ -114,6 +114,34 @@ fn an_import_that_nobody_granted_is_missing_and_its_rule_is_shown() {
 }
 
 #[test]
+fn requests_over_http_are_asked_for_granted_and_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let guest = Guest::new("tool", r#"[{"name":"mine","effect":"read"}]"#).imports(
+        "import wasi:http/outgoing-handler@0.2.12;",
+        r#"(import "wasi:http/outgoing-handler@0.2.12" "handle" (func $f (param i32 i32 i32 i32)))"#,
+    );
+    std::fs::write(folder.path().join("tool.wasm"), guest.build()).unwrap();
+    let said = inspect(folder.path(), &["--json"]);
+    assert_eq!(said.code, 1, "{}", said.error);
+    let report: Value = serde_json::from_str(&said.output).unwrap();
+    let add = report["add"].as_str().unwrap();
+    assert!(add.contains("    http:\n      - {url: URL, methods: [GET], paths: [\"/*\"]}\n"), "{add}");
+    let credentials = "    credentials: {shop: {hosts: [\"https://shop.example.com\"], methods: [GET]}}\n";
+    let grants = add.replace("URL", "\"https://shop.example.com\"") + credentials;
+    std::fs::write(folder.path().join("grants.yaml"), grants).unwrap();
+    let said = inspect(folder.path(), &["--grants", "grants.yaml"]);
+    assert_eq!(said.code, 0, "{}{}", said.output, said.error);
+    for part in [
+        "wasi:http/outgoing-handler@0.2.12            granted",
+        "  http: GET https://shop.example.com /*; public addresses\n",
+        "  credentials: shop for GET https://shop.example.com\n",
+        "nothing is missing",
+    ] {
+        assert!(said.output.contains(part), "{part} in {}", said.output);
+    }
+}
+
+#[test]
 fn what_cannot_be_inspected_says_why() {
     let folder = folder(true);
     let said = inspect(folder.path(), &["--rbac"]);

@@ -26,6 +26,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+/// The probe asks for HTTP too, and is refused without.
+const HTTP: &str = "    http: [{url: \"https://example.com\", methods: [GET]}]\n";
+
 /// A namespace on the plane, and an agent that serves the probe.
 struct Stage {
     plane: Plane,
@@ -67,7 +70,7 @@ impl Stage {
 
     fn grants(&self, grant: &str) -> String {
         let grant = grant.replace("NS", &self.plane.namespace);
-        format!("plugins:\n  probe:\n    sha256: \"{}\"\n{grant}", self.digest)
+        format!("plugins:\n  probe:\n    sha256: \"{}\"\n{HTTP}{grant}", self.digest)
     }
 
     fn grant(&self, grant: &str) {
@@ -386,7 +389,7 @@ async fn an_agent_without_a_cluster_says_so() {
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut house = House::new();
     house.put("probe.wasm", &bytes);
-    house.grant(&format!("plugins:\n  probe:\n    sha256: \"{digest}\"\n{}", MAPS.replace("NS", "a")));
+    house.grant(&format!("plugins:\n  probe:\n    sha256: \"{digest}\"\n{HTTP}{}", MAPS.replace("NS", "a")));
     house.open().await;
     let inputs = json!({"calls": [{"granted": {}}]}).to_string();
     let done = house.runtime().call(call("probe.run", &inputs)).await.unwrap();

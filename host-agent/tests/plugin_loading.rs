@@ -70,6 +70,17 @@ async fn an_import_that_nobody_granted_is_refused_with_the_entry_that_would() {
     let pin = hex(&sha256(&bytes));
     let grants =
         format!("plugins: {{tool: {{sha256: {pin}, http: [{{url: \"https://example.com\", methods: [GET]}}]}}}}");
+    let served = House::verdict("tool.wasm", &bytes, &grants).await;
+    assert_eq!(served.state, PluginState::Ready, "{served:?}");
+    let runs = tool().imports(
+        "import claiflow:plugin/credentials@1.0.0;",
+        r#"(import "claiflow:plugin/credentials@1.0.0" "names" (func $f (param i32)))"#,
+    );
+    let bytes = runs.build();
+    let pin = hex(&sha256(&bytes));
+    let grants = format!(
+        "plugins: {{tool: {{sha256: {pin}, credentials: {{x: {{hosts: [\"https://example.com\"], methods: [GET]}}}}}}}}"
+    );
     refused("granted but not served", &bytes, &grants, "this agent does not serve that interface").await;
     let own = wat::parse_str(
         r#"(component (import "evil:host/all@1.0.0" (instance)) (instance $i) (export "claiflow:plugin/handler@1.0.0" (instance $i)))"#,

@@ -1,6 +1,7 @@
 //! All automation. Depends on no crate of this workspace, so that it builds when they do not.
 #![allow(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
+mod abuse;
 mod artifacts;
 mod bench;
 mod browser;
@@ -12,6 +13,7 @@ mod e2e;
 mod faults;
 mod galera;
 mod kubernetes;
+mod languages;
 mod openapi;
 mod people;
 mod plugin;
@@ -40,7 +42,7 @@ use clap::{Parser, Subcommand};
   cargo xtask test --only sqlite,registry
   cargo xtask bench e2e
   cargo xtask faults --list
-  cargo xtask new-plugin restart-tool
+  cargo xtask new-plugin restart-tool --lang python
   cargo xtask build-plugin plugins/example
   cargo xtask dev-plugin plugins/example helloworld --inputs '{\"name\":\"world\"}'
   cargo xtask openapi"
@@ -69,6 +71,8 @@ enum Task {
     },
     /// Kill the node of a Galera cluster that is written to, under load, and look what became of each task.
     Galera,
+    /// Attack an agent with plugins that loop, eat, flood, lie and forge, and show how each ends and what its neighbour felt.
+    Abuse,
     /// Install what a Debian machine lacks, then run every test, as the gate before a merge does.
     Ci,
     /// Measure release builds with real processes.
@@ -81,9 +85,9 @@ enum Task {
     Faults(faults::Faults),
     /// Write the OpenAPI document that the server prints to host-server/openapi.json.
     Openapi,
-    /// Make a component of each plugin crate.
+    /// Make a component of each plugin, in Rust, JavaScript or Python.
     BuildPlugin(plugin::BuildPlugin),
-    /// Make a crate for a plugin, with one command and its test.
+    /// Make a folder for a plugin, with one command and its test.
     NewPlugin(plugin::NewPlugin),
     /// Build a plugin and run one of its commands, at each save of its sources, its grants or its inputs.
     DevPlugin(plugin::DevPlugin),
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
         Task::Demo { exit } => demo::run(exit).map(|()| ExitCode::SUCCESS),
         Task::Test { strict, only } => test::run(strict, &only),
         Task::Galera => test::galera(),
+        Task::Abuse => abuse::run().map(|()| ExitCode::SUCCESS),
         Task::Ci => process::shown(&mut Command::new(root().join(".ci/run"))).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run().map(|()| ExitCode::SUCCESS),
         Task::Cluster(cluster) => cluster.run().map(|()| ExitCode::SUCCESS),

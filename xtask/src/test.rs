@@ -9,7 +9,7 @@ use crate::{
     cluster::{ControlPlane, Programs},
     cluster_of_two::Built,
     database::MariaDb,
-    e2e, faults, galera, kubernetes, people,
+    e2e, faults, galera, kubernetes, languages, people,
     registry::Registry,
     root,
 };
@@ -110,6 +110,11 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         .extend(plane.as_ref().map(|plane| ("CLAIFLOW_TEST_KUBECONFIG", plane.kubeconfig().display().to_string())));
     variables.extend(database.as_ref().map(|database| ("CLAIFLOW_TEST_MARIADB", database.url())));
     if wanted(Part::Cargo) {
+        match languages::build(&built.plugins.join("languages")) {
+            Ok(()) => count.take(languages::run(&directory.path().join("languages"))),
+            Err(error) if strict => return Err(error.context("plugins in JavaScript and Python cannot be built")),
+            Err(error) => count.skip("plugins in JavaScript and Python", &format!("{error:#}")),
+        }
         let mut cargo = crate::process::cargo();
         cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).envs(variables);
         tests(&mut cargo, &mut count)?;

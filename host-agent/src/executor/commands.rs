@@ -223,6 +223,10 @@ pub struct PluginEntry {
     pub grants: Vec<String>,
     /// Imports of its file that nobody granted.
     pub missing: Vec<String>,
+    /// The operator's names of the keys that signed it, where rules of the grants file ask for that.
+    pub signed_by: Vec<String>,
+    /// What made its file, as the file itself says; empty when it does not.
+    pub built_by: String,
 }
 
 /// All that an agent serves at one moment.

@@ -3,16 +3,22 @@
 //! Pure: text in, [`Grants`] or a list of [`Mistake`]s out. Reading the file, keeping the last good one and asking at each
 //! call is the business of `plugin`.
 
+mod denial;
 mod fields;
 mod glob;
+pub mod http;
 pub mod kubernetes;
 mod model;
 mod parse;
 mod quantity;
+mod signing;
 mod summary;
 
+pub use self::http::{Addresses, CredentialGrant, HttpGrant, Trust};
+pub use denial::Denial;
 pub use glob::Glob;
-pub use model::{Addresses, CredentialGrant, Grant, Grants, HttpGrant, LimitsGrant, Unlisted};
+pub use model::{Grant, Grants, LimitsGrant, Unlisted};
+pub use signing::SigningRule;
 
 /// Something in the grants file that is not understood. A file with one of these is not used at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

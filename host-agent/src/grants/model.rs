@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::executor::commands::Effect;
 
 use super::{
-    Glob,
+    Glob, SigningRule,
+    http::{CredentialGrant, HttpGrant},
     kubernetes::{Identity, Rule},
 };
 
@@ -14,6 +15,8 @@ use super::{
 pub struct Grants {
     /// What becomes of plugins without an entry.
     pub unlisted: Unlisted,
+    /// Who must have signed which plugins.
+    pub signatures: Vec<SigningRule>,
     /// By plugin name, which is the file's stem.
     pub plugins: BTreeMap<String, Grant>,
 }
@@ -48,7 +51,7 @@ pub struct Grant {
     /// As whom it acts over the cluster's API.
     pub identity: Identity,
     /// Where requests may go.
-    pub http: Vec<HttpGrant>,
+    pub http: Vec<Arc<HttpGrant>>,
     /// Credentials by the glob of their names.
     pub credentials: Vec<(Glob, CredentialGrant)>,
     /// Host-owned profiles, such as `helm.upgrade`.
@@ -56,7 +59,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether it allows anything beyond the task and its log: such a plugin loads only with a pin.
+    /// Whether it allows anything beyond the task and its log: such a plugin loads only with a pin or a signature.
     pub fn reaches_out(&self) -> bool {
         !(self.kubernetes.is_empty() && self.http.is_empty() && self.credentials.is_empty() && self.process.is_empty())
     }
@@ -77,42 +80,6 @@ pub struct LimitsGrant {
     pub output_bytes: Option<usize>,
     /// Calls at once.
     pub concurrency: Option<usize>,
-}
-
-/// One rule over outgoing requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpGrant {
-    /// Scheme, host and port.
-    pub url: String,
-    /// Upper-case methods.
-    pub methods: Vec<String>,
-    /// Globs over the path.
-    pub paths: Vec<Glob>,
-    /// Where the host's name may lead.
-    pub addresses: Addresses,
-    /// `cluster`, or the name of a bundle; empty means the public roots.
-    pub ca: String,
-}
-
-/// Where a granted host's name may lead.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Addresses {
-    /// Anything routable on the internet.
-    #[default]
-    Public,
-    /// The cluster's own networks.
-    Cluster,
-    /// These networks only, as CIDR text.
-    Networks(Vec<String>),
-}
-
-/// Where a credential may be used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CredentialGrant {
-    /// Scheme, host and port.
-    pub hosts: Vec<String>,
-    /// Upper-case methods.
-    pub methods: Vec<String>,
-    /// The plugin may see the bytes.
-    pub reveal: bool,
+    /// Calls that begin in a second.
+    pub rate: Option<u32>,
 }

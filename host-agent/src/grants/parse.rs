@@ -7,9 +7,9 @@ use serde_yaml_ng::Value;
 use crate::executor::commands::Effect;
 
 use super::{
-    Addresses, CredentialGrant, Glob, Grant, Grants, HttpGrant, LimitsGrant, Mistake, Unlisted,
+    Glob, Grant, Grants, LimitsGrant, Mistake, Unlisted,
     fields::{Report, Section},
-    kubernetes,
+    http, kubernetes, signing,
 };
 
 const TEXT_MAX_BYTES: usize = 1 << 20;
@@ -29,7 +29,6 @@ const PLUGIN_KEYS: [&str; 12] = [
     "credentials",
     "process",
 ];
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Grants {
     /// Reads a grants file. An empty file grants nothing.
@@ -43,17 +42,24 @@ impl Grants {
         }
         let value: Value = serde_yaml_ng::from_str(text).map_err(|error| whole(error.to_string()))?;
         let mut report = Report::default();
-        let root = report.section(&value, "", &["plugins", "unlisted"]);
+        let root = report.section(&value, "", &["plugins", "unlisted", "signatures"]);
         let mut grants = Self::default();
         if let Some((value, at)) = root.get("unlisted")
             && report.word(value, at, &["allow", "deny"]).as_deref() == Some("deny")
         {
             grants.unlisted = Unlisted::Deny;
         }
+        if let Some((value, at)) = root.get("signatures") {
+            grants.signatures = signing::rules(&mut report, value, at);
+        }
         if let Some((value, at)) = root.get("plugins") {
             for (name, value, at) in report.entries(value, at) {
                 let section = report.section(value, &at, &PLUGIN_KEYS);
                 let grant = plugin(&mut report, name, &section);
+                if grant.reaches_out() && grant.sha256.is_none() && grants.signing(name).next().is_none() {
+                    let needs = "a plugin that may reach out needs `sha256`, the digest of the one file that may load, or a rule of `signatures` that names it";
+                    report.add(&at, needs);
+                }
                 grants.plugins.insert(name.to_owned(), grant);
             }
         }
@@ -83,7 +89,8 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
         grant.config = config(report, value, at);
     }
     if let Some((value, at)) = section.get("limits") {
-        let section = report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency"]);
+        let section =
+            report.section(value, at, &["memory", "cpu", "wall", "host_calls", "output", "concurrency", "rate"]);
         grant.limits = limits(report, &section);
     }
     if let Some((value, at)) = section.get("kubernetes") {
@@ -93,22 +100,18 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
     }
     if let Some((value, at)) = section.get("http") {
         for (value, at) in report.items(value, at) {
-            grant.http.extend(http(report, value, &at));
+            grant.http.extend(http::parse::entry(report, value, &at).map(Arc::new));
         }
     }
     if let Some((value, at)) = section.get("credentials") {
         for (glob, value, at) in report.entries(value, at) {
-            grant.credentials.push((Glob::new(glob), credential(report, value, &at)));
+            grant.credentials.push((Glob::new(glob), http::parse::credential(report, value, &at)));
         }
     }
     if let Some((value, at)) = section.get("process") {
         grant.process = report.texts(value, at);
     }
     grant.identity = kubernetes::parse::identity(report, name, section, &grant);
-    if grant.reaches_out() && grant.sha256.is_none() {
-        report
-            .add(section.at(), "a plugin that may reach out needs `sha256`: the digest of the one file that may load");
-    }
     grant
 }
 
@@ -198,44 +201,10 @@ fn limits(report: &mut Report, section: &Section<'_>) -> LimitsGrant {
     if let Some((value, at)) = section.get("concurrency") {
         limits.concurrency = report.count(value, at, 10_000).and_then(|count| usize::try_from(count).ok());
     }
-    limits
-}
-
-fn http(report: &mut Report, value: &Value, at: &str) -> Option<HttpGrant> {
-    let section = report.section(value, at, &["url", "methods", "paths", "addresses", "ca"]);
-    let Some((url, url_at)) = section.get("url") else {
-        report.add(at, "needs `url`: scheme, host and port");
-        return None;
-    };
-    let url = report.text(url, url_at)?;
-    let addresses = match section.get("addresses") {
-        None => Addresses::Public,
-        Some((value @ Value::Sequence(_), at)) => Addresses::Networks(report.texts(value, at)),
-        Some((value, at)) => match report.word(value, at, &["public", "cluster"])?.as_str() {
-            "cluster" => Addresses::Cluster,
-            _ => Addresses::Public,
-        },
-    };
-    Some(HttpGrant {
-        url,
-        methods: section.get("methods").map(|(value, at)| methods(report, value, at)).unwrap_or_default(),
-        paths: section.get("paths").map(|(value, at)| globs(report, value, at)).unwrap_or_default(),
-        addresses,
-        ca: section.get("ca").and_then(|(value, at)| report.text(value, at)).unwrap_or_default(),
-    })
-}
-
-fn credential(report: &mut Report, value: &Value, at: &str) -> CredentialGrant {
-    let section = report.section(value, at, &["hosts", "methods", "reveal"]);
-    CredentialGrant {
-        hosts: section.get("hosts").map(|(value, at)| report.texts(value, at)).unwrap_or_default(),
-        methods: section.get("methods").map(|(value, at)| methods(report, value, at)).unwrap_or_default(),
-        reveal: section.get("reveal").is_some_and(|(value, at)| report.flag(value, at)),
+    if let Some((value, at)) = section.get("rate") {
+        limits.rate = report.count(value, at, 1_000_000).and_then(|count| u32::try_from(count).ok());
     }
-}
-
-fn methods(report: &mut Report, value: &Value, at: &str) -> Vec<String> {
-    report.items(value, at).into_iter().filter_map(|(item, at)| report.word(item, &at, &METHODS)).collect()
+    limits
 }
 
 fn globs(report: &mut Report, value: &Value, at: &str) -> Vec<Glob> {

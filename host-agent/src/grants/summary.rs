@@ -1,6 +1,6 @@
 //! What a plugin may do, in lines that an operator reads: in the inventory, and in `inspect`.
 
-use super::{Addresses, CredentialGrant, Glob, Grant, HttpGrant, kubernetes::IdentityBy};
+use super::{Grant, kubernetes::IdentityBy};
 
 const LINES_MAX: usize = 64;
 const LINE_MAX_CHARS: usize = 500;
@@ -18,8 +18,8 @@ impl Grant {
                 IdentityBy::Agent => "kubernetes: as the agent itself, with all that the agent may do".to_owned(),
             });
         }
-        lines.extend(self.http.iter().map(|grant| format!("http: {}", http(grant))));
-        lines.extend(self.credentials.iter().map(|(name, grant)| format!("credentials: {}", credential(name, grant))));
+        lines.extend(self.http.iter().map(|grant| format!("http: {grant}")));
+        lines.extend(self.credentials.iter().map(|(name, grant)| format!("credentials: {name} {grant}")));
         if !self.process.is_empty() {
             lines.push(format!("process: {}", self.process.join(", ")));
         }
@@ -30,24 +30,6 @@ impl Grant {
         }
         lines.into_iter().map(short).collect()
     }
-}
-
-fn http(grant: &HttpGrant) -> String {
-    let HttpGrant { url, methods, paths, addresses, ca } = grant;
-    let paths: Vec<_> = paths.iter().map(Glob::as_str).collect();
-    let to = match addresses {
-        Addresses::Public => "public addresses".to_owned(),
-        Addresses::Cluster => "addresses of the cluster".to_owned(),
-        Addresses::Networks(networks) => format!("addresses in {}", networks.join(", ")),
-    };
-    let trust = if ca.is_empty() { String::new() } else { format!("; trusts the CA `{ca}`") };
-    format!("{} {url} {}; {to}{trust}", methods.join(", "), paths.join(", "))
-}
-
-fn credential(name: &Glob, grant: &CredentialGrant) -> String {
-    let CredentialGrant { hosts, methods, reveal } = grant;
-    let seen = if *reveal { "; the plugin may see it" } else { "" };
-    format!("{name} for {} {}{seen}", methods.join(", "), hosts.join(", "))
 }
 
 fn short(line: String) -> String {

@@ -37,6 +37,8 @@ pub struct Cluster {
     pub(super) namespace: String,
     /// None wherever tasks are served.
     pub(super) tape: Option<Tape>,
+    /// Host and port of the API server.
+    address: Option<(String, u16)>,
 }
 
 impl Cluster {
@@ -75,19 +77,32 @@ impl Cluster {
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_MAX);
         let namespace = place.namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let url = &config.cluster_url;
+        let address = url.host().map(|host| {
+            let port = if url.scheme_str() == Some("http") { 80 } else { 443 };
+            (host.trim_matches(['[', ']']).to_owned(), url.port_u16().unwrap_or(port))
+        });
         let mut bare = config.clone();
         bare.auth_info = AuthInfo::default();
         let client = |config| {
             Client::try_from(config)
                 .map_err(|error| OpenError(format!("the cluster's API cannot be used: {}", chain(&error))))
         };
-        Ok(Some(Arc::new(Self::over(client(config)?, client(bare)?, namespace))))
+        Ok(Some(Arc::new(Self { address, ..Self::over(client(config)?, client(bare)?, namespace) })))
     }
 
     /// The same over clients of one's own. `anonymous` adds no identity to what it sends.
     #[must_use]
     pub fn over(own: Client, anonymous: Client, namespace: String) -> Self {
-        Self { own, anonymous, tokens: Tokens::default(), discovery: Discovery::default(), namespace, tape: None }
+        Self {
+            own,
+            anonymous,
+            tokens: Tokens::default(),
+            discovery: Discovery::default(),
+            namespace,
+            tape: None,
+            address: None,
+        }
     }
 
     /// A client for what never sends.
@@ -100,6 +115,12 @@ impl Cluster {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.own
+    }
+
+    /// Host and port of the API server; none where somebody else's client stands for it.
+    #[must_use]
+    pub fn address(&self) -> Option<(&str, u16)> {
+        self.address.as_ref().map(|(host, port)| (host.as_str(), *port))
     }
 
     /// The agent's namespace.

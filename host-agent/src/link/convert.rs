@@ -201,6 +201,8 @@ pub(super) fn inventory(inventory: &Inventory) -> proto::Inventory {
                 reason: plugin.reason.clone(),
                 grants: plugin.grants.clone(),
                 missing: plugin.missing.clone(),
+                signed_by: plugin.signed_by.clone(),
+                built_by: plugin.built_by.clone(),
             })
             .collect(),
     }

@@ -27,13 +27,29 @@ pub(super) struct Cache {
 
 /// Why the directory is not used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CacheError {
+pub enum CacheError {
+    /// Others write there.
     #[error(
         "the directory {0} is writable by others or belongs to another user; it must be the agent's own, mode 0700"
     )]
     Foreign(PathBuf),
+    /// It cannot be made or looked at.
     #[error("the directory {0} cannot be used")]
     Io(PathBuf, #[source] io::Error),
+}
+
+/// Makes the directory where it is absent, and finds whether only this user writes there.
+///
+/// # Errors
+/// [`CacheError`].
+pub fn own_directory(directory: &Path) -> Result<(), CacheError> {
+    let failed = |error| CacheError::Io(directory.to_owned(), error);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    let found = fs::symlink_metadata(directory).map_err(failed)?;
+    if !found.is_dir() || found.mode() & 0o022 != 0 || found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(CacheError::Foreign(directory.to_owned()));
+    }
+    Ok(())
 }
 
 impl Cache {
@@ -42,12 +58,7 @@ impl Cache {
     /// # Errors
     /// [`CacheError`]; the agent then compiles at each start.
     pub(super) fn open(directory: &Path, engine: &Engine) -> Result<Self, CacheError> {
-        let failed = |error| CacheError::Io(directory.to_owned(), error);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let found = fs::symlink_metadata(directory).map_err(failed)?;
-        if !found.is_dir() || found.mode() & 0o022 != 0 || found.uid() != rustix::process::geteuid().as_raw() {
-            return Err(CacheError::Foreign(directory.to_owned()));
-        }
+        own_directory(directory)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self { directory: directory.to_owned(), engine: hasher.finish() })

@@ -94,9 +94,10 @@ impl Sandbox {
             cpu,
             wall: self.clock.monotonic().saturating_sub(began),
             memory_bytes: store.data().memory.peak_bytes(),
-            host_calls: store.data().host_calls,
+            host_calls: store.data().standing.host_calls(),
         };
-        let effect_begun = store.data().effect_begun;
+        // What goes on beside the guest begins nothing more from here on: what is told now stays true.
+        let effect_begun = store.data().standing.close();
         // What was printed without a line end is written when the store goes; only then is the last line known.
         drop(store);
         lines.close();

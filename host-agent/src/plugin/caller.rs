@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{kubernetes::Cluster, metrics::HostCalls};
+use crate::{http::Client, kubernetes::Cluster, metrics::HostCalls};
 
 use super::{authority::Authority, loader::Loaded};
 
@@ -11,6 +11,8 @@ pub(super) struct Surroundings {
     pub(super) authority: Authority,
     /// None: the agent is in no cluster.
     pub(super) cluster: Option<Arc<Cluster>>,
+    /// What sends requests over HTTP.
+    pub(super) http: Arc<Client>,
     pub(super) host_calls: HostCalls,
 }
 

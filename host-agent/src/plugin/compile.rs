@@ -19,9 +19,12 @@ use super::{engine, host::lines::clean};
 pub const COMPILE_WORKER: &str = "compile-worker";
 
 const ADDRESS_SPACE_MAX_BYTES: u64 = 2 << 30;
+/// Of a small component. A bomb of 1 MiB can take minutes.
 const CPU_MAX_S: u64 = 30;
-/// A child that waits for a processor is not at fault; one that takes this long is.
-const WALL_MAX: Duration = Duration::from_secs(180);
+/// For each further MiB: an interpreter (12 MiB of JavaScript's, 18 of Python's) takes 2 to 3 s a MiB on a busy machine.
+const CPU_MORE_S_PER_MIB: u64 = 5;
+/// A child that waits for a processor is not at fault; one that takes so many times its CPU time is.
+const WALL_FACTOR: u64 = 6;
 const WASM_MAX_BYTES: u64 = 64 << 20;
 const CODE_MAX_BYTES: u64 = 512 << 20;
 const REASON_MAX_BYTES: u64 = 4 << 10;
@@ -72,9 +75,16 @@ pub(super) fn compile(program: &Path, wasm: &[u8]) -> Result<Vec<u8>, CompileErr
     // Over the limits the kernel or the allocator ends the child; these bytes would do it again.
     let ended = if reason.is_empty() { status.to_string() } else { format!("{status}, {reason}") };
     Err(CompileError::Refused(format!(
-        "the compiler needed more than {CPU_MAX_S} s of CPU or {} MiB of memory ({ended})",
+        "the compiler needed more than {} s of CPU or {} MiB of memory ({ended})",
+        cpu_max_s(wasm.len()),
         ADDRESS_SPACE_MAX_BYTES >> 20
     )))
+}
+
+/// What a component of this size may take.
+fn cpu_max_s(wasm_bytes: usize) -> u64 {
+    let mebibytes = u64::try_from(wasm_bytes >> 20).unwrap_or(u64::MAX);
+    CPU_MAX_S.saturating_add(CPU_MORE_S_PER_MIB.saturating_mul(mebibytes))
 }
 
 fn exchange(child: &mut Child, wasm: &[u8]) -> Result<(Vec<u8>, String), CompileError> {
@@ -87,10 +97,11 @@ fn exchange(child: &mut Child, wasm: &[u8]) -> Result<(Vec<u8>, String), Compile
         let reason = scope.spawn(move || read(stderr, REASON_MAX_BYTES));
         // A child that refuses early closes its end; its reason says more than the broken pipe.
         scope.spawn(move || stdin.write_all(wasm));
-        let code = receiver.recv_timeout(WALL_MAX).map_err(|_| {
+        let wall_max_s = cpu_max_s(wasm.len()).saturating_mul(WALL_FACTOR);
+        let code = receiver.recv_timeout(Duration::from_secs(wall_max_s)).map_err(|_| {
             // Ends the readers and the writer too, which this scope waits for.
             let _ = child.kill();
-            CompileError::Refused(format!("the compiler took longer than {} s", WALL_MAX.as_secs()))
+            CompileError::Refused(format!("the compiler took longer than {wall_max_s} s"))
         })?;
         let code = code.map_err(|error| CompileError::Worker(format!("sent no code: {error}")))?;
         let reason = reason.join().ok().and_then(Result::ok).unwrap_or_default();
@@ -129,18 +140,24 @@ enum Stage {
 fn limit_self() -> Result<(), Stage> {
     let broken = |error: rustix::io::Errno| Stage::Broken(format!("cannot limit itself: {error}"));
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(broken)?;
-    for (resource, most) in [(Resource::As, ADDRESS_SPACE_MAX_BYTES), (Resource::Cpu, CPU_MAX_S), (Resource::Core, 0)] {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).map_err(broken)?;
-    }
+    limit(Resource::As, ADDRESS_SPACE_MAX_BYTES)?;
+    limit(Resource::Core, 0)?;
     // Where /proc is not writable the limits above still hold.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
+}
+
+fn limit(resource: Resource, most: u64) -> Result<(), Stage> {
+    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+        .map_err(|error| Stage::Broken(format!("cannot limit itself: {error}")))
 }
 
 fn translate() -> Result<(), Stage> {
     let mut wasm = Vec::new();
     let broken = |error: std::io::Error| Stage::Broken(error.to_string());
     std::io::stdin().lock().take(WASM_MAX_BYTES + 1).read_to_end(&mut wasm).map_err(broken)?;
+    // Nothing of the component was looked at so far.
+    limit(Resource::Cpu, cpu_max_s(wasm.len()))?;
     let engine = Engine::new(&engine::settings()).map_err(|error| Stage::Broken(format!("{error:#}")))?;
     let code = engine.precompile_component(&wasm).map_err(|error| Stage::Refused(format!("{error:#}")))?;
     let mut out = std::io::stdout().lock();

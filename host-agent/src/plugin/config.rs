@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{grants::kubernetes::Own, kubernetes::Cluster, metrics::HostCalls};
+use crate::{grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Config {
     pub cluster: Option<Arc<Cluster>>,
     /// Which objects of the cluster are the agent's own, as far as that is known at the start.
     pub own: Own,
+    /// What sends the requests that plugins make over HTTP.
+    pub http: Arc<Client>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
 }
@@ -50,6 +52,7 @@ impl Config {
             poll_interval: Duration::from_secs(2),
             cluster: None,
             own: Own::default(),
+            http: Arc::default(),
             host_calls: HostCalls::default(),
         }
     }
@@ -72,6 +75,8 @@ pub struct Limits {
     pub log_lines: u32,
     /// Calls of one plugin at once; none: as many as there are slots.
     pub concurrency: Option<usize>,
+    /// Calls of one plugin that begin in a second; none: as many as there are.
+    pub rate: Option<u32>,
 }
 
 impl Default for Limits {
@@ -84,6 +89,7 @@ impl Default for Limits {
             output_bytes: 1 << 20,
             log_lines: 1_000,
             concurrency: None,
+            rate: None,
         }
     }
 }

@@ -29,12 +29,15 @@ mod registry;
 mod reload;
 mod runtime;
 mod schema;
+mod signature;
 mod source;
+mod standing;
 mod state;
 mod surface;
 mod unfold;
 mod verdict;
 
+pub use cache::{CacheError, own_directory};
 pub use clock::{Clock, SystemClock};
 pub use compile::{COMPILE_WORKER, compile_worker};
 pub use config::{Config, Limits};

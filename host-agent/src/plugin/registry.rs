@@ -17,7 +17,7 @@ use crate::{
 use super::{
     config::Limits,
     description::Command,
-    gate::{Gate, Gates},
+    gate::{Gate, Gates, Share},
     loader::Loaded,
 };
 
@@ -164,7 +164,7 @@ impl Registry {
             floor,
             limits,
             config: config(grant),
-            gate: gates.of(&loaded.name, limits.concurrency),
+            gate: gates.of(&loaded.name, Share { concurrency: limits.concurrency, rate: limits.rate }),
         });
         self.unserved.remove(&command.name);
         self.holders.insert(command.name.clone(), loaded.name.clone());
@@ -201,10 +201,11 @@ impl Registry {
                 PluginState::Ready if !serves && !reasons.is_empty() => PluginState::Refused,
                 state => state,
             };
+            let loaded = standing.loaded.as_ref();
             PluginEntry {
                 name: standing.name.clone(),
-                version: standing.loaded.as_ref().map(|loaded| loaded.description.version.clone()).unwrap_or_default(),
-                digest: standing.loaded.as_ref().map_or(standing.digest, |loaded| loaded.digest),
+                version: loaded.map(|loaded| loaded.description.version.clone()).unwrap_or_default(),
+                digest: loaded.map_or(standing.digest, |loaded| loaded.digest),
                 state,
                 reason: super::host::lines::clean(&reasons.join("; "), REASON_MAX_BYTES),
                 grants: grants
@@ -213,6 +214,8 @@ impl Registry {
                     .map(|grant| grant.summary(&standing.name))
                     .unwrap_or_default(),
                 missing: standing.missing.clone(),
+                signed_by: loaded.and_then(|it| it.signatures.check(&it.name, grants).ok()).unwrap_or_default(),
+                built_by: loaded.map(|it| it.surface.built_by().to_owned()).unwrap_or_default(),
             }
         });
         Inventory { plugins: plugins.collect(), commands }
@@ -265,6 +268,7 @@ pub(super) fn limits(grant: Option<&Grant>, defaults: &Limits) -> Limits {
         host_calls: granted.host_calls.unwrap_or(defaults.host_calls),
         output_bytes: granted.output_bytes.unwrap_or(defaults.output_bytes),
         concurrency: granted.concurrency.or(defaults.concurrency),
+        rate: granted.rate.or(defaults.rate),
         ..*defaults
     }
 }

@@ -228,6 +228,7 @@ pub(super) fn loader(config: &Config, clock: Arc<dyn Clock>) -> Result<Loader, O
     let surroundings = Surroundings {
         authority: Authority::new(config.own.clone()),
         cluster: config.cluster.clone(),
+        http: config.http.clone(),
         host_calls: config.host_calls.clone(),
     };
     Ok(Loader {

@@ -1,27 +1,33 @@
 //! What a component asks for and offers, read from its bytes before anything is compiled.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{CustomSectionReader, Encoding, KnownCustom, Parser, Payload};
 
 use crate::grants::Grant;
 
+use super::host::lines::clean;
+
 const NAMES_MAX: usize = 1_000;
 const NAME_MAX_BYTES: usize = 256;
+const PRODUCER_MAX_BYTES: usize = 200;
 
 /// Packages of WASI that are linked over nothing, for every plugin.
 const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:cli", "wasi:filesystem", "wasi:sockets"];
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 /// Package and interface of what is linked where it is granted.
-const SERVED: [(&str, &str); 3] = [
+const SERVED: [(&str, &str); 5] = [
     ("claiflow:plugin", "kubernetes"),
     ("claiflow:plugin", "kubernetes-write"),
     ("claiflow:plugin", "kubernetes-exec"),
+    ("wasi:http", "types"),
+    ("wasi:http", "outgoing-handler"),
 ];
 
 /// The outer names of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Surface {
     imports: Vec<String>,
+    built_by: String,
     /// The version of the contract whose `handler` it exports.
     contract: String,
 }
@@ -35,7 +41,7 @@ impl Surface {
         if bytes.is_empty() {
             return Err("the file is empty".into());
         }
-        let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_usize);
+        let (mut imports, mut exports, mut depth, mut built_by) = (Vec::new(), Vec::new(), 0_usize, String::new());
         for payload in Parser::new(0).parse_all(bytes) {
             let broken =
                 |error: wasmparser::BinaryReaderError| format!("the file is truncated or no component: {error}");
@@ -57,6 +63,7 @@ impl Surface {
                         take(&mut exports, export.map_err(broken)?.name.name)?;
                     }
                 }
+                Payload::CustomSection(section) if depth == 1 => built_by.push_str(&producer(&section)),
                 _ => {}
             }
         }
@@ -66,7 +73,7 @@ impl Surface {
         };
         if let Some(handler) = exports.iter().find(|name| handler(name)) {
             let contract = Interface::of(handler).version.to_owned();
-            return Ok(Self { imports, contract });
+            return Ok(Self { imports, built_by: clean(&built_by, PRODUCER_MAX_BYTES), contract });
         }
         let offered = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         Err(format!(
@@ -106,6 +113,11 @@ impl Surface {
     pub(super) fn missing(&self, grant: Option<&Grant>) -> Vec<String> {
         let missing = self.admissions(grant).filter(|(_, admission)| matches!(admission, Admission::Missing(_)));
         missing.map(|(import, _)| import.to_owned()).collect()
+    }
+
+    /// The tool that says that it made the file, and with what; empty when none does. Nobody vouches for it but a signature.
+    pub(super) fn built_by(&self) -> &str {
+        &self.built_by
     }
 
     /// The version of the contract that it is made for.
@@ -185,7 +197,8 @@ fn admission(name: &Interface<'_>, grant: Option<&Grant>) -> Admission {
     if always {
         return Admission::Always;
     }
-    if WASI_ALWAYS.contains(&name.package) {
+    let is_wasi = WASI_ALWAYS.contains(&name.package) || name.package == "wasi:http";
+    if is_wasi && !name.version.starts_with("0.2") {
         return Admission::Old;
     }
     let Some((need, granted)) = need_of(name, grant) else { return Admission::Unknown };
@@ -215,7 +228,7 @@ fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> 
             credentials("NAME: {hosts: [URL], methods: [GET]}", has(|grant| !grant.credentials.is_empty()))
         }
         ("claiflow:plugin", "credentials-reveal") => credentials(
-            "NAME: {hosts: [URL], reveal: true}",
+            "NAME: {hosts: [URL], methods: [GET], reveal: true}",
             has(|grant| grant.credentials.iter().any(|(_, credential)| credential.reveal)),
         ),
         ("claiflow:plugin", "process") => {
@@ -227,6 +240,16 @@ fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> 
         ),
         _ => return None,
     })
+}
+
+/// What the component's own `producers` section says of `build-plugin`; empty for other sections and other tools.
+fn producer(section: &CustomSectionReader<'_>) -> String {
+    let KnownCustom::Producers(fields) = section.as_known() else { return String::new() };
+    // A section that is not well made is no reason to refuse a plugin: nothing depends on it.
+    let fields = fields.into_iter().filter_map(Result::ok).filter(|field| field.name == "processed-by");
+    let values = fields.flat_map(|field| field.values.into_iter().filter_map(Result::ok).collect::<Vec<_>>());
+    let ours = values.filter(|value| value.name == "claiflow build-plugin");
+    ours.map(|value| format!("{} {}", value.name, value.version)).next().unwrap_or_default()
 }
 
 fn take(names: &mut Vec<String>, name: &str) -> Result<(), String> {

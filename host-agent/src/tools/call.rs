@@ -33,6 +33,10 @@ pub struct Call {
     /// What the task would say, as a JSON object: task, step, attempt, effect-key, notes, traceparent.
     #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
     pub context: String,
+    /// A directory with a file for each credential that the grants file gives to plugins: what stands in the header, such as
+    /// `Bearer …`.
+    #[arg(long, env = "CLAIFLOW_CREDENTIALS", value_name = "DIRECTORY")]
+    pub credentials: Option<PathBuf>,
     /// Where compiled code is kept; compiled each time when absent.
     #[arg(long, value_name = "DIRECTORY")]
     pub cache: Option<PathBuf>,

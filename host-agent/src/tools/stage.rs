@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
+    http::outgoing,
     kubernetes::{Cluster, Place},
     plugin::{Config, Limits, Runtime, SystemClock},
 };
@@ -48,8 +49,9 @@ impl Stage {
             read(path).map_err(|reason| format!("--grants {reason}"))?;
         }
         let clock = Arc::new(SystemClock::new());
+        let http = outgoing(call.credentials.as_deref(), cluster.as_deref().and_then(Cluster::address)).await;
         let config =
-            Config { grants, cache: call.cache.clone(), cluster, ..Config::new(vec![mount.0.clone()], program) };
+            Config { grants, cache: call.cache.clone(), cluster, http, ..Config::new(vec![mount.0.clone()], program) };
         let limits = config.limits;
         let runtime = Runtime::open(Config { slots: config.slots.max(slots), ..config }, clock.clone())
             .map_err(|error| error.to_string())?;

@@ -96,6 +96,11 @@ impl Guest {
 
     /// The component's bytes.
     pub fn build(&self) -> Vec<u8> {
+        self.build_against(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit"), "1.0.0")
+    }
+
+    /// The same for the contract of another version, in the directory `wit`.
+    pub fn build_against(&self, wit: &Path, version: &str) -> Vec<u8> {
         let text = self.describe.bytes().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "\\{byte:02x}");
             text
@@ -131,11 +136,12 @@ impl Guest {
             verify = self.verify_body,
             items = self.items,
         );
+        let wat = wat.replace("handler@1.0.0#", &format!("handler@{version}#"));
         let mut module = wat::parse_str(&wat).unwrap_or_else(|error| panic!("{error}\n{wat}"));
         let mut resolve = wit_parser::Resolve::default();
-        resolve.push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).unwrap();
+        resolve.push_dir(wit).unwrap();
         let own =
-            format!("package test:guest;\nworld guest {{ include claiflow:plugin/plugin@1.0.0;\n{} }}", self.world);
+            format!("package test:guest;\nworld guest {{ include claiflow:plugin/plugin@{version};\n{} }}", self.world);
         let package = resolve.push_str("guest.wit", &own).unwrap();
         let world = resolve.select_world(&[package], Some("guest")).unwrap();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();

@@ -240,6 +240,7 @@ fn step_of(report: &Report, meaning: Meaning, now: i64) -> StepRow {
         started: now,
         ended: (meaning.step != STARTED).then_some(now),
         output: None,
+        used: None,
     }
 }
 

@@ -32,6 +32,8 @@ fn plugin(said: proto::Plugin) -> Plugin {
         reason: said.reason,
         grants: said.grants,
         missing: said.missing,
+        signed_by: said.signed_by,
+        built_by: said.built_by,
     }
 }
 

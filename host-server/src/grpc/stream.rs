@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use claiflow_proto::agent::v1::{
     AgentEvent, AgentMessage, Cancel, Drain, Hello, Offer, Outcome, OutputChunk, Pause, Seen, ServerEvent,
-    ServerMessage, Settled, Snapshot, StepEvent, Verdict, Welcome, agent_event::Event, server_event,
+    ServerMessage, Settled, Snapshot, StepEvent, Usage, Verdict, Welcome, agent_event::Event, server_event,
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use crate::{
         lifecycle::Doubt,
         state::State,
         statuses::timeline_text,
-        step::{STARTED, StepRow},
+        step::{STARTED, StepRow, Used},
         task::{Finish, Lease, Task, Timeline},
     },
     storage,
@@ -432,7 +432,13 @@ fn row_of(step: &StepEvent, output: Option<String>, now: i64) -> StepRow {
         started: now.saturating_sub(i64::try_from(step.elapsed_us).unwrap_or_default()),
         ended: (state != STARTED).then_some(now),
         output,
+        used: step.usage.as_ref().and_then(|usage| used(usage).text()),
     }
+}
+
+fn used(usage: &Usage) -> Used {
+    let Usage { cpu_us, wall_us, memory_bytes, host_calls } = *usage;
+    Used { cpu_us, wall_us, memory_bytes, host_calls }
 }
 
 /// Ends the stream: the agent repeats what was not answered on its next one.

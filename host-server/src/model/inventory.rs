@@ -72,6 +72,10 @@ pub struct Plugin {
     pub grants: Vec<String>,
     /// Imports of its file that nobody granted.
     pub missing: Vec<String>,
+    /// The operator's names of the keys that signed it.
+    pub signed_by: Vec<String>,
+    /// What made its file, as the file itself says; empty when it does not.
+    pub built_by: String,
 }
 
 /// A command of an agent.
@@ -139,6 +143,7 @@ impl Inventory {
         let bare = |plugin: &mut Plugin| {
             plugin.grants.clear();
             plugin.missing.clear();
+            plugin.signed_by.clear();
         };
         let (plugins, commands) = (
             fitting(plugins, bare),
@@ -159,6 +164,8 @@ impl Plugin {
         cut(&mut self.reason, WORDS);
         lines(&mut self.grants);
         lines(&mut self.missing);
+        lines(&mut self.signed_by);
+        cut(&mut self.built_by, WORDS);
         self
     }
 }

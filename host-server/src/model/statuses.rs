@@ -3,7 +3,7 @@
 
 use super::{
     state::State,
-    step::{RECORDED, STARTED, SUCCEEDED, StepRow},
+    step::{RECORDED, STARTED, SUCCEEDED, StepRow, Used},
     task::{StepTime, Timeline, View},
 };
 
@@ -21,6 +21,7 @@ pub struct StatusRow {
     pub ended: Option<i64>,
     pub message: Option<String>,
     pub created: i64,
+    pub used: Option<Used>,
 }
 
 impl Timeline {
@@ -31,13 +32,15 @@ impl Timeline {
         for report in reports.iter().filter(|report| !matches!(report.state, STARTED | RECORDED)) {
             let (Ok(top), Some(ended)) = (u32::try_from(report.top), report.ended) else { continue };
             let ok = report.state == SUCCEEDED;
+            let used = report.used.as_deref().and_then(Used::read);
             match steps.iter_mut().find(|step| step.top == top) {
                 Some(step) => {
                     step.started = step.started.min(report.started);
                     step.ended = step.ended.max(ended);
                     step.ok &= ok;
+                    step.used = step.used.into_iter().chain(used).reduce(Used::and);
                 }
-                None => steps.push(StepTime { top, started: report.started, ended, ok, message: String::new() }),
+                None => steps.push(StepTime { top, started: report.started, ended, ok, message: String::new(), used }),
             }
         }
         steps.sort_by_key(|step| step.top);
@@ -67,6 +70,7 @@ pub fn rows(view: &View, kept: &[StepRow]) -> Vec<StatusRow> {
             started: Some(step.started),
             ended: Some(step.ended),
             message: message.or_else(|| Some(step.message.clone())),
+            used: step.used,
             ..at(step.top, status, step.ended)
         });
     }
@@ -99,7 +103,7 @@ pub fn timeline_text(timeline: &Timeline) -> String {
 }
 
 fn at(step_seq: u32, status: i16, created: i64) -> StatusRow {
-    StatusRow { step_seq, status, started: None, ended: None, message: None, created }
+    StatusRow { step_seq, status, started: None, ended: None, message: None, created, used: None }
 }
 
 fn begun(top: u32, started: i64) -> StatusRow {
@@ -148,6 +152,7 @@ mod tests {
             started: 30 + index * 10,
             ended: (*state != 1).then_some(35 + index * 10),
             output: None,
+            used: (*state != 1).then(|| r#"{"cpu_us":10,"wall_us":20,"memory_bytes":300,"host_calls":1}"#.to_owned()),
         };
         (0..).zip(of).map(row).collect()
     }

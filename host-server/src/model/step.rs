@@ -14,6 +14,45 @@ pub struct StepRow {
     pub started: i64,
     pub ended: Option<i64>,
     pub output: Option<String>,
+    pub used: Option<String>,
+}
+
+/// What the calls of a step used, as its agent counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Used {
+    /// Processor time, microseconds.
+    pub cpu_us: u64,
+    /// From start to end, microseconds.
+    pub wall_us: u64,
+    /// The most memory of one call, with what the host held for it.
+    pub memory_bytes: u64,
+    /// Calls into the host.
+    pub host_calls: u32,
+}
+
+impl Used {
+    /// As it is kept with a step.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// As it is kept with a step.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+
+    /// Both together: memory is that of the larger one.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            cpu_us: self.cpu_us.saturating_add(other.cpu_us),
+            wall_us: self.wall_us.saturating_add(other.wall_us),
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+            host_calls: self.host_calls.saturating_add(other.host_calls),
+        }
+    }
 }
 
 /// The state of a step whose end is not known.
@@ -118,6 +157,7 @@ mod tests {
             started: 5,
             ended: (state != STARTED).then_some(9),
             output: (!output.is_empty()).then(|| output.to_owned()),
+            used: None,
         }
     }
 

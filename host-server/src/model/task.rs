@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ids::Id, options::Options, state::State};
+use super::{ids::Id, options::Options, state::State, step::Used};
 
 /// What a task runs; shared by the tasks of one template version.
 #[derive(Clone, Debug)]
@@ -289,6 +289,8 @@ pub struct StepTime {
     pub ok: bool,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
 }
 
 /// A task as reads see it, live or final.

@@ -58,6 +58,13 @@ struct AgentPlugin {
     /// Imports of its file that nobody granted.
     #[schema(example = json!(["claiflow:plugin/kubernetes-write@1.0.0"]))]
     missing: Vec<String>,
+    /// The operator's names of the keys that signed it, where the grants file asks for signatures.
+    #[schema(example = json!(["release-2026"]))]
+    signed_by: Vec<String>,
+    /// What made its file, as the file itself says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "claiflow build-plugin rustc 1.95.0")]
+    built_by: Option<String>,
     /// Since when the agent serves what it serves.
     updated: DateTime<Utc>,
 }
@@ -76,6 +83,8 @@ impl From<ServedPlugin> for AgentPlugin {
             reason: given(plugin.reason),
             grants: plugin.grants,
             missing: plugin.missing,
+            signed_by: plugin.signed_by,
+            built_by: given(plugin.built_by),
             updated: time(at),
         }
     }

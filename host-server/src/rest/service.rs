@@ -30,6 +30,7 @@ use crate::{
         list::TaskListing,
         state::State as TaskState,
         statuses::{self, StatusRow},
+        step::Used,
         task::View,
     },
 };
@@ -272,6 +273,33 @@ pub(super) struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     created: DateTime<Utc>,
+    /// What the step's calls used, where it ended on an agent that counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+}
+
+/// What the calls of a step used.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Usage {
+    /// Processor time, microseconds.
+    #[schema(example = 310)]
+    cpu_us: u64,
+    /// From start to end, microseconds.
+    #[schema(example = 420)]
+    wall_us: u64,
+    /// The most memory of one call, with what the agent held for it.
+    #[schema(example = 1_179_648)]
+    memory_bytes: u64,
+    /// Calls into the agent's host functions.
+    #[schema(example = 2)]
+    host_calls: u32,
+}
+
+impl From<Used> for Usage {
+    fn from(used: Used) -> Self {
+        let Used { cpu_us, wall_us, memory_bytes, host_calls } = used;
+        Self { cpu_us, wall_us, memory_bytes, host_calls }
+    }
 }
 
 /// What the last step gave.
@@ -337,6 +365,7 @@ impl Status {
             ended: row.ended.map(time),
             message: row.message,
             created: time(row.created),
+            usage: row.used.map(Usage::from),
         }
     }
 }

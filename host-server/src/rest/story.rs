@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     list::{List, Page, Rows},
     problem::Problem,
-    service::Status,
+    service::{Status, Usage},
 };
 use crate::{
     app::{
@@ -28,7 +28,7 @@ use crate::{
     model::{
         ids::time,
         log::{LogListing, LogRow},
-        step::StepRow,
+        step::{StepRow, Used},
     },
 };
 
@@ -79,12 +79,22 @@ struct Step {
     started: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
 }
 
 impl From<StepRow> for Step {
     fn from(row: StepRow) -> Self {
         let state = row.word();
-        Self { path: row.path, r#try: row.attempt, state, started: time(row.started), ended: row.ended.map(time) }
+        let usage = row.used.as_deref().and_then(Used::read).map(Usage::from);
+        Self {
+            path: row.path,
+            r#try: row.attempt,
+            state,
+            started: time(row.started),
+            ended: row.ended.map(time),
+            usage,
+        }
     }
 }
 

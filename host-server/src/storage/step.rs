@@ -37,7 +37,7 @@ impl Store {
             if valid.is_none() {
                 return Ok(Kept::Stale);
             }
-            let row = sqlx::query("SELECT path, try AS attempt, top, state, effect, started, ended, output, lease_id FROM step WHERE task = ? AND cluster = ? AND path = ? AND try = ?")
+            let row = sqlx::query("SELECT path, try AS attempt, top, state, effect, started, ended, output, used, lease_id FROM step WHERE task = ? AND cluster = ? AND path = ? AND try = ?")
                 .bind(&task).bind(cluster).bind(&step.path).bind(step.attempt).fetch_optional(&mut *tx).await?;
             let change = match &row {
                 None => Change::Put,
@@ -49,14 +49,14 @@ impl Store {
             };
             match change {
                 Change::Put => {
-                    sqlx::query("REPLACE INTO step (task, cluster, path, try, top, state, effect, started, ended, output, lease_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                    sqlx::query("REPLACE INTO step (task, cluster, path, try, top, state, effect, started, ended, output, used, lease_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                         .bind(&task).bind(cluster).bind(&step.path).bind(step.attempt).bind(step.top).bind(step.state)
-                        .bind(step.effect).bind(step.started).bind(step.ended).bind(&step.output).bind(lease.id.to_vec())
+                        .bind(step.effect).bind(step.started).bind(step.ended).bind(&step.output).bind(&step.used).bind(lease.id.to_vec())
                         .execute(&mut *tx).await?;
                 }
                 Change::End => {
-                    sqlx::query("UPDATE step SET state = ?, ended = ?, output = ?, lease_id = ? WHERE task = ? AND cluster = ? AND path = ? AND try = ?")
-                        .bind(step.state).bind(step.ended).bind(&step.output).bind(lease.id.to_vec())
+                    sqlx::query("UPDATE step SET state = ?, ended = ?, output = ?, used = ?, lease_id = ? WHERE task = ? AND cluster = ? AND path = ? AND try = ?")
+                        .bind(step.state).bind(step.ended).bind(&step.output).bind(&step.used).bind(lease.id.to_vec())
                         .bind(&task).bind(cluster).bind(&step.path).bind(step.attempt).execute(&mut *tx).await?;
                 }
                 Change::Nothing => return Ok(Kept::Repeated),
@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn steps(&self, task: &[u8], cluster: i64) -> Result<Vec<StepRow>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_as::<_, StepRow>("SELECT path, try AS attempt, top, state, effect, started, ended, output FROM step WHERE task = ? AND cluster = ? ORDER BY started, path, try")
+        both!(&self.db, pool => Ok(sqlx::query_as::<_, StepRow>("SELECT path, try AS attempt, top, state, effect, started, ended, output, used FROM step WHERE task = ? AND cluster = ? ORDER BY started, path, try")
             .bind(task.to_vec()).bind(cluster).fetch_all(pool).await?))
     }
 }

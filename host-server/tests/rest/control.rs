@@ -47,6 +47,7 @@ async fn doubt(server: &Server, lease: &Lease, started: bool) {
             started: Source.now_us(),
             ended: None,
             output: None,
+            used: None,
         };
         server.store.keep_step(lease, &step).await.unwrap();
     }

@@ -328,6 +328,7 @@ pub(crate) fn step(path: &str, state: i16, effect: i16, output: &str) -> StepRow
         started: now,
         ended: (state != STARTED).then_some(now),
         output: (!output.is_empty()).then(|| output.to_owned()),
+        used: (state != STARTED).then(|| r#"{"cpu_us":1,"wall_us":2,"memory_bytes":3,"host_calls":4}"#.to_owned()),
     }
 }
 

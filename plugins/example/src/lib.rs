@@ -1,11 +1,13 @@
-//! The three commands of the first templates.
+//! The three commands of the first templates, and one that shows the running task.
 
-use claiflow_sdk::{Error, command};
+use std::time::Duration;
+
+use claiflow_sdk::{Context, Error, command, log, task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
-claiflow_sdk::plugin! { name: "example", commands: [helloworld, math_pow, swap] }
+claiflow_sdk::plugin! { name: "example", commands: [helloworld, math_pow, swap, count] }
 
 /// Whom to greet.
 #[derive(Deserialize, JsonSchema)]
@@ -67,9 +69,37 @@ pub fn swap(req: Swap) -> Result<Swapped, Error> {
     Ok(Swapped { value1: req.param2, value2: req.param1 })
 }
 
+/// How far, and how long each step takes: 1 ms where nothing is said.
+#[derive(Deserialize, JsonSchema)]
+pub struct Count {
+    #[schemars(range(min = 1, max = 100))]
+    to: u32,
+    #[serde(default = "one")]
+    #[schemars(range(max = 1000))]
+    pause_ms: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Counts, and says so on the way.
+#[command("count", effect = "idempotent")]
+pub fn count(req: Count, context: &Context) -> Result<u32, Error> {
+    for done in 1..=req.to {
+        task::sleep(Duration::from_millis(req.pause_ms))?;
+        task::progress(done.into(), req.to.into(), format_args!("{done} of {}", req.to));
+    }
+    task::note(&json!({"counted": req.to}))?;
+    log::info("counted", &[("to", &req.to), ("attempt", &context.attempt)]);
+    Ok(req.to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::PLUGIN;
+    use claiflow_sdk::{Context, testing::Host};
+    use serde_json::json;
 
     fn run(command: &str, inputs: &str) -> Result<String, String> {
         let output = PLUGIN.run(command, serde_json::from_str(inputs).unwrap());
@@ -99,5 +129,18 @@ mod tests {
         ] {
             assert!(run(command, inputs).is_err_and(|message| message.contains(part)), "{command} {inputs}");
         }
+    }
+
+    #[test]
+    fn counting_is_shown_noted_and_logged() {
+        let host = Host::new();
+        let mut context = Context::default();
+        context.attempt = 3;
+        assert_eq!(PLUGIN.run_in(&context, "count", json!({"to": 2})).unwrap(), 2);
+        assert_eq!(host.progress(), [(1, 2, "1 of 2".to_owned()), (2, 2, "2 of 2".to_owned())]);
+        assert_eq!(host.notes(), [json!({"counted": 2})]);
+        assert_eq!((host.lines()[0].field("to"), host.lines()[0].field("attempt")), (Some("2"), Some("3")));
+        host.stop("cancelled");
+        assert_eq!(PLUGIN.run("count", json!({"to": 2})).unwrap_err().code(), "stopped");
     }
 }

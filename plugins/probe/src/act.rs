@@ -10,6 +10,8 @@ use claiflow_sdk::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::http::{Http, abandon};
+
 /// How many names of a list are answered.
 const NAMES_MAX: usize = 20;
 
@@ -90,6 +92,13 @@ pub(crate) enum Act {
         container: String,
         command: Vec<String>,
         stdin: Option<String>,
+    },
+    /// A request, and all of its answer.
+    Http(Http),
+    /// So many requests that nobody awaits.
+    Abandon {
+        url: String,
+        times: usize,
     },
     /// A sign for whoever keeps notes, who may change something meanwhile.
     Note {
@@ -211,6 +220,8 @@ impl Act {
             Self::Exec { at, pod, container, command, stdin } => {
                 exec(&at, &pod, &container, &command, stdin.as_deref())
             }
+            Self::Http(request) => request.make(),
+            Self::Abandon { url, times } => abandon(&url, times),
             Self::Note { text } => task::note(&text).map(|()| Value::Null),
             Self::Trap {} => panic!("as asked"),
             Self::Times { times, act } => {

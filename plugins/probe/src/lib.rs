@@ -1,4 +1,4 @@
-//! Makes the calls into the cluster's API that its inputs list, one after the other, and answers what each gave: for tests of
+//! Makes the calls into the host that its inputs list, one after the other, and answers what each gave: for tests of
 //! what the host allows, answers and counts.
 
 use claiflow_sdk::{Context, Error, Verdict, command};
@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 mod act;
+mod http;
 
 use act::Act;
 

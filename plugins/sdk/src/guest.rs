@@ -1,5 +1,6 @@
 //! The component's side: exports for the host, made of a [`Plugin`] by `plugin!`, and the imports behind the SDK.
 
+pub(crate) mod http;
 pub(crate) mod kubernetes;
 
 use std::panic::PanicHookInfo;
@@ -20,6 +21,7 @@ mod bindings {
                 import claiflow:plugin/kubernetes@1.0.0;
                 import claiflow:plugin/kubernetes-write@1.0.0;
                 import claiflow:plugin/kubernetes-exec@1.0.0;
+                import wasi:http/outgoing-handler@0.2.12;
                 import wasi:clocks/wall-clock@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
                 import wasi:random/random@0.2.12;
@@ -90,7 +92,6 @@ fn on_panic(info: &PanicHookInfo<'_>) {
 pub(crate) mod outside {
     use std::time::Duration;
 
-    pub(crate) use super::kubernetes;
     use super::{
         Error,
         bindings::{
@@ -101,6 +102,7 @@ pub(crate) mod outside {
             },
         },
     };
+    pub(crate) use super::{http, kubernetes};
     use crate::log::Level;
 
     pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) {

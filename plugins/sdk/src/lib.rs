@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Beside its inputs a command may ask for a [`Context`]; it says why it failed with an [`Error`], writes with [`log`],
-//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`]. `cargo xtask
+//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`], [`http`]. `cargo xtask
 //! build-plugin` makes the component.
 
 // The attribute names this crate, also in its own tests.
@@ -37,6 +37,7 @@ pub mod glue;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod guest;
+pub mod http;
 pub mod kubernetes;
 pub mod log;
 mod pattern;

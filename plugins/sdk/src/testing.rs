@@ -1,7 +1,8 @@
 //! A host for tests: it remembers what a command says, and answers what the test wants. Each thread has its own. What is
-//! remote is played: [`Cluster`] is an API server.
+//! remote is played: [`Cluster`] is an API server, [`Web`] are servers.
 
 mod cluster;
+mod web;
 
 use std::{
     cell::RefCell,
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::log::Level;
 
 pub use cluster::{Cluster, Executed};
+pub use web::{Sent, Web};
 
 /// A line that a command wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,8 +129,8 @@ pub(crate) fn asked<T>(ask: impl FnOnce() -> T) -> T {
 pub(crate) mod outside {
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-    pub(crate) use super::cluster::answers as kubernetes;
     use super::{BuildHasher, Hasher, Level, Line, RandomState, SCENE, cluster};
+    pub(crate) use super::{cluster::answers as kubernetes, web as http};
     use crate::Error;
 
     const NOTES_MAX: usize = 16;

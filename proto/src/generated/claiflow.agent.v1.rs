@@ -159,6 +159,12 @@ pub struct Plugin {
     /// Imports of its file that nobody granted, such as `claiflow:plugin/kubernetes-write@1.0.0`.
     #[prost(string, repeated, tag = "7")]
     pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The operator's names of the keys that signed it, where the grants file asks for signatures.
+    #[prost(string, repeated, tag = "8")]
+    pub signed_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What made the file, as the file itself says; empty when it does not.
+    #[prost(string, tag = "9")]
+    pub built_by: ::prost::alloc::string::String,
 }
 /// Slot credit and heartbeat in one: the server may send offers up to number `limit`, counted from 1 in this stream.
 /// The server answers with the newest stamp it has read; an answered stamp extends every lease of the session.

@@ -4,13 +4,39 @@ use std::mem;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use wasm_encoder::{ComponentSectionId, Encode as _};
+use wasm_encoder::{ComponentSection as _, ComponentSectionId, Encode as _};
 use wasm_metadata::Producers;
 use wasmparser::{Encoding, Parser, Payload, Validator};
 use wit_component::ComponentEncoder;
 
 /// The contract that the SDK is built against.
-const CONTRACT: &str = "1.0.0";
+pub(super) const CONTRACT: &str = "1.0.0";
+
+/// A contract that plugins can be built for: as many of its numbers as somebody likes to write.
+///
+/// # Errors
+/// Which there are.
+pub(super) fn contract(text: &str) -> Result<String, String> {
+    let known = CONTRACT == text || CONTRACT.strip_prefix(text).is_some_and(|rest| rest.starts_with('.'));
+    known.then(|| CONTRACT.to_owned()).ok_or_else(|| format!("plugins can be built for {CONTRACT}"))
+}
+
+/// Whether an agent of that contract has what is imported.
+///
+/// # Errors
+/// The import that came later.
+pub(super) fn fits(imports: &[String], contract: &str) -> Result<()> {
+    let numbers = |version: &str| version.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect::<Vec<_>>();
+    let later = |import: &&String| {
+        let version = import.strip_prefix("claiflow:plugin/").and_then(|rest| rest.split_once('@'));
+        version.is_some_and(|(_, version)| numbers(version) > numbers(contract))
+    };
+    match imports.iter().find(later) {
+        None => Ok(()),
+        Some(import) => bail!("it imports `{import}`, and an agent of contract {contract} has no such interface"),
+    }
+}
+
 /// Where the SDK leaves what it knows when it is compiled.
 const SECTION: &str = "claiflow:plugin";
 
@@ -56,6 +82,22 @@ impl Component {
                 Ok(Self(encoded.context("does the crate call `claiflow_sdk::plugin!`?")?))
             }
         }
+    }
+
+    /// The same with what tools read of it without running it: the section that the Rust SDK writes by itself, of what
+    /// `describe` answers.
+    pub(super) fn describing(&self, description: &Value) -> Result<Self> {
+        let mut short = description.clone();
+        short.as_object_mut().context("`describe` answers no object")?.remove("config");
+        for command in short.get_mut("commands").and_then(Value::as_array_mut).into_iter().flatten() {
+            let command = command.as_object_mut().context("a command is no object")?;
+            command.retain(|key, _| matches!(key.as_str(), "name" | "pattern" | "summary" | "effect"));
+        }
+        let data = serde_json::to_vec(&short)?;
+        let section = wasm_encoder::CustomSection { name: SECTION.into(), data: data.into() };
+        let mut bytes = self.0.clone();
+        section.append_to_component(&mut bytes);
+        Ok(Self(bytes))
     }
 
     /// The same, saying what made it.
@@ -209,8 +251,9 @@ fn is_of_contract(import: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Description, INTERFACES, is_of_contract};
+    use super::{Component, Description, INTERFACES, is_of_contract};
     use crate::root;
+    use serde_json::json;
 
     #[test]
     fn the_interfaces_are_those_of_the_contract() {
@@ -235,6 +278,21 @@ mod tests {
         for import in ["claiflow:plugin/handler@1.0.0", "claiflow:plugin/log@2.0.0", "wasi:io/streams@0.3.0", "a:b/c"] {
             assert!(!is_of_contract(import), "{import}");
         }
+    }
+
+    #[test]
+    fn a_component_that_cannot_say_it_itself_is_given_its_description() {
+        let empty = Component(wasm_encoder::Component::HEADER.to_vec());
+        assert_eq!(empty.description().unwrap(), None);
+        let description = json!({"name": "tool", "version": "1.2.0", "config": {"type": "object"}, "commands": [
+            {"name": "a", "effect": "read", "inputs": {"type": "object"}, "outputs": true}, {"pattern": "b.{x}"},
+        ]});
+        let described = empty.describing(&description).unwrap();
+        let commands = vec![("a".to_owned(), "read".to_owned()), ("b.{x}".to_owned(), "never".to_owned())];
+        let expected = Description { name: "tool".into(), version: "1.2.0".into(), commands };
+        assert_eq!(described.stripped().unwrap().description().unwrap(), Some(expected));
+        assert!(!String::from_utf8_lossy(described.bytes()).contains("object"), "schemas are told by `describe` alone");
+        assert!(empty.describing(&json!([])).is_err());
     }
 
     #[test]

@@ -1,11 +1,18 @@
-//! What a crate's own manifest says of the plugin in it, as cargo reads it.
+//! What a folder's own manifest says of the plugin in it: its language, its name, and what it asks an operator for.
 
-use std::path::{Path, PathBuf};
+mod cargo;
+mod package;
+mod pyproject;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::is_name;
+use super::{is_name, javascript::Package, python::Project};
 
 /// What a plugin can ask an operator for, by the names of the contract's interfaces.
 const CAPABILITIES: [&str; 10] = [
@@ -21,51 +28,56 @@ const CAPABILITIES: [&str; 10] = [
     "process",
 ];
 
-/// A crate that is a plugin.
+/// How a manifest is read.
+type Read = fn(&Path) -> Result<(Manifest, Source)>;
+
+/// The manifests of the languages.
+const LANGUAGES: [(&str, Read); 3] =
+    [("Cargo.toml", cargo::read), ("package.json", package::read), ("pyproject.toml", pyproject::read)];
+
+/// A folder that is a plugin, in whichever language.
 pub(super) struct Manifest {
-    /// `Cargo.toml`, absolute.
+    /// The manifest's file, absolute.
     pub(super) path: PathBuf,
-    /// The plugin's, not the crate's.
+    /// The plugin's, not that of the crate or package.
     pub(super) name: String,
-    /// The file that cargo makes.
-    pub(super) artifact: String,
     /// What it may import beside what every plugin has.
     pub(super) capabilities: Vec<String>,
+    /// Where in the manifest this stands.
+    section: &'static str,
+}
+
+/// What its compiler must know.
+pub(super) enum Source {
+    Rust {
+        /// The file that cargo makes.
+        artifact: String,
+    },
+    JavaScript(Package),
+    Python(Project),
 }
 
 impl Manifest {
     /// # Errors
     /// What is missing, and the lines to add.
-    pub(super) fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("Cargo.toml");
-        let path = path.canonicalize().with_context(|| {
-            format!("{} is no plugin crate; `cargo xtask new-plugin NAME` makes one", folder.display())
+    pub(super) fn read(folder: &Path) -> Result<(Self, Source)> {
+        let there: Vec<_> = LANGUAGES.iter().filter(|(file, _)| folder.join(file).is_file()).collect();
+        // A crate may have a package.json for its tools: the plugin is where its name stands.
+        let names = |file: &str| fs::read_to_string(folder.join(file)).is_ok_and(|text| text.contains("claiflow"));
+        let (file, read) = there.iter().find(|(file, _)| names(file)).or(there.first()).with_context(|| {
+            format!(
+                "{} is no plugin: it has no Cargo.toml, package.json or pyproject.toml; `cargo xtask new-plugin NAME` \
+                 makes one",
+                folder.display()
+            )
         })?;
-        let mut cargo = crate::process::cargo();
-        cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(&path);
-        let said = cargo.output().context("cargo could not be started")?;
-        if !said.status.success() {
-            bail!("cargo cannot read {}:\n{}", path.display(), String::from_utf8_lossy(&said.stderr).trim_end());
-        }
-        let metadata: Value = serde_json::from_slice(&said.stdout).context("`cargo metadata` gave no JSON")?;
-        Self::find(&metadata, path)
+        read(&folder.join(file).canonicalize()?)
     }
 
-    fn find(metadata: &Value, path: PathBuf) -> Result<Self> {
-        let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
-        let ours = |package: &&Value| {
-            package.get("manifest_path").and_then(Value::as_str).is_some_and(|manifest| Path::new(manifest) == path)
-        };
-        let package = packages.into_iter().find(ours);
-        let package = package.with_context(|| format!("{} has no `[package]`", path.display()))?;
-
-        let name = package.pointer("/metadata/claiflow/name").and_then(Value::as_str);
-        let Some(name) = name else {
-            bail!(
-                "{} names no plugin; add\n\n[package.metadata.claiflow]\nname = \"restart-tool\"\n\n\
-                 with the name that `plugin!` gives it",
-                path.display()
-            );
+    /// Of what the manifest says in `section`.
+    fn of(path: &Path, section: &'static str, said: Option<&Value>, example: &str) -> Result<Self> {
+        let Some(name) = said.and_then(|said| said.get("name")).and_then(Value::as_str) else {
+            bail!("{} names no plugin; add\n\n{example}", path.display());
         };
         if !is_name(name) {
             bail!(
@@ -73,19 +85,9 @@ impl Manifest {
                 path.display()
             );
         }
-        let capabilities = capabilities(package.pointer("/metadata/claiflow/capabilities"))
-            .with_context(|| format!("{}: `capabilities` of `[package.metadata.claiflow]`", path.display()))?;
-        let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
-        let cdylib = |target: &&Value| {
-            let types = target.get("crate_types").and_then(Value::as_array);
-            types.is_some_and(|types| types.iter().any(|kind| kind == "cdylib"))
-        };
-        let library = targets.into_iter().find(cdylib).and_then(|target| target.get("name")?.as_str());
-        let library = library.with_context(|| {
-            format!("{} makes no component; add\n\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]", path.display())
-        })?;
-        let artifact = format!("{}.wasm", library.replace('-', "_"));
-        Ok(Self { name: name.to_owned(), artifact, capabilities, path })
+        let capabilities = capabilities(said.and_then(|said| said.get("capabilities")))
+            .with_context(|| format!("{}: `capabilities` of `{section}`", path.display()))?;
+        Ok(Self { path: path.to_owned(), name: name.to_owned(), capabilities, section })
     }
 
     /// Whether the component imports no more than the manifest says: who reviews it reads this line, not the code.
@@ -103,9 +105,10 @@ impl Manifest {
         all.sort();
         all.dedup();
         bail!(
-            "it uses {}, and {} does not say so; add to `[package.metadata.claiflow]`\n\ncapabilities = {all:?}",
+            "it uses {}, and {} does not say so; add to `{}`\n\ncapabilities = {all:?}",
             needed.join(", "),
-            self.path.display()
+            self.path.display(),
+            self.section
         )
     }
 }
@@ -126,32 +129,18 @@ fn capabilities(said: Option<&Value>) -> Result<Vec<String>> {
 mod tests {
     use super::Manifest;
     use serde_json::{Value, json};
+    use std::{fs, path::Path};
 
-    fn find(package: Value) -> Result<Manifest, String> {
-        let mut package = package;
-        package["manifest_path"] = "/tool/Cargo.toml".into();
-        let metadata = json!({"packages": [{"manifest_path": "/other/Cargo.toml"}, package]});
-        Manifest::find(&metadata, "/tool/Cargo.toml".into()).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_manifest_names_its_plugin_and_its_file() {
-        let manifest = find(json!({
-            "metadata": {"claiflow": {"name": "tool"}},
-            "targets": [{"name": "build", "crate_types": ["bin"]}, {"name": "a-tool", "crate_types": ["cdylib", "rlib"]}],
-        }));
-        let manifest = manifest.unwrap();
-        assert_eq!((manifest.name.as_str(), manifest.artifact.as_str()), ("tool", "a_tool.wasm"));
-        assert!(manifest.check(&[]).is_ok());
+    fn with(capabilities: Value) -> Result<Manifest, String> {
+        let said = json!({"name": "tool", "capabilities": capabilities});
+        Manifest::of(Path::new("/tool/Cargo.toml"), "[package.metadata.claiflow]", Some(&said), "")
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_a_plugin_uses_stands_in_its_manifest() {
-        let library = json!([{"name": "tool", "crate_types": ["cdylib"]}]);
-        let with = |said: Value| {
-            find(json!({"metadata": {"claiflow": {"name": "tool", "capabilities": said}}, "targets": library}))
-        };
         let manifest = with(json!(["kubernetes", "http"])).unwrap();
+        assert!(manifest.check(&[]).is_ok());
         assert!(manifest.check(&["kubernetes"]).is_ok(), "it may say more than it uses");
         let error = manifest.check(&["kubernetes", "kubernetes-write"]).unwrap_err().to_string();
         assert!(error.contains(r#"capabilities = ["http", "kubernetes", "kubernetes-write"]"#), "{error}");
@@ -161,14 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_shown_as_the_lines_to_add() {
-        let library = json!([{"name": "tool", "crate_types": ["rlib"]}]);
-        for (package, part) in [
-            (json!({"metadata": null}), "[package.metadata.claiflow]\nname = "),
-            (json!({"metadata": {"claiflow": {"name": "Tool"}}}), "lower-case"),
-            (json!({"metadata": {"claiflow": {"name": "tool"}}, "targets": library}), "crate-type = [\"cdylib\""),
-        ] {
-            assert!(find(package.clone()).is_err_and(|message| message.contains(part)), "{package}");
-        }
+    fn the_manifest_that_names_a_plugin_says_the_language() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Manifest::read(folder.path()).err().unwrap();
+        assert!(error.to_string().contains("no Cargo.toml, package.json or pyproject.toml"), "{error}");
+        fs::write(folder.path().join("package.json"), r#"{"private": true}"#).unwrap();
+        let error = Manifest::read(folder.path()).err().unwrap();
+        assert!(error.to_string().contains("package.json names no plugin"), "{error}");
+        fs::write(folder.path().join("Cargo.toml"), "# a claiflow plugin").unwrap();
+        let error = Manifest::read(folder.path()).err().unwrap();
+        assert!(error.to_string().contains("cargo cannot read"), "{error}");
     }
 }

@@ -1,15 +1,22 @@
-//! Tools of plugin authors: `new-plugin` makes a crate, `build-plugin` makes its component, `dev-plugin` does it at each save.
+//! Tools of plugin authors: `new-plugin` makes a folder, `build-plugin` makes its component, in each of the languages, `dev-plugin`
+//! does it at each save.
 
 mod component;
 mod configmap;
 mod dev;
+mod javascript;
+mod kept;
 mod manifest;
 mod oci;
+mod python;
 mod report;
+mod rust;
 mod scaffold;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod toolchain;
+mod world;
 
 use std::{
     env,
@@ -25,10 +32,11 @@ use crate::{root, target};
 
 use component::{Component, Description};
 pub(crate) use dev::DevPlugin;
-use manifest::Manifest;
+use manifest::{Manifest, Source};
 pub(crate) use oci::Archives;
+pub(crate) use python::unittest;
 pub(crate) use scaffold::NewPlugin;
-use toolchain::{Choice, Toolchain};
+use toolchain::Choice;
 
 /// An agent reads no larger file.
 const FILE_MAX_BYTES: usize = 64 << 20;
@@ -37,10 +45,12 @@ const FILE_MAX_BYTES: usize = 64 << 20;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask build-plugin plugins/example
+  cargo xtask build-plugin plugins/example-js plugins/example-py
   cargo xtask build-plugin ../restart-tool --out plugins/dist --configmap
-  cargo xtask build-plugin ../restart-tool --oci")]
+  cargo xtask build-plugin ../restart-tool --oci
+  cargo xtask build-plugin ../restart-tool --sign release.pem")]
 pub(crate) struct BuildPlugin {
-    /// Folders of plugin crates, in this repository or anywhere else.
+    /// Folders of plugins, in this repository or anywhere else: with a Cargo.toml, a package.json or a pyproject.toml.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Where the components go.
@@ -56,7 +66,13 @@ pub(crate) struct BuildPlugin {
     /// image volumes.
     #[arg(long)]
     oci: bool,
-    /// What compiles the crates.
+    /// The contract of the oldest agent that shall load the plugin.
+    #[arg(long, default_value = component::CONTRACT, value_parser = component::contract)]
+    contract: String,
+    /// Sign each component with this Ed25519 key, a PEM file; several keys sign in turn.
+    #[arg(long, value_name = "KEY.pem")]
+    sign: Vec<PathBuf>,
+    /// What compiles plugins in Rust.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     toolchain: Choice,
 }
@@ -64,12 +80,14 @@ pub(crate) struct BuildPlugin {
 impl BuildPlugin {
     pub(crate) fn run(self) -> Result<()> {
         for built in components(&self.paths, &self.out, self.toolchain)? {
+            component::fits(&built.imports, &self.contract).with_context(|| format!("{} is too new", built.name))?;
+            let keys = sign::sign(&built, &self.sign)?;
             let manifest = match self.configmap {
                 true => Some(configmap::write(&built.name, &self.namespace, &built.file)?),
                 false => None,
             };
             let archives = if self.oci { Some(oci::write(&built)?) } else { None };
-            print!("{}", report::text(&built, manifest.as_ref(), archives.as_ref())?);
+            print!("{}", report::text(&built, &keys, manifest.as_ref(), archives.as_ref())?);
         }
         Ok(())
     }
@@ -87,39 +105,79 @@ struct Built {
     toolchain: String,
 }
 
-/// Builds each crate; answers names and component files.
+/// What a compiler gives.
+struct Made {
+    /// A component, or a core module that can be one.
+    component: Vec<u8>,
+    /// What `describe` answers, where no section of the component says it.
+    description: Option<serde_json::Value>,
+    toolchain: String,
+}
+
+/// A compiler that is there, and what it compiles.
+enum Compiler {
+    Rust(rust::Compiler),
+    JavaScript(javascript::Compiler, javascript::Package),
+    Python(python::Compiler, python::Project),
+}
+
+impl Compiler {
+    /// # Errors
+    /// What is missing, and how to install it.
+    fn find(source: Source, choice: Choice) -> Result<Self> {
+        Ok(match source {
+            Source::Rust { artifact } => Self::Rust(rust::Compiler::find(artifact, choice)?),
+            Source::JavaScript(package) => Self::JavaScript(javascript::Compiler::ready()?, package),
+            Source::Python(project) => Self::Python(python::Compiler::ready()?, project),
+        })
+    }
+
+    fn title(&self) -> &str {
+        match self {
+            Self::Rust(compiler) => compiler.title(),
+            Self::JavaScript(compiler, _) => compiler.title(),
+            Self::Python(compiler, _) => compiler.title(),
+        }
+    }
+
+    fn build(&self, manifest: &Manifest) -> Result<Made> {
+        match self {
+            Self::Rust(compiler) => compiler.build(manifest),
+            Self::JavaScript(compiler, package) => compiler.build(manifest, package),
+            Self::Python(compiler, project) => compiler.build(manifest, project),
+        }
+    }
+}
+
+/// Builds each plugin; answers names and component files.
 pub(crate) fn build(paths: &[PathBuf], out: &Path) -> Result<Vec<(String, PathBuf)>> {
     let built = components(paths, out, Choice::Auto)?;
     Ok(built.into_iter().map(|built| (built.name, built.file)).collect())
 }
 
-/// Builds a crate and its archives for registries.
+/// Builds a plugin and its archives for registries.
 pub(crate) fn archives(path: &Path, out: &Path) -> Result<Archives> {
     let built = components(&[path.to_owned()], out, Choice::Auto)?;
     oci::write(built.first().context("nothing was built")?)
 }
 
 fn components(paths: &[PathBuf], out: &Path, choice: Choice) -> Result<Vec<Built>> {
-    // What is wrong with a crate is said before anything is installed or compiled.
-    let manifests = paths.iter().map(|path| Manifest::read(path)).collect::<Result<Vec<_>>>()?;
-    let toolchain = Toolchain::find(choice)?;
-    manifests.iter().map(|manifest| one(manifest, &toolchain, out)).collect()
+    // What is wrong with a plugin's manifest is said before anything is installed or compiled.
+    let plugins = paths.iter().map(|path| Manifest::read(path)).collect::<Result<Vec<_>>>()?;
+    let ready = |(manifest, source)| Ok((manifest, Compiler::find(source, choice)?));
+    let plugins = plugins.into_iter().map(ready).collect::<Result<Vec<_>>>()?;
+    plugins.iter().map(|(manifest, compiler)| one(manifest, compiler, out)).collect()
 }
 
-fn one(manifest: &Manifest, toolchain: &Toolchain, out: &Path) -> Result<Built> {
+fn one(manifest: &Manifest, compiler: &Compiler, out: &Path) -> Result<Built> {
     let name = &manifest.name;
-    let guests = guests();
-    eprintln!("→ building {name} with {}", toolchain.title());
-    let status = toolchain.build(&manifest.path, &guests).status().context("cargo could not be started")?;
-    if !status.success() {
-        bail!("{name} does not compile; what cargo says of it stands above");
+    eprintln!("→ building {name} with {}", compiler.title());
+    let made = compiler.build(manifest)?;
+    let mut component = Component::of(&made.component).with_context(|| format!("{name} is no component"))?;
+    if let Some(description) = &made.description {
+        component = component.describing(description)?;
     }
-    let core = guests.join(toolchain.target()).join("release").join(&manifest.artifact);
-    let module = fs::read(&core).with_context(|| format!("{} was not built", core.display()))?;
-    toolchain.check(&module).with_context(|| format!("{name} cannot be built with {}", toolchain.title()))?;
-
-    let component = Component::of(&module).with_context(|| format!("{name} is no component"))?;
-    let component = component.made_by(toolchain.title())?;
+    let component = component.made_by(&made.toolchain)?;
     let stripped = component.stripped()?;
     let imports = stripped.check().with_context(|| format!("{name} is no plugin"))?;
     manifest.check(&report::capabilities(&imports)).with_context(|| format!("{name} asks for more than it says"))?;
@@ -135,10 +193,10 @@ fn one(manifest: &Manifest, toolchain: &Toolchain, out: &Path) -> Result<Built> 
     let (file, debug) = (out.join(format!("{name}.wasm")), out.join("debug").join(format!("{name}.debug.wasm")));
     place(&debug, component.bytes())?;
     place(&file, bytes)?;
-    Ok(Built { name: name.clone(), file, debug, imports, description, toolchain: toolchain.title().to_owned() })
+    Ok(Built { name: name.clone(), file, debug, imports, description, toolchain: made.toolchain })
 }
 
-/// Where cargo builds plugins: apart from the programs, so that neither waits for the other.
+/// Where plugins are built: apart from the programs, so that neither waits for the other.
 fn guests() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("plugins/target"), |_| target().join("plugins"))
 }

@@ -10,7 +10,14 @@ use super::{Built, oci::Archives, sha256};
 const ALWAYS: [&str; 4] = ["kubernetes-types", "log", "task", "types"];
 
 /// One block of lines. `manifest` is the file of the ConfigMaps and their number, if there is one.
-pub(super) fn text(built: &Built, manifest: Option<&(PathBuf, usize)>, archives: Option<&Archives>) -> Result<String> {
+///
+/// `keys`: the public halves of those that signed.
+pub(super) fn text(
+    built: &Built,
+    keys: &[String],
+    manifest: Option<&(PathBuf, usize)>,
+    archives: Option<&Archives>,
+) -> Result<String> {
     let bytes = fs::read(&built.file)?;
     let digest = sha256(&bytes);
     let version = built.description.as_ref().map_or("", |description| description.version.as_str());
@@ -31,6 +38,11 @@ pub(super) fn text(built: &Built, manifest: Option<&(PathBuf, usize)>, archives:
     line("imports", &summary(&built.imports))?;
     line("grants", &if granted.is_empty() { "none needed".to_owned() } else { format!("for {}", granted.join(", ")) })?;
     line("built by", &built.toolchain)?;
+    for key in keys {
+        let rule =
+            format!("in the grants file: signatures: [{{plugins: [{}], keys: {{KEY-NAME: \"{key}\"}}}}]", built.name);
+        line("signed", &rule)?;
+    }
     line("names", &format!("{}, for a trap's function numbers", built.debug.display()))?;
     if let Some((manifest, maps)) = manifest {
         let apply = format!("kubectl apply --server-side -f {}", manifest.display());

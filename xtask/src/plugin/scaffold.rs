@@ -1,4 +1,6 @@
-//! `new-plugin`: a crate with one command and a test that needs no host, ready to be changed.
+//! `new-plugin`: a folder with one command and a test that needs no host, ready to be changed.
+
+mod rust;
 
 use std::{
     fs,
@@ -11,18 +13,45 @@ use crate::root;
 
 use super::is_name;
 
-const LIBRARY: &str = include_str!("scaffold/lib.rs.txt");
-const MEMBER: &str = include_str!("scaffold/member.toml.txt");
-const STANDALONE: &str = include_str!("scaffold/standalone.toml.txt");
+pub(super) use rust::standalone;
+
+/// Path and text of each file.
+type Files = [(&'static str, &'static str); 3];
+
+const JAVASCRIPT: Files = [
+    ("package.json", include_str!("scaffold/javascript/package.json.txt")),
+    ("index.js", include_str!("scaffold/javascript/index.js.txt")),
+    ("test/{{name}}.test.js", include_str!("scaffold/javascript/test.js.txt")),
+];
+const PYTHON: Files = [
+    ("pyproject.toml", include_str!("scaffold/python/pyproject.toml.txt")),
+    ("src/{{module}}.py", include_str!("scaffold/python/plugin.py.txt")),
+    ("tests/test_{{module}}.py", include_str!("scaffold/python/test.py.txt")),
+];
+
+/// What a plugin is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Language {
+    Rust,
+    #[value(name = "javascript", alias = "js")]
+    JavaScript,
+    #[value(alias = "py")]
+    Python,
+}
 
 /// See [`crate::Task::NewPlugin`].
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  cargo xtask new-plugin restart-tool              a member of plugins/
-  cargo xtask new-plugin restart-tool --dir ~/src  a crate of its own in ~/src/restart-tool")]
+  cargo xtask new-plugin restart-tool                    a member of plugins/
+  cargo xtask new-plugin restart-tool --dir ~/src        a crate of its own in ~/src/restart-tool
+  cargo xtask new-plugin restart-tool --lang javascript  a package in plugins/restart-tool
+  cargo xtask new-plugin restart-tool --lang python --dir ~/src")]
 pub(crate) struct NewPlugin {
     /// Lower-case letters, digits, and `-` between them: it names the file, the grant and the ConfigMap.
     name: String,
+    /// What it is written in.
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    lang: Language,
     /// The folder to make it in, outside of this repository.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -30,17 +59,26 @@ pub(crate) struct NewPlugin {
 
 impl NewPlugin {
     pub(crate) fn run(self) -> Result<()> {
-        let folder = match &self.dir {
-            Some(directory) => standalone(&self.name, directory, &root())?,
-            None => member(&self.name, &root().join("plugins"))?,
+        let folder = match (self.lang, &self.dir) {
+            (Language::Rust, Some(directory)) => standalone(&self.name, directory, &root())?,
+            (Language::Rust, None) => rust::member(&self.name, &root().join("plugins"))?,
+            (language, directory) => of(language, &self.name, directory.as_deref(), &root())?,
         };
         // A path below the current folder is shorter, and right for who typed this command.
         let here = std::env::current_dir()?;
         let folder = folder.strip_prefix(&here).unwrap_or(&folder).display().to_string();
         let name = &self.name;
+        let test = match self.lang {
+            Language::Rust => format!("cargo test --manifest-path {folder}/Cargo.toml"),
+            Language::JavaScript => format!("npm install --prefix {folder} && npm test --prefix {folder}"),
+            Language::Python => {
+                let sdk = root().join("plugins/sdk-py/src");
+                format!("PYTHONPATH={}:{folder}/src python3 -m unittest discover -s {folder}/tests", sdk.display())
+            }
+        };
         println!(
             "{name} is in {folder}; its command is `{name}.greet`. Next:
-  cargo test --manifest-path {folder}/Cargo.toml
+  {test}
   cargo xtask build-plugin {folder}
   cargo run -p claiflow-agent -- run plugins/dist/{name}.wasm {name}.greet --inputs '{{\"name\":\"world\"}}'"
         );
@@ -48,41 +86,19 @@ impl NewPlugin {
     }
 }
 
-/// A crate of its own at `directory/name`, which uses the SDK of the checkout `root`.
-pub(super) fn standalone(name: &str, directory: &Path, root: &Path) -> Result<PathBuf> {
+/// A package or a project that uses the SDK of the checkout `root`: in `directory`, or among the checkout's plugins.
+pub(super) fn of(language: Language, name: &str, directory: Option<&Path>, root: &Path) -> Result<PathBuf> {
     check(name)?;
-    fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
-    let directory = directory.canonicalize()?;
     let plugins = root.join("plugins").canonicalize()?;
-    if directory.starts_with(&plugins) {
-        bail!("{} is inside of this repository's plugins; leave out `--dir`", directory.display());
-    }
-    let workspace = fs::read_to_string(plugins.join("Cargo.toml"))?;
-    let sdk = serde_json::Value::from(plugins.join("sdk").display().to_string());
-    let mut manifest = STANDALONE.replace("{{name}}", name).replace("{{sdk}}", &sdk.to_string());
-    for dependency in ["schemars", "serde", "serde_json"] {
-        // The SDK's own lines: the derive macros must be of the versions that it knows.
-        let start = format!("{dependency} = ");
-        let line = workspace.lines().find(|line| line.starts_with(&start));
-        let line = line.with_context(|| format!("{} does not say which {dependency}", plugins.display()))?;
-        manifest = manifest.replace(&format!("{{{{{dependency}}}}}"), line);
-    }
-    let folder = crate_of(name, &directory, &manifest)?;
-    // Versions that are known to fit together, and need no look at a registry.
-    fs::copy(plugins.join("Cargo.lock"), folder.join("Cargo.lock"))?;
-    Ok(folder)
-}
-
-/// A member of the workspace `plugins`.
-pub(super) fn member(name: &str, plugins: &Path) -> Result<PathBuf> {
-    check(name)?;
-    let path = plugins.join("Cargo.toml");
-    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let text = with_member(&text, name)
-        .with_context(|| format!("{} has no line `members = […]`; add \"{name}\" yourself", path.display()))?;
-    let folder = crate_of(name, plugins, &MEMBER.replace("{{name}}", name))?;
-    fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(folder)
+    let (directory, sdks) = match directory {
+        Some(directory) => (outside(directory, root)?, plugins.display().to_string()),
+        None => (plugins, "..".to_owned()),
+    };
+    let files = if language == Language::Python { PYTHON } else { JAVASCRIPT };
+    let module = name.replace('-', "_");
+    let words = [("name", name), ("module", module.as_str()), ("sdk", &format!("{sdks}/sdk-js"))];
+    let files = files.map(|(path, text)| (filled(path, &words), text));
+    folder_of(&directory, name, &files, &words)
 }
 
 fn check(name: &str) -> Result<()> {
@@ -92,57 +108,31 @@ fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn crate_of(name: &str, directory: &Path, manifest: &str) -> Result<PathBuf> {
+/// The directory, made and absolute: a folder in the checkout's plugins belongs to the checkout.
+fn outside(directory: &Path, root: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(directory).with_context(|| format!("{} cannot be made", directory.display()))?;
+    let directory = directory.canonicalize()?;
+    if directory.starts_with(root.join("plugins").canonicalize()?) {
+        bail!("{} is inside of this repository's plugins; leave out `--dir`", directory.display());
+    }
+    Ok(directory)
+}
+
+/// Writes the files of a plugin, with `{{word}}` replaced.
+fn folder_of(directory: &Path, name: &str, files: &[(String, &str)], words: &[(&str, &str)]) -> Result<PathBuf> {
     let folder = directory.join(name);
     if folder.exists() {
         bail!("{} is there already; take another name, or remove it", folder.display());
     }
-    fs::create_dir_all(folder.join("src")).with_context(|| format!("{} cannot be made", folder.display()))?;
-    fs::write(folder.join("Cargo.toml"), manifest)?;
-    fs::write(folder.join("src/lib.rs"), LIBRARY.replace("{{name}}", name))?;
+    for (path, text) in files {
+        let path = folder.join(path);
+        let parent = path.parent().unwrap_or(&folder);
+        fs::create_dir_all(parent).with_context(|| format!("{} cannot be made", parent.display()))?;
+        fs::write(&path, filled(text, words)).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
     Ok(folder)
 }
 
-fn with_member(manifest: &str, name: &str) -> Option<String> {
-    let start = manifest.find("\nmembers = [")?;
-    let end = start + manifest.get(start..)?.find(']')?;
-    let (before, after) = manifest.split_at_checked(end)?;
-    Some(format!("{}, \"{name}\"{after}", before.trim_end().trim_end_matches(',')))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{member, standalone, with_member};
-    use std::fs;
-
-    #[test]
-    fn a_member_joins_the_workspace() {
-        for (members, with) in [
-            ("\nmembers = [\"a\"]\n", "\nmembers = [\"a\", \"b\"]\n"),
-            ("\nmembers = [\n  \"a\",\n]\n", "\nmembers = [\n  \"a\", \"b\"]\n"),
-        ] {
-            assert_eq!(with_member(members, "b").as_deref(), Some(with));
-        }
-        assert_eq!(with_member("[workspace]\n", "b"), None);
-
-        let plugins = tempfile::tempdir().unwrap();
-        fs::write(plugins.path().join("Cargo.toml"), "[workspace]\nmembers = [\"sdk\"]\n").unwrap();
-        let folder = member("tool", plugins.path()).unwrap();
-        assert!(fs::read_to_string(folder.join("Cargo.toml")).unwrap().contains("name = \"claiflow-plugin-tool\""));
-        let workspace = fs::read_to_string(plugins.path().join("Cargo.toml")).unwrap();
-        assert_eq!(workspace, "[workspace]\nmembers = [\"sdk\", \"tool\"]\n");
-    }
-
-    #[test]
-    fn what_cannot_be_made_is_refused_before_a_file_is_written() {
-        let directory = tempfile::tempdir().unwrap();
-        for name in ["", "Tool", "a_b", "../x", "-a", "a.b"] {
-            let error = standalone(name, directory.path(), &crate::root()).unwrap_err();
-            assert!(error.to_string().contains("cannot name a plugin"), "{name}: {error}");
-        }
-        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
-        fs::create_dir(directory.path().join("tool")).unwrap();
-        let error = standalone("tool", directory.path(), &crate::root()).unwrap_err();
-        assert!(error.to_string().contains("there already"), "{error}");
-    }
+fn filled(text: &str, words: &[(&str, &str)]) -> String {
+    words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(&format!("{{{{{word}}}}}"), value))
 }

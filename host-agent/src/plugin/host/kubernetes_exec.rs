@@ -107,12 +107,11 @@ impl CallState {
         };
         let (allowed, actor) = self.authorise(&access)?;
         self.may_write(false)?;
-        let begun = self.effect_begun;
-        self.effect_begun = true;
+        self.standing.begin_effect()?;
         let wanted = ExecOptions { stdin: said.stdin, tty: said.tty };
         let started = cluster.exec(&actor, kind, &at, container.as_deref(), command, wanted, self.deadline()).await;
         if started.as_ref().is_err_and(|error| error.effect() == Effect::None) {
-            self.effect_begun = begun;
+            self.standing.undo_effect();
         }
         let execution = started.map_err(shown(&allowed))?;
         self.resources.push(Running { kind: kind.clone(), pod: at, execution, held: 0 }).map_err(lost)
@@ -140,7 +139,8 @@ impl CallState {
         timeout_ms: u32,
     ) -> Result<Option<Chunk>, Failure> {
         self.go_on(made, resource)?;
-        let (until, stop, stopping) = (self.until(timeout_ms), self.stop.clone(), self.stop.is_cancelled());
+        let (until, stop, stopping) =
+            (self.until(timeout_ms), self.standing.stop.clone(), self.standing.stop.is_cancelled());
         let most = usize::try_from(max_bytes).unwrap_or(READ_MAX_BYTES).min(READ_MAX_BYTES);
         let running = self.resources.get_mut(resource).map_err(lost)?;
         let nothing = || Chunk { stream: "stdout".to_owned(), data: Vec::new() };

@@ -184,11 +184,12 @@ impl CallState {
         let Ready { access, request, fields, dry_run } = ready;
         let (allowed, actor) = self.authorise(&access)?;
         self.may_write(dry_run)?;
-        let begun = self.effect_begun;
-        self.effect_begun |= !dry_run;
+        if !dry_run {
+            self.standing.begin_effect()?;
+        }
         let answered = cluster.ask(&actor, &request, self.room(), self.deadline()).await;
-        if answered.as_ref().is_err_and(|error| error.effect() == Effect::None) {
-            self.effect_begun = begun;
+        if !dry_run && answered.as_ref().is_err_and(|error| error.effect() == Effect::None) {
+            self.standing.undo_effect();
         }
         let (value, bytes) = answered.map_err(shown(&allowed))?;
         self.memory.pass(bytes);
@@ -196,6 +197,6 @@ impl CallState {
     }
 
     fn writing(&self, dry_run: bool) -> Writing {
-        Writing { manager: format!("claiflow:{}", self.caller.plugin), dry_run }
+        Writing { manager: format!("claiflow:{}", self.standing.caller.plugin), dry_run }
     }
 }

@@ -1,5 +1,6 @@
 //! What the host links: one file per import of the contract, and WASI over nothing.
 
+pub(super) mod http;
 pub(super) mod kubernetes;
 pub(super) mod kubernetes_exec;
 mod kubernetes_write;
@@ -18,6 +19,7 @@ use super::{bindings::claiflow::plugin, state::CallState};
 /// When two interfaces define the same name.
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     plugin::types::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::log::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::task::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;

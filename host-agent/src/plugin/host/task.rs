@@ -16,15 +16,15 @@ const NOTE_MAX_BYTES: usize = 4 << 10;
 
 impl Host for CallState {
     fn remaining_ms(&mut self) -> wasmtime::Result<u64> {
-        Ok(u64::try_from(self.remaining().as_millis()).unwrap_or(u64::MAX))
+        Ok(u64::try_from(self.standing.remaining().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn stop_requested(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.stopping().map(ToOwned::to_owned))
+        Ok(self.standing.stopping().map(ToOwned::to_owned))
     }
 
     fn progress(&mut self, done: u64, total: u64, message: String) -> wasmtime::Result<()> {
-        let now = self.clock.monotonic();
+        let now = self.standing.clock.monotonic();
         if self.progressed.is_none_or(|last| now.saturating_sub(last) >= PROGRESS_INTERVAL) {
             self.progressed = Some(now);
             self.lines.sink().progress(done, total, &clean(&message, PROGRESS_MAX_BYTES));

@@ -26,6 +26,7 @@ use super::{
     loader::{Loaded, configured},
     registry::may_serve,
     runtime::loader,
+    signature::Signatures,
     source,
     surface::{Admission, Need, Surface},
 };
@@ -64,6 +65,10 @@ struct Inspection {
     size_bytes: usize,
     /// `matches`, `differs` or `none`.
     pin: &'static str,
+    /// Keys that signed it, by their names in the grants file.
+    signed_by: Vec<String>,
+    /// What made the file, as the file itself says; empty when it does not.
+    built_by: String,
     imports: Vec<Import>,
     commands: Vec<Command>,
     /// Why it could not be asked for its commands, or does not load whatever is granted.
@@ -93,7 +98,7 @@ struct Command {
 
 #[derive(Debug, Serialize)]
 struct Missing {
-    /// `import`, `command`, `pin` or `config`.
+    /// `import`, `command`, `pin`, `signature` or `config`.
     what: &'static str,
     /// One sentence.
     why: String,
@@ -133,12 +138,20 @@ async fn run(args: InspectArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Resul
     let looked = tokio::task::spawn_blocking(move || {
         let file = source::read(&path)?;
         let surface = Surface::read(&file.bytes)?;
-        let loaded = loader.prepare(&name, &file, surface.clone()).map_err(|error| error.reason);
+        let signatures = Signatures::read(&file.bytes)?;
+        let signed = signatures.check(&name, &grants);
+        let loaded = loader.prepare(&name, &file, surface.clone(), signatures).map_err(|error| error.reason);
         let grant = grants.plugins.get(&name);
         // A name out of a file that nobody vouches for may hold anything.
         let shown = |(name, admission)| (clean(name, IMPORT_MAX_BYTES), admission);
         let imports: Vec<_> = surface.admissions(grant).map(shown).collect();
-        Ok::<_, String>(report(name, &path, &file, imports, loaded.as_ref(), &grants))
+        let mut report = report(name, &path, &file, imports, loaded.as_ref(), &grants);
+        report.built_by = surface.built_by().to_owned();
+        match signed {
+            Ok(signed_by) => report.signed_by = signed_by,
+            Err(why) => report.missing.push(Missing { what: "signature", why }),
+        }
+        Ok::<_, String>(report)
     });
     let inspection = looked
         .await
@@ -236,7 +249,8 @@ fn report(
         let left = commands.iter().filter(|command| named.is_none() || !command.granted);
         wanted.extend(left.map(|command| command.name.as_str()));
     }
-    let pinned = pin == "differs" || pin == "none" && !needs.is_empty();
+    let is_signed = grants.signing(&name).next().is_some();
+    let pinned = pin == "differs" || pin == "none" && !needs.is_empty() && !is_signed;
     Inspection {
         add: text::add(&name, pinned.then_some(sha256.as_str()), &wanted, &needs),
         version: described.map(|description| description.version.clone()),
@@ -248,6 +262,8 @@ fn report(
         name,
         sha256,
         pin,
+        signed_by: Vec::new(),
+        built_by: String::new(),
         commands,
         missing,
     }

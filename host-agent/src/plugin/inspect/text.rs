@@ -53,6 +53,12 @@ pub(super) fn render(inspection: &Inspection) -> String {
         _ => "not pinned",
     };
     line(format_args!("  sha256  {} ({pin})", inspection.sha256));
+    if !inspection.signed_by.is_empty() {
+        line(format_args!("  signed  by {}", inspection.signed_by.join(", ")));
+    }
+    if !inspection.built_by.is_empty() {
+        line(format_args!("  made    by {}, as it says", inspection.built_by));
+    }
     line(format_args!("\nasks for"));
     let (always, asked): (Vec<_>, Vec<_>) = inspection.imports.iter().partition(|import| import.state == "always");
     for import in asked {

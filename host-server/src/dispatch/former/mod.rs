@@ -262,6 +262,7 @@ impl Dispatch {
             started: lease.created,
             ended: None,
             output: None,
+            used: None,
         };
         // One whose start was reported stays as it is.
         lanes::retried(|| self.0.store.keep_step(lease, &step)).await.map(drop)

@@ -15,7 +15,6 @@ use crate::{
     metrics::HostCall,
     plugin::{
         bindings::claiflow::plugin::{kubernetes_types::ApiResource, types},
-        caller::{NoWrites, Power},
         state::CallState,
     },
 };
@@ -42,7 +41,7 @@ impl Made {
 
 impl CallState {
     pub(in crate::plugin::host) fn making(&self, verb: &'static str) -> Made {
-        Made { verb, resource: String::new(), began: self.clock.monotonic(), waits: false }
+        Made { verb, resource: String::new(), began: self.standing.clock.monotonic(), waits: false }
     }
 
     pub(in crate::plugin::host) fn waiting(&self, verb: &'static str) -> Made {
@@ -55,12 +54,12 @@ impl CallState {
         made: &Made,
         answer: Result<T, Failure>,
     ) -> wasmtime::Result<Result<T, types::Failure>> {
-        self.caller.surroundings.host_calls.count(HostCall {
-            plugin: &self.caller.plugin,
+        self.standing.caller.surroundings.host_calls.count(HostCall {
+            plugin: &self.standing.caller.plugin,
             verb: made.verb,
             resource: &made.resource,
             outcome: answer.as_ref().map_or_else(|failure| failure.code, |_| "ok"),
-            took: (!made.waits).then(|| self.clock.monotonic().saturating_sub(made.began)),
+            took: (!made.waits).then(|| self.standing.clock.monotonic().saturating_sub(made.began)),
         });
         Ok(answer.map_err(|failure| types::Failure {
             code: failure.code.to_owned(),
@@ -71,18 +70,8 @@ impl CallState {
 
     /// Counts the call, and answers whom it goes to.
     pub(in crate::plugin::host) fn enter(&mut self) -> Result<Arc<Cluster>, Failure> {
-        if self.caller.power == Power::Nothing {
-            return Err(Failure::new("denied", "no host call is made while the plugin describes itself"));
-        }
-        if self.host_calls >= self.host_calls_max {
-            let message = format!(
-                "the call used its budget of {} host calls; `limits: {{host_calls: …}}` in the grants file raises it",
-                self.host_calls_max
-            );
-            return Err(Failure::new("budget", message));
-        }
-        self.host_calls += 1;
-        self.caller.surroundings.cluster.clone().ok_or_else(|| {
+        self.standing.count()?;
+        self.standing.caller.surroundings.cluster.clone().ok_or_else(|| {
             Failure::new(
                 "unavailable",
                 "this agent has no cluster: it runs in none with its account mounted, and was given no `--kubeconfig`",
@@ -90,36 +79,19 @@ impl CallState {
         })
     }
 
-    /// Whether the call may leave something behind now. A dry run does not, and yet `verify` makes none.
+    /// Whether the call may leave something behind now.
     pub(in crate::plugin::host) fn may_write(&self, dry_run: bool) -> Result<(), Failure> {
-        match self.caller.power {
-            Power::Write => {}
-            Power::Read(NoWrites::DeclaredRead) if dry_run => {}
-            Power::Read(why) => return Err(Failure::new("denied", why.to_string())),
-            Power::Nothing => return Err(Failure::new("denied", "the plugin describes itself")),
-        }
-        match self.stopping() {
-            None => Ok(()),
-            Some(why) => {
-                let message = format!("nothing is written any more: `task.stop-requested` says `{why}`");
-                Err(Failure::new("stopped", message))
-            }
-        }
+        Ok(self.standing.may_write(dry_run)?)
     }
 
     /// Until when one request may take: a little less than the call, which then still has time to say what happened.
     pub(in crate::plugin::host) fn deadline(&self) -> Instant {
-        Instant::now() + self.time_left().min(REQUEST_MAX)
+        Instant::now() + self.standing.time_left().min(REQUEST_MAX)
     }
 
     /// Until when the call waits for news.
     pub(in crate::plugin::host) fn until(&self, timeout_ms: u32) -> Instant {
-        Instant::now() + self.time_left().min(Duration::from_millis(timeout_ms.into()))
-    }
-
-    fn time_left(&self) -> Duration {
-        let left = self.remaining();
-        left.checked_sub(self.deadline_notice).filter(|rest| !rest.is_zero()).unwrap_or(left)
+        Instant::now() + self.standing.time_left().min(Duration::from_millis(timeout_ms.into()))
     }
 
     /// What may be read of one answer.
@@ -129,7 +101,7 @@ impl CallState {
 
     /// The one decision, over the grants as they are now.
     pub(in crate::plugin::host) fn authorise(&self, access: &Access<'_>) -> Result<(Allowed, Actor), Failure> {
-        let caller = &self.caller;
+        let caller = &self.standing.caller;
         let current = caller.surroundings.authority.current();
         let nothing = Grant::default();
         let grant = current.grant_of(&caller.plugin, &caller.digest).unwrap_or(&nothing);

@@ -67,7 +67,8 @@ impl CallState {
         let log = self.resources.get(resource).map_err(lost)?;
         made.of(&log.kind);
         let (allowed, _) = self.authorise(&Access { kind: &log.kind, request: Asked::ReadStream { at: &log.pod } })?;
-        let (until, stop, stopping) = (self.until(timeout_ms), self.stop.clone(), self.stop.is_cancelled());
+        let (until, stop, stopping) =
+            (self.until(timeout_ms), self.standing.stop.clone(), self.standing.stop.is_cancelled());
         let most = usize::try_from(max_bytes).unwrap_or(READ_MAX_BYTES).min(READ_MAX_BYTES);
         let log = self.resources.get_mut(resource).map_err(lost)?;
         let read = tokio::select! {

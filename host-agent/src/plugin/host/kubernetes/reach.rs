@@ -15,7 +15,7 @@ impl CallState {
     pub(super) async fn reachable(&mut self) -> Result<String, Failure> {
         let cluster = self.enter()?;
         let catalogue = cluster.catalogue(self.deadline()).await.map_err(|error| error.failure(|status| status))?;
-        let caller = &self.caller;
+        let caller = &self.standing.caller;
         let current = caller.surroundings.authority.current();
         let Some(grant) = current.grant_of(&caller.plugin, &caller.digest) else { return Ok("[]".to_owned()) };
         let mut entries = Vec::new();

@@ -60,7 +60,7 @@ impl CallState {
         let wanted = Arc::clone(&self.resources.get(resource).map_err(lost)?.wanted);
         made.of(&wanted.served.kind);
         let (allowed, actor) = self.may_watch(&wanted)?;
-        let (until, stop) = (self.until(timeout_ms), self.stop.clone());
+        let (until, stop) = (self.until(timeout_ms), self.standing.stop.clone());
         // Who was asked to stop hears of it at once; who goes on after that waits as before.
         let stopping = stop.is_cancelled();
         let watching = self.resources.get_mut(resource).map_err(lost)?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Invalid;
+use super::kubernetes::Invalid;
 
 /// A request that is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,15 +16,15 @@ pub struct Denial {
 }
 
 impl Denial {
-    pub(super) fn denied(message: impl Into<String>, allow: Option<String>) -> Self {
+    pub(in crate::grants) fn denied(message: impl Into<String>, allow: Option<String>) -> Self {
         Self { code: "denied", message: message.into(), allow }
     }
 
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    pub(in crate::grants) fn invalid(message: impl Into<String>) -> Self {
         Self { code: "invalid", message: message.into(), allow: None }
     }
 
-    pub(super) fn conflict(message: impl Into<String>) -> Self {
+    pub(in crate::grants) fn conflict(message: impl Into<String>) -> Self {
         Self { code: "conflict", message: message.into(), allow: None }
     }
 }

@@ -1,0 +1,151 @@
+//! Entries for HTTP, from YAML. What could only be a misunderstanding is a mistake.
+
+use ::http::HeaderName;
+use serde_yaml_ng::Value;
+
+use super::{Addresses, CredentialGrant, HttpGrant, METHODS, Network, Origin, Trust, address};
+use crate::grants::{
+    Glob,
+    fields::{Report, Section},
+};
+
+const PEM_BEGINS: &str = "-----BEGIN CERTIFICATE-----";
+/// Headers that say how a message travels, or who it is for: no credential goes there.
+const TRAVEL: [&str; 14] = [
+    "accept-encoding",
+    "claiflow-credential",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-connection",
+];
+
+/// One entry under `http`.
+pub(in crate::grants) fn entry(report: &mut Report, value: &Value, at: &str) -> Option<HttpGrant> {
+    let section = report.section(value, at, &["url", "methods", "paths", "addresses", "ca"]);
+    let url = match section.get("url") {
+        Some((value, at)) => origin(report, value, at),
+        None => {
+            report.add(at, "needs `url`: scheme, host and port");
+            None
+        }
+    };
+    let methods = methods(report, &section);
+    let paths = section.get("paths").map(|(value, at)| paths(report, value, at)).unwrap_or_default();
+    let addresses = section.get("addresses").map(|(value, at)| addresses(report, value, at)).unwrap_or_default();
+    let ca = section.get("ca").map(|(value, at)| trust(report, value, at)).unwrap_or_default();
+    let url = url?;
+    if ca != Trust::Public && !url.is_secure() {
+        report.add(at, format!("`ca` says nothing for {url}, which has no certificate; write https, or drop it"));
+    }
+    Some(HttpGrant { url, methods, paths, addresses, ca })
+}
+
+/// One value under `credentials`.
+pub(in crate::grants) fn credential(report: &mut Report, value: &Value, at: &str) -> CredentialGrant {
+    let section = report.section(value, at, &["hosts", "methods", "header", "reveal"]);
+    let hosts = match section.get("hosts") {
+        Some((value, at)) => {
+            report.items(value, at).into_iter().filter_map(|(item, at)| origin(report, item, &at)).collect()
+        }
+        None => {
+            report.add(at, "needs `hosts`, such as [\"https://grafana.example.com\"]");
+            Vec::new()
+        }
+    };
+    CredentialGrant {
+        hosts,
+        methods: methods(report, &section),
+        header: section.get("header").and_then(|(value, at)| header(report, value, at)),
+        reveal: section.get("reveal").is_some_and(|(value, at)| report.flag(value, at)),
+    }
+}
+
+fn origin(report: &mut Report, value: &Value, at: &str) -> Option<Origin> {
+    let text = report.text(value, at)?;
+    Origin::parse(&text).map_err(|message| report.add(at, message)).ok()
+}
+
+fn methods(report: &mut Report, section: &Section<'_>) -> Vec<String> {
+    let Some((value, at)) = section.get("methods") else {
+        report.add(section.at(), "needs `methods`, such as [GET]");
+        return Vec::new();
+    };
+    report.items(value, at).into_iter().filter_map(|(item, at)| report.word(item, &at, &METHODS)).collect()
+}
+
+fn paths(report: &mut Report, value: &Value, at: &str) -> Vec<Glob> {
+    let texts = report.texts(value, at);
+    if texts.is_empty() {
+        report.add(at, "it is empty; without `paths` every path is allowed, so name some or drop it");
+    }
+    for text in &texts {
+        if !text.starts_with('/') {
+            report.add(at, format!("`{text}` matches no path; begin it with a slash, as in \"/api/v1/*\""));
+        } else if text.contains(['?', '#']) {
+            report.add(at, format!("`{text}` holds more than a path; what stands behind `?` is not judged"));
+        } else if let Err(message) = super::path::check(text) {
+            report.add(at, message);
+        }
+    }
+    texts.into_iter().map(Glob::new).collect()
+}
+
+fn addresses(report: &mut Report, value: &Value, at: &str) -> Addresses {
+    if !matches!(value, Value::Sequence(_)) {
+        return match report.word(value, at, &["public", "cluster"]).as_deref() {
+            Some("cluster") => Addresses::Cluster,
+            _ => Addresses::Public,
+        };
+    }
+    let networks: Vec<_> = report.texts(value, at);
+    if networks.is_empty() {
+        report.add(at, "it is empty; name networks such as 10.1.0.0/16, or write public or cluster");
+    }
+    let read = |text: &String| match Network::parse(text) {
+        Err(message) => Err(message),
+        Ok(network) => match address::is_futile(&network) {
+            Some(why) => Err(format!("`{network}` {why}, and no grant reaches that")),
+            None => Ok(network),
+        },
+    };
+    let networks = networks.iter().filter_map(|text| read(text).map_err(|message| report.add(at, message)).ok());
+    Addresses::Networks(networks.collect())
+}
+
+fn trust(report: &mut Report, value: &Value, at: &str) -> Trust {
+    let text = report.text(value, at).unwrap_or_default();
+    match text.as_str() {
+        "public" => Trust::Public,
+        "cluster" => Trust::Cluster,
+        _ if text.trim_start().starts_with(PEM_BEGINS) => Trust::Pem(text),
+        _ if text.starts_with('/') => Trust::File(text),
+        _ => {
+            report.add(at, "expected public, cluster, the absolute path of a PEM file, or PEM text");
+            Trust::Public
+        }
+    }
+}
+
+fn header(report: &mut Report, value: &Value, at: &str) -> Option<String> {
+    let text = report.text(value, at)?;
+    match HeaderName::try_from(text.as_str()) {
+        Ok(name) if TRAVEL.contains(&name.as_str()) => {
+            report.add(at, format!("`{name}` says how a message travels; a credential goes in another header"));
+            None
+        }
+        Ok(name) => Some(name.as_str().to_owned()),
+        Err(_) => {
+            report.add(at, "expected the name of a header, such as x-api-key");
+            None
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! One request, from what was granted to the head of its answer.
+
+use std::{error::Error, fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body::Body;
+use http_body_util::Limited;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    BODY_MAX_BYTES,
+    answer::Answer,
+    connect::{Connection, connect},
+    credentials::{Credentials, Nowhere},
+    failure::{Failure, chain},
+    mask::Mask,
+    resolve::{Resolve, System},
+    secret::Secret,
+    trust::Trusts,
+};
+use crate::grants::http::{Allowed, Use};
+
+const HEADERS_MAX: usize = 100;
+/// Of the head of an answer, and of what waits of a body.
+const BUFFER_MAX_BYTES: usize = 64 << 10;
+
+/// Headers that say how a message travels: the sender's business, not the guest's.
+const TRAVEL: [HeaderName; 9] = [
+    header::HOST,
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Sends for everybody.
+pub struct Client {
+    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) trusts: Trusts,
+    credentials: Arc<dyn Credentials>,
+    own: ArcSwap<Vec<IpAddr>>,
+}
+
+/// How long the parts of a request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Until there is a connection.
+    pub connect: Duration,
+    /// From there to the head of the answer.
+    pub first_byte: Duration,
+    /// Between pieces of the answer's body.
+    pub between_bytes: Duration,
+    /// For all of it.
+    pub end: Instant,
+}
+
+impl Default for Client {
+    /// With the system's resolver and without credentials.
+    fn default() -> Self {
+        Self::new(Arc::new(System::default()), Arc::new(Nowhere))
+    }
+}
+
+impl Client {
+    /// Nothing is looked up or read yet.
+    #[must_use]
+    pub fn new(resolver: Arc<dyn Resolve>, credentials: Arc<dyn Credentials>) -> Self {
+        Self { resolver, trusts: Trusts::default(), credentials, own: ArcSwap::default() }
+    }
+
+    /// Says which addresses are the agent's own pod and the API server; no request goes there.
+    pub fn protect(&self, own: Vec<IpAddr>) {
+        self.own.store(Arc::new(own));
+    }
+
+    pub(super) fn own(&self) -> Arc<Vec<IpAddr>> {
+        self.own.load_full()
+    }
+
+    /// Sends it. `begin` is asked when there is a connection and nothing was written to it yet: from there on the request may
+    /// have its effect. `permit` lives as long as the answer.
+    ///
+    /// # Errors
+    /// What `begin` answers; `denied`, `unavailable`, `timeout`, `too-large` or `failed`.
+    pub async fn send<B, P>(
+        &self,
+        allowed: &Allowed,
+        request: Request<B>,
+        timing: &Timing,
+        begin: impl FnOnce() -> Result<(), Failure>,
+        permit: P,
+    ) -> Result<Response<Answer>, Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        P: Send + 'static,
+    {
+        let url = &allowed.entry.url;
+        let late = |what: &str| Failure::new("timeout", format!("{url}: {what}"));
+        let secret = match &allowed.credential {
+            Some(credential) => Some(self.credentials.secret(&credential.name).await?),
+            None => None,
+        };
+        let request = prepared(allowed, request, secret.as_ref())?;
+        let by = timing.end.min(Instant::now() + timing.connect);
+        let connection = timeout_at(by, connect(self, allowed)).await;
+        let connection = connection.map_err(|_| late("no connection came about in time"))??;
+        begin()?;
+        let by = timing.end.min(Instant::now() + timing.first_byte);
+        let answered = timeout_at(by, exchange(connection, request)).await;
+        let (response, driven) =
+            answered.map_err(|_| late("no answer came in time"))?.map_err(|error| broken(&url.to_string(), &error))?;
+        let (mut head, body) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::new("failed", format!("{url} wants to speak another protocol")));
+        }
+        let mask = secret.as_ref().map(Mask::of);
+        if let Some(mask) = &mask {
+            let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+            if !head.headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+                let message = format!("{url} answers with an encoded body, out of which no credential can be cut");
+                return Err(Failure::new("failed", message));
+            }
+            mask.headers(&mut head.headers);
+            // Stars are shorter or longer than what they stand for.
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
+        Ok(Response::from_parts(head, Answer::new(body, url.to_string(), mask, timing, Box::new((driven, permit)))))
+    }
+}
+
+type Driven = AbortOnDropHandle<()>;
+
+async fn exchange<B>(
+    connection: Connection,
+    request: Request<Limited<B>>,
+) -> Result<(Response<hyper::body::Incoming>, Driven), hyper::Error>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_headers(HEADERS_MAX).max_buf_size(BUFFER_MAX_BYTES);
+    let (mut sender, driver) = builder.handshake(TokioIo::new(connection)).await?;
+    // How it ends is told to whoever reads the answer.
+    let driven = AbortOnDropHandle::new(tokio::spawn(async move { drop(driver.await) }));
+    let response = sender.send_request(request).await?;
+    Ok((response, driven))
+}
+
+/// The request as it goes over the wire.
+fn prepared<B>(allowed: &Allowed, request: Request<B>, secret: Option<&Secret>) -> Result<Request<Limited<B>>, Failure>
+where
+    B: Body<Data = Bytes>,
+{
+    if request.body().size_hint().lower() > u64::try_from(BODY_MAX_BYTES).unwrap_or(u64::MAX) {
+        return Err(too_long());
+    }
+    let (mut head, body) = request.into_parts();
+    let invalid = |error: &dyn Error| Failure::new("invalid", format!("url: {error}"));
+    let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    head.uri = format!("{}{query}", allowed.path).parse::<Uri>().map_err(|error| invalid(&error))?;
+    head.version = http::Version::HTTP_11;
+    head.extensions.clear();
+    for name in TRAVEL {
+        head.headers.remove(name);
+    }
+    let host = HeaderValue::try_from(allowed.entry.url.authority()).map_err(|error| invalid(&error))?;
+    head.headers.insert(header::HOST, host);
+    if let (Some(Use { name, header: carrier }), Some(secret)) = (&allowed.credential, secret) {
+        let unusable = || Failure::new("unavailable", format!("the credential `{name}` is no value of a header"));
+        let carrier = HeaderName::try_from(carrier.as_str()).map_err(|_| unusable())?;
+        let mut value = HeaderValue::from_bytes(secret.bytes()).map_err(|_| unusable())?;
+        if value.is_empty() {
+            return Err(unusable());
+        }
+        value.set_sensitive(true);
+        head.headers.insert(carrier, value);
+        // A part of a body, or a compressed one, could hold the credential in a form that is not known again.
+        head.headers.remove(header::RANGE);
+        head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    Ok(Request::from_parts(head, Limited::new(body, BODY_MAX_BYTES)))
+}
+
+fn too_long() -> Failure {
+    Failure::new("too-large", format!("the request's body has more than {BODY_MAX_BYTES} bytes"))
+}
+
+fn broken(url: &str, error: &hyper::Error) -> Failure {
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    if causes.any(|cause| cause.is::<http_body_util::LengthLimitError>()) {
+        return too_long();
+    }
+    if error.is_parse_too_large() {
+        return Failure::new(
+            "too-large",
+            format!("{url} answers with more than {HEADERS_MAX} headers or {BUFFER_MAX_BYTES} bytes of them"),
+        );
+    }
+    let code = if error.is_parse() { "failed" } else { "unavailable" };
+    Failure::new(code, format!("{url} gave no answer: {}", chain(error)))
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("resolver", &self.resolver)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}

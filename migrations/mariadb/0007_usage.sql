@@ -1,0 +1,2 @@
+-- What the call of a step used, as JSON: CPU, wall time, memory, host calls.
+ALTER TABLE step ADD COLUMN used VARCHAR(255) NULL;
