@@ -24,6 +24,9 @@ use plugin_parts::Guest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+/// The probe asks for HTTP too, and is refused without.
+const HTTP: &str = "    http: [{url: \"https://example.com\", methods: [GET]}]\n";
+
 /// What a program said.
 #[derive(Debug)]
 struct Said {
@@ -168,7 +171,7 @@ fn a_cassette_may_be_written_by_hand_to_play_what_no_cluster_would_do_at_will() 
     // JSON is YAML too.
     let cassette = json!({
         "cassette": 1, "plugin": "probe", "sha256": "", "command": "probe.run",
-        "inputs": {"calls": [{"get": {"at": at, "name": "a"}}, patch, {"get": {"at": at, "name": "a"}}]},
+        "inputs": {"calls": [{"get": {"at": at, "name": "a"}}, patch, {"get": {"at": at, "name": "a"}}, {"http": {"url": "https://example.com/"}}]},
         "kinds": [{"group": "", "version": "v1", "resource": "configmaps", "kind": "ConfigMap", "api-version": "v1",
                    "namespaced": true, "verbs": "get patch"}],
         "calls": [
@@ -180,7 +183,8 @@ fn a_cassette_may_be_written_by_hand_to_play_what_no_cluster_would_do_at_will() 
     });
     fs::write(folder.path().join("tape.yaml"), cassette.to_string()).unwrap();
     let rule = "{groups: [\"\"], resources: [configmaps], verbs: [get, patch], namespaces: [shop]}";
-    let grants = format!("plugins: {{probe: {{sha256: \"{}\", kubernetes: [{rule}]}}}}", "0".repeat(64));
+    let pin = "0".repeat(64);
+    let grants = format!("plugins:\n  probe:\n    sha256: \"{pin}\"\n    kubernetes: [{rule}]\n{HTTP}");
     fs::write(folder.path().join("grants.yaml"), grants).unwrap();
     let said = replay(folder.path(), &["tape.yaml", "--grants", "grants.yaml"]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -194,6 +198,8 @@ fn a_cassette_may_be_written_by_hand_to_play_what_no_cluster_would_do_at_will() 
         json!({"code": "unavailable", "message": "the connection broke", "details": {"effect": "unknown"}})
     );
     assert_eq!(outcomes[2]["ok"]["data"]["k"], "1");
+    // Nothing leaves this machine in a replay.
+    assert!(outcomes[3].to_string().contains("nothing is sent in a replay"), "{outcomes}");
 }
 
 #[test]
@@ -322,14 +328,14 @@ fn a_cassette_replays_with_no_cluster_under_the_grants_that_are_suggested_for_it
     assert_eq!((said.code, said.error.as_str()), (0, ""), "{said:?}");
     assert_eq!(said.output, fs::read_to_string(beside("probe.grants.yaml")).unwrap(), "{}", said.output);
     let all = folder.path().join("grants.yaml");
-    fs::write(&all, &said.output).unwrap();
+    fs::write(&all, said.output.clone() + HTTP).unwrap();
     let replayed = replay(folder.path(), &[&cassette, "--grants", "grants.yaml"]);
     assert_eq!(replayed.code, 0, "{replayed:?}");
 
     let rules: Vec<&str> = said.output.lines().filter(|line| line.starts_with("      - ")).collect();
     assert!(rules.len() >= 5, "{}", said.output);
     for rule in rules {
-        fs::write(&all, said.output.replace(&format!("{rule}\n"), "")).unwrap();
+        fs::write(&all, said.output.replace(&format!("{rule}\n"), "") + HTTP).unwrap();
         let replayed = replay(folder.path(), &[&cassette, "--grants", "grants.yaml"]);
         assert_eq!(replayed.code, 1, "without {rule}: {replayed:?}");
         assert!(replayed.error.contains("the result is not the recorded one"), "without {rule}: {replayed:?}");
@@ -340,7 +346,8 @@ fn a_cassette_replays_with_no_cluster_under_the_grants_that_are_suggested_for_it
 fn a_request_that_is_not_in_the_cassette_is_told_with_the_nearest_one() {
     let Some(folder) = folder("probe") else { return };
     let text = fs::read_to_string(beside("probe.yaml")).unwrap();
-    fs::write(folder.path().join("grants.yaml"), fs::read_to_string(beside("probe.grants.yaml")).unwrap()).unwrap();
+    fs::write(folder.path().join("grants.yaml"), fs::read_to_string(beside("probe.grants.yaml")).unwrap() + HTTP)
+        .unwrap();
     let words = ["changed.yaml", "--grants", "grants.yaml"];
     for (from, to, error) in [
         ("    k: '2'\n", "    k: '7'\n", "`body.data.k` (recorded \"2\", asked \"7\")"),
@@ -382,7 +389,7 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
     let grants = format!(
         "plugins:\n  probe:\n    sha256: \"{}\"\n    identity: agent\n    kubernetes:\n      - {{groups: [\"\"], resources: \
          [configmaps, pods, pods/log, pods/exec, secrets], verbs: [get, list, watch, create, apply, update, patch, delete], namespaces: \
-         [{namespace}], dangerous: true}}\n",
+         [{namespace}], dangerous: true}}\n{HTTP}",
         "0".repeat(64)
     );
     fs::write(folder.path().join("grants.yaml"), grants).unwrap();
@@ -436,7 +443,8 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
     assert!(!said.error.contains("not asked for"), "{said:?}");
     let suggested = agent(folder.path(), &["suggest-grants", "tape.yaml"]);
     assert_eq!(suggested.code, 0, "{suggested:?}");
-    fs::write(folder.path().join("grants.yaml"), &suggested.output).unwrap();
+    assert!(suggested.output.contains("    #   http: GET https://example.com"), "{suggested:?}");
+    fs::write(folder.path().join("grants.yaml"), suggested.output.clone() + HTTP).unwrap();
     let said = replay(folder.path(), &["tape.yaml", "--grants", "grants.yaml"]);
     assert_eq!(said.code, 0, "{}\n{said:?}", suggested.output);
 }

@@ -48,6 +48,8 @@ pub struct Client {
     pub(super) trusts: Trusts,
     credentials: Arc<dyn Credentials>,
     own: ArcSwap<Vec<IpAddr>>,
+    /// Nothing is sent at all.
+    offline: bool,
 }
 
 /// How long the parts of a request may take.
@@ -74,7 +76,13 @@ impl Client {
     /// Nothing is looked up or read yet.
     #[must_use]
     pub fn new(resolver: Arc<dyn Resolve>, credentials: Arc<dyn Credentials>) -> Self {
-        Self { resolver, trusts: Trusts::default(), credentials, own: ArcSwap::default() }
+        Self { resolver, trusts: Trusts::default(), credentials, own: ArcSwap::default(), offline: false }
+    }
+
+    /// One that refuses every request, for who replays what was recorded.
+    #[must_use]
+    pub fn offline() -> Self {
+        Self { offline: true, ..Self::default() }
     }
 
     /// Says which addresses are the agent's own pod and the API server; no request goes there.
@@ -105,6 +113,10 @@ impl Client {
         P: Send + 'static,
     {
         let url = &allowed.entry.url;
+        if self.offline {
+            let message = format!("{url}: nothing is sent in a replay, and a cassette holds no answers over HTTP");
+            return Err(Failure::new("unavailable", message));
+        }
         let late = |what: &str| Failure::new("timeout", format!("{url}: {what}"));
         let secret = match &allowed.credential {
             Some(credential) => Some(self.credentials.secret(&credential.name).await?),

@@ -16,13 +16,14 @@ const HEAD: &str = "\
 # Values of Secrets, credentials and tokens were taken out; each stands as \"<redacted>\".
 ";
 /// The order in which a person reads; what is not named comes behind, sorted.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "cassette",
     "plugin",
     "sha256",
     "command",
     "pattern",
     "inputs",
+    "unrecorded",
     "kinds",
     "calls",
     "function",
@@ -59,6 +60,9 @@ pub struct Cassette {
     pub pattern: Option<String>,
     /// With what; a JSON object.
     pub inputs: Value,
+    /// What else it was granted, in words: what it did with that is not here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrecorded: Vec<String>,
     /// The kinds that were looked up.
     #[serde(default)]
     pub kinds: Vec<KindEntry>,
@@ -96,6 +100,7 @@ impl Cassette {
             command,
             pattern: None,
             inputs,
+            unrecorded: Vec::new(),
             kinds,
             calls,
             result: None,

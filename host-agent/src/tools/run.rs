@@ -73,7 +73,7 @@ impl Run {
             (Some(recorder), Some(cluster)) => Some(cluster.recorded(recorder)),
             (_, cluster) => cluster,
         };
-        let stage = Stage::open(&self.call, cluster, 1, program).await?;
+        let stage = Stage::open(&self.call, cluster, 1, player.is_some(), program).await?;
         stage.check(&command)?;
         let shell = Arc::new(Shell::new(if self.json { Manner::Keep } else { Manner::Show }));
         let effect = stage.effect_of(&command);
@@ -96,6 +96,8 @@ impl Run {
             let inputs = serde_json::from_str(&inputs).unwrap_or_default();
             let digest = stage::digest(&self.call.file)?;
             let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
+            let of_cluster = |line: &&String| line.starts_with("kubernetes:");
+            cassette.unrecorded = stage.plugin.grants.iter().filter(|line| !of_cluster(line)).cloned().collect();
             cassette.pattern = stage.pattern_of(&cassette.command);
             let Recorded { kinds, exchanges, secrets } = recorder.finish()?;
             (cassette.kinds, cassette.calls) = (kinds, exchanges);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
-    http::outgoing,
+    http::{Client, outgoing},
     kubernetes::{Cluster, Place},
     plugin::{Config, Limits, Runtime, SystemClock},
 };
@@ -27,7 +27,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Loads it. `slots`: calls at once.
+    /// Loads it. `slots`: calls at once. `offline`: no request over HTTP is sent.
     ///
     /// # Errors
     /// Why the file does not load, and what would help.
@@ -35,6 +35,7 @@ impl Stage {
         call: &Call,
         cluster: Option<Arc<Cluster>>,
         slots: usize,
+        offline: bool,
         program: PathBuf,
     ) -> Result<Self, String> {
         let mount = Mount::of(&call.file)?;
@@ -49,7 +50,10 @@ impl Stage {
             read(path).map_err(|reason| format!("--grants {reason}"))?;
         }
         let clock = Arc::new(SystemClock::new());
-        let http = outgoing(call.credentials.as_deref(), cluster.as_deref().and_then(Cluster::address)).await;
+        let http = match offline {
+            true => Arc::new(Client::offline()),
+            false => outgoing(call.credentials.as_deref(), cluster.as_deref().and_then(Cluster::address)).await,
+        };
         let config =
             Config { grants, cache: call.cache.clone(), cluster, http, ..Config::new(vec![mount.0.clone()], program) };
         let limits = config.limits;

@@ -85,6 +85,13 @@ pub fn suggested(cassettes: &[Cassette]) -> Result<String, String> {
     for rule in rule::joined(rules) {
         let _ = writeln!(text, "      - {rule}");
     }
+    let unrecorded: BTreeSet<&String> = cassettes.iter().flat_map(|cassette| &cassette.unrecorded).collect();
+    if !unrecorded.is_empty() {
+        text.push_str("    # It was granted this too, and what it did with that is not recorded:\n");
+    }
+    for line in unrecorded {
+        let _ = writeln!(text, "    #   {line}");
+    }
     // It is pasted into a file that is refused as a whole where one of its lines is.
     match Grants::parse(&text) {
         Ok(_) => Ok(text),
