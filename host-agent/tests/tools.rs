@@ -14,12 +14,14 @@ mod plugin_parts;
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use kubernetes_parts::Plane;
 use plugin_parts::Guest;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// What a program said.
@@ -113,6 +115,85 @@ fn a_program_reads_the_same_as_one_document() {
     let report: Value = serde_json::from_str(&said.output).unwrap();
     assert_eq!((said.code, &report["failed"]["code"]), (1, &json!("invalid")));
     assert_eq!(report["failed"]["may-have-had-its-effect"], false);
+}
+
+#[test]
+fn what_a_task_would_say_can_be_said_and_ctrl_c_asks_to_stop() {
+    let Some(folder) = folder("effects") else { return };
+    let context = r#"{"attempt":3,"effect-key":"0f","notes":["begin"]}"#;
+    let words = [
+        "run",
+        "effects.wasm",
+        "effect.verify",
+        "--cache",
+        "cache",
+        "--inputs",
+        r#"{"key":"k"}"#,
+        "--context",
+        context,
+    ];
+    let said = agent(folder.path(), &words);
+    assert_eq!(
+        (said.code, serde_json::from_str::<Value>(&said.output).unwrap()),
+        (0, json!({"key": "k", "attempt": 3}))
+    );
+    assert!(said.error.contains("effect_key=0f") && said.error.contains("note \"done\""), "{said:?}");
+
+    let mut running = Command::new(env!("CARGO_BIN_EXE_claiflow-agent"))
+        .current_dir(folder.path())
+        .args(["run", "effects.wasm", "effect.read", "--cache", "cache", "--inputs", r#"{"key":"k","wait_ms":25000}"#])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(running.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("effect begin")));
+    let id = Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
+    kill_process(id, Signal::INT).unwrap();
+    let rest: Vec<String> = lines.collect();
+    assert!(rest.iter().any(|line| line.starts_with("stopped: ")), "{rest:?}");
+    assert_eq!(running.wait().unwrap().code(), Some(1), "{rest:?}");
+}
+
+#[test]
+fn a_cassette_may_be_written_by_hand_to_play_what_no_cluster_would_do_at_will() {
+    let Some(folder) = folder("probe") else { return };
+    let at = json!({"version": "v1", "resource": "configmaps", "namespace": "shop"});
+    let patch = json!({"patch": {"at": at, "name": "a", "kind": "merge", "body": {"data": {"k": "1"}}}});
+    let request = |verb: &str| json!({"verb": verb, "group": "", "version": "v1", "resource": "configmaps", "namespace": "shop", "name": "a"});
+    let mut patched = request("patch");
+    patched["options"] = json!({"patch-type": "merge"});
+    patched["body"] = json!({"data": {"k": "1"}});
+    let status = json!({"kind": "Status", "code": 429, "reason": "TooManyRequests", "message": "slow down"});
+    // JSON is YAML too.
+    let cassette = json!({
+        "cassette": 1, "plugin": "probe", "sha256": "", "command": "probe.run",
+        "inputs": {"calls": [{"get": {"at": at, "name": "a"}}, patch, {"get": {"at": at, "name": "a"}}]},
+        "kinds": [{"group": "", "version": "v1", "resource": "configmaps", "kind": "ConfigMap", "api-version": "v1",
+                   "namespaced": true, "verbs": "get patch"}],
+        "calls": [
+            {"function": "kubernetes.get", "request": request("get"), "gave": {"refused": {"status": status, "retry-after-ms": 1500}}},
+            {"function": "kubernetes-write.patch", "request": patched,
+             "gave": {"failed": {"code": "unavailable", "message": "the connection broke", "effect": "unknown"}}},
+            {"function": "kubernetes.get", "request": request("get"), "gave": {"answer": {"kind": "ConfigMap", "data": {"k": "1"}}}},
+        ],
+    });
+    fs::write(folder.path().join("tape.yaml"), cassette.to_string()).unwrap();
+    let rule = "{groups: [\"\"], resources: [configmaps], verbs: [get, patch], namespaces: [shop]}";
+    let grants = format!("plugins: {{probe: {{sha256: \"{}\", kubernetes: [{rule}]}}}}", "0".repeat(64));
+    fs::write(folder.path().join("grants.yaml"), grants).unwrap();
+    let said = replay(folder.path(), &["tape.yaml", "--grants", "grants.yaml"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let outcomes: Value = serde_json::from_str(&said.output).unwrap();
+    assert_eq!(
+        outcomes[0]["error"]["details"],
+        json!({"status": 429, "reason": "TooManyRequests", "retry-after-ms": 1500, "effect": "none"})
+    );
+    assert_eq!(
+        outcomes[1]["error"],
+        json!({"code": "unavailable", "message": "the connection broke", "details": {"effect": "unknown"}})
+    );
+    assert_eq!(outcomes[2]["ok"]["data"]["k"], "1");
 }
 
 #[test]
@@ -217,6 +298,14 @@ fn a_function_that_this_agent_does_not_have_is_told_with_the_nearest_one() {
     {
         assert!(said.output.contains(part), "{part}: {}", said.output);
     }
+    let grants = format!(
+        "plugins: {{tool: {{sha256: \"{}\", kubernetes: [{{groups: [\"\"], resources: [pods], verbs: [get], namespaces: [a]}}]}}}}",
+        "0".repeat(64)
+    );
+    fs::write(folder.path().join("grants.yaml"), grants).unwrap();
+    let said = agent(folder.path(), &["run", "tool.wasm", "a", "--grants", "grants.yaml", "--unpinned"]);
+    assert!(said.code == 2 && said.error.contains("does not fit the contract"), "{said:?}");
+    assert!(said.error.contains("\n  wit/kubernetes.wit:"), "{said:?}");
 }
 
 /// The committed cassette and the probe that replays it.

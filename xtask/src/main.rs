@@ -89,7 +89,7 @@ enum Task {
     BuildPlugin(plugin::BuildPlugin),
     /// Make a folder for a plugin, with one command and its test.
     NewPlugin(plugin::NewPlugin),
-    /// Build a plugin and run one of its commands, at each save of its sources.
+    /// Build a plugin and run one of its commands, at each save of its sources, its grants or its inputs.
     DevPlugin(plugin::DevPlugin),
 }
 

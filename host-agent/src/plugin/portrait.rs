@@ -86,7 +86,7 @@ pub async fn portrait(
         let imports = surface.needs().map(|(import, served, grant)| ImportPortrait {
             // A name out of a file that nobody vouches for may hold anything.
             name: clean(import, IMPORT_MAX_BYTES),
-            functions: functions.get(import).cloned().unwrap_or_default(),
+            functions: functions.get(import).into_iter().flatten().map(|name| clean(name, IMPORT_MAX_BYTES)).collect(),
             served,
             grant: grant.map(|need| need.text()),
         });
@@ -107,7 +107,7 @@ pub async fn portrait(
                     name: command.name,
                     inputs_schema: command.inputs_schema,
                     outputs_schema: command.outputs_schema,
-                    effect: command.effect_text,
+                    effect: clean(&command.effect_text, REASON_MAX_BYTES),
                 };
                 portrait.commands = loaded.description.commands.into_iter().map(command).collect();
             }

@@ -2,9 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::executor::commands::{Applied, CallDone, CallFailed, Usage};
+use crate::{
+    executor::commands::{Applied, CallDone, CallFailed, Usage},
+    plugin::clean,
+};
 
 use super::{shell::Shell, shown, told};
+
+const DETAILS_MAX_BYTES: usize = 16 << 10;
 
 /// Prints it, for people or as one document.
 ///
@@ -33,7 +38,7 @@ pub(super) fn print(outcome: &Result<CallDone, CallFailed>, shell: &Shell, json:
         Err(failed) => {
             told(format_args!("{}: {failed}", failed.code));
             if let Some(details) = &failed.details {
-                told(format_args!("details {details}"));
+                told(format_args!("details {}", clean(details, DETAILS_MAX_BYTES)));
             }
             let effect = match failed.applied {
                 Applied::No => "it had no effect",

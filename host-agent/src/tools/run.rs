@@ -6,7 +6,7 @@ use crate::{
     executor::commands::{CallDone, CallFailed, Commands as _},
     kubernetes::{
         Cluster,
-        tape::{Player, Recorder, redacted_text, redacted_value},
+        tape::{Player, Recorded, Recorder, redacted_text, redacted_value},
     },
 };
 use clap::Args;
@@ -27,7 +27,8 @@ const NAMESPACE: &str = "default";
 #[derive(Args, Debug)]
 #[command(
     after_help = "The result goes to standard output, log lines and what the call used to standard error. The exit code is 0 where the \
-                  command gave a result, 1 where it failed, 2 where it could not be tried.\n\nExamples:\n  \
+                  command gave a result, 1 where it failed, 2 where it could not be tried. Ctrl-C asks \
+                  the command to stop, as a cancelled task does.\n\nExamples:\n  \
                   claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  \
                   claiflow-agent run plugins/dist/tool.wasm tool.restart --inputs @inputs.json --grants grants.yaml --unpinned \
                   --kubeconfig ~/.kube/config --record restart.yaml\n  \
@@ -77,6 +78,14 @@ impl Run {
         let shell = Arc::new(Shell::new(if self.json { Manner::Keep } else { Manner::Show }));
         let effect = stage.effect_of(&command);
         let call = self.call.command_call(command.clone(), inputs.clone(), effect, shell.clone())?;
+        let stop = call.stop.clone();
+        // It ends with the program at the latest.
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                told("asked to stop; it has a few seconds");
+                stop.cancel();
+            }
+        });
         let outcome = stage.runtime.call(call).await;
 
         report::print(&outcome, &shell, self.json)?;
@@ -88,8 +97,8 @@ impl Run {
             let digest = stage::digest(&self.call.file)?;
             let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
             cassette.pattern = stage.pattern_of(&cassette.command);
-            let (kinds, calls, secrets) = recorder.finish()?;
-            (cassette.kinds, cassette.calls) = (kinds, calls);
+            let Recorded { kinds, exchanges, secrets } = recorder.finish()?;
+            (cassette.kinds, cassette.calls) = (kinds, exchanges);
             cassette.conclude(&outcome);
             let cassette = cassette.scrubbed(&secrets)?;
             let calls = cassette.calls.len();

@@ -67,7 +67,7 @@ impl DevPlugin {
         let agent = agent()?;
         loop {
             // What is saved while it builds is built next.
-            let seen = Sources::of(&self.path);
+            let seen = self.sources();
             let ended = self.turn(&agent);
             if self.once {
                 return ended;
@@ -76,10 +76,21 @@ impl DevPlugin {
                 eprintln!("{error:#}");
             }
             eprintln!("→ waiting for a save in {}; Ctrl-C ends this", self.path.display());
-            while Sources::of(&self.path) == seen {
+            while self.sources() == seen {
                 thread::sleep(LOOK);
             }
         }
+    }
+
+    /// The crate, and every file that the run reads.
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::of(&self.path);
+        let inputs = self.inputs.as_deref().and_then(|inputs| inputs.strip_prefix('@')).map(PathBuf::from);
+        for file in [&self.grants, &self.replay, &inputs].into_iter().flatten() {
+            let saved = fs::metadata(file).and_then(|found| found.modified()).ok();
+            sources.0.insert(file.clone(), saved);
+        }
+        sources
     }
 
     /// Builds, then runs.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use exchange::{Exchange, Executed, Gave, KindEntry, Told};
 pub use player::Player;
 pub(super) use recorder::Ear;
-pub use recorder::Recorder;
+pub use recorder::{Recorded, Recorder};
 pub use redact::{REDACTED, scrubbed, text as redacted_text, value as redacted_value};
 
 /// What stands behind a cluster.

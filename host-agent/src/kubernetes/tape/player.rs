@@ -145,3 +145,77 @@ impl fmt::Debug for Player {
         f.debug_struct("Player").field("exchanges", &self.exchanges.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Gave, Player};
+    use crate::{
+        grants::kubernetes::{Kind, Name, Namespace, Object},
+        kubernetes::{Effect, Error, Request, Writing},
+    };
+
+    fn pods() -> Kind {
+        let (plural, kind) = ("pods".to_owned(), "Pod".to_owned());
+        let (version, api_version) = ("v1".to_owned(), "v1".to_owned());
+        Kind { group: String::new(), version, plural, subresource: String::new(), kind, api_version, namespaced: true }
+    }
+
+    fn at(name: &str) -> Object {
+        Object { namespace: Some(Namespace::new("shop").unwrap()), name: Some(Name::new(name).unwrap()) }
+    }
+
+    fn get(name: &str) -> Request {
+        Request::get(&pods(), &at(name)).unwrap()
+    }
+
+    fn player(calls: &[(&str, &str, Value)]) -> std::sync::Arc<Player> {
+        let call = |(verb, name, gave): &(&str, &str, Value)| {
+            let request = json!({"verb": verb, "group": "", "version": "v1", "resource": "pods", "namespace": "shop", "name": name});
+            serde_json::from_value(json!({"function": "f", "request": request, "gave": gave})).unwrap()
+        };
+        Player::new(Vec::new(), calls.iter().map(call).collect())
+    }
+
+    #[test]
+    fn equal_requests_are_answered_in_the_order_in_which_they_were_recorded() {
+        let answer = |n: u32| json!({"answer": n});
+        let player = player(&[("get", "a", answer(1)), ("get", "b", answer(2)), ("get", "a", answer(3))]);
+        for (name, given) in [("a", 1), ("a", 3), ("b", 2)] {
+            let Ok(Gave::Answer(found)) = player.play(&get(name)) else { panic!("{name} {given}") };
+            assert_eq!(found, given);
+        }
+        for (name, said) in [
+            ("a", "the cassette has `get pods shop/a` 2 times, and it is asked for once more; record it anew"),
+            (
+                "c",
+                "the cassette has no `get pods shop/c`; the nearest is call 1, `get pods shop/a`, which differs in `name` \
+                   (recorded \"a\", asked \"c\")",
+            ),
+        ] {
+            assert_eq!(player.play(&get(name)).unwrap_err().failure(|status| status).message, said);
+        }
+        assert_eq!((player.missed().len(), player.left().len()), (2, 0));
+    }
+
+    #[test]
+    fn what_failed_fails_as_it_did() {
+        let refused =
+            json!({"refused": {"status": {"kind": "Status", "code": 404, "reason": "NotFound", "message": "gone"}}});
+        let failed = json!({"failed": {"code": "timeout", "message": "late", "effect": "unknown"}});
+        let player = player(&[("get", "a", refused), ("create", "b", failed)]);
+        let failure = player.play(&get("a")).unwrap_err().failure(|status| status);
+        assert_eq!((failure.code, failure.message.as_str(), failure.status), ("not-found", "gone", Some(404)));
+        let writing = Writing { manager: "claiflow:tool".into(), dry_run: false };
+        let mut kind = pods();
+        let create = Request::create(&kind, &at("b"), &json!({}), &writing).unwrap();
+        // A new object's name stands in its body.
+        assert!(matches!(player.play(&create), Err(Error::Failed(failure)) if failure.message.contains("`name`")));
+        kind.subresource = "eviction".into();
+        let evict = Request::create(&kind, &at("b"), &json!({}), &writing).unwrap();
+        let error = player.play(&evict).unwrap_err();
+        assert_eq!(error.effect(), Effect::None);
+        assert_eq!(player.left(), [(2, "f".to_owned())]);
+    }
+}

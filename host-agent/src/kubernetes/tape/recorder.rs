@@ -22,6 +22,16 @@ const BYTES_MAX: usize = 64 << 20;
 #[derive(Default)]
 pub struct Recorder(Mutex<State>);
 
+/// What a recorder holds.
+pub struct Recorded {
+    /// The kinds that were looked up.
+    pub kinds: Vec<KindEntry>,
+    /// In order, without secrets.
+    pub exchanges: Vec<Exchange>,
+    /// What was taken out of them, which a plugin may have carried on.
+    pub secrets: BTreeSet<String>,
+}
+
 #[derive(Default)]
 struct State {
     kinds: BTreeMap<(String, String, String), KindEntry>,
@@ -56,11 +66,11 @@ impl Recorder {
         Arc::default()
     }
 
-    /// The kinds that were looked up, every exchange so far without secrets, and these: a plugin may have carried them on.
+    /// Everything so far.
     ///
     /// # Errors
     /// When there was more than a cassette holds.
-    pub fn finish(&self) -> Result<(Vec<KindEntry>, Vec<Exchange>, BTreeSet<String>), String> {
+    pub fn finish(&self) -> Result<Recorded, String> {
         let mut state = self.state();
         let state = &mut *state;
         if state.too_much {
@@ -69,7 +79,8 @@ impl Recorder {
             ));
         }
         let exchanges = state.heard.iter().map(|heard| heard.exchange(&mut state.secrets)).collect();
-        Ok((state.kinds.values().cloned().collect(), exchanges, state.secrets.clone()))
+        let kinds = state.kinds.values().cloned().collect();
+        Ok(Recorded { kinds, exchanges, secrets: state.secrets.clone() })
     }
 
     pub(super) fn found(&self, served: &Served) {

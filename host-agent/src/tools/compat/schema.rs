@@ -8,6 +8,9 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use crate::plugin::clean;
+
+const SHOWN_MAX_BYTES: usize = 512;
 /// Deeper schemas are compared as texts.
 const DEPTH_MAX: usize = 32;
 /// Keywords where a smaller number allows less.
@@ -145,6 +148,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn say(&mut self, field: &str, what: &str) {
+        // A guest's words.
+        let (field, what) = (clean(field, SHOWN_MAX_BYTES), clean(what, SHOWN_MAX_BYTES));
         self.found.push(if field.is_empty() { format!("the whole {what}") } else { format!("`{field}` {what}") });
     }
 }
