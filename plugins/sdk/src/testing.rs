@@ -2,7 +2,7 @@
 //! remote is played: [`Cluster`] is an API server, [`Web`] are servers.
 
 mod cluster;
-mod web;
+pub(crate) mod web;
 
 use std::{
     cell::RefCell,

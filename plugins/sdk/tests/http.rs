@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of it is test")]
 
+use std::time::Duration;
+
 use claiflow_sdk::{Error, http::Request, testing::Web};
 use serde_json::{Value, json};
 
@@ -11,14 +13,17 @@ const SHOP: &str = "https://shop.example.com";
 fn a_request_is_sent_as_it_was_made() {
     let web = Web::new();
     web.answers("POST", "https://shop.example.com/orders", 201, r#"{"id": 7}"#);
-    let request = Request::post(format!("{SHOP}/orders")).credential("shop").header("X-Kind", "test");
+    let request = Request::post(format!("{SHOP}/orders"))
+        .credential("shop")
+        .header("X-Kind", "test")
+        .timeout(Duration::from_secs(3));
     let answer = request.json(&json!({"what": "tea"})).unwrap().send().unwrap().checked().unwrap();
     assert_eq!((answer.status, answer.json::<Value>().unwrap()), (201, json!({"id": 7})));
     let sent = &web.sent()[0];
     assert_eq!((sent.method.as_str(), sent.body.as_slice()), ("POST", br#"{"what":"tea"}"#.as_slice()));
     assert_eq!(sent.header("claiflow-credential"), Some("shop"));
     assert_eq!(sent.header("content-type"), Some("application/json"));
-    assert_eq!(sent.header("x-kind"), Some("test"));
+    assert_eq!((sent.header("x-kind"), sent.timeout), (Some("test"), Some(Duration::from_secs(3))));
 }
 
 #[test]

@@ -20,10 +20,8 @@ const NODE_MIN: u32 = 20;
 /// The compiler's own manifest, with the digest of each package.
 const PACKAGE: &str = include_str!("javascript/package.json");
 const LOCK: &str = include_str!("javascript/package-lock.json");
-const SCRIPTS: [(&str, &str); 2] = [
-    ("bundle.mjs", include_str!("javascript/bundle.mjs")),
-    ("componentize.mjs", include_str!("javascript/componentize.mjs")),
-];
+const BUNDLE: &str = include_str!("javascript/bundle.mjs");
+const COMPONENTIZE: &str = include_str!("javascript/componentize.mjs");
 
 /// What package.json says.
 pub(super) struct Package {
@@ -59,7 +57,7 @@ impl Compiler {
             install(&folder)?;
             fs::write(done, "")?;
         }
-        for (name, text) in SCRIPTS {
+        for (name, text) in [("bundle.mjs", BUNDLE), ("componentize.mjs", COMPONENTIZE)] {
             fs::write(folder.join(name), text)?;
         }
         Ok(Self { folder, title: format!("componentize-js {version}") })
@@ -81,13 +79,14 @@ impl Compiler {
         // `fetch` brings its own imports.
         let imports: Vec<&str> =
             manifest.capabilities.iter().map(String::as_str).filter(|capability| *capability != "http").collect();
+        let has_http = imports.len() < manifest.capabilities.len();
         let world = world::write(&imports, &wit)?;
         let job = json!({
             "plugin": {"name": name, "version": package.version, "config": package.config},
             "main": package.main,
             "sdk": root().join("plugins/sdk-js/src"),
             "imports": imports,
-            "http": manifest.capabilities.iter().any(|capability| capability == "http"),
+            "http": has_http,
             "world": world::WORLD.rsplit('/').next(),
             "work": work,
         });
@@ -96,8 +95,8 @@ impl Compiler {
         let bundle = fs::read_to_string(work.join("plugin.js"))?;
         let description = fs::read(work.join("description.json"))?;
         let description = serde_json::from_slice(&description).context("the SDK's description is no JSON")?;
-        let parts = [LOCK, SCRIPTS[1].1, &world, &job["http"].to_string(), &bundle];
-        let component = kept::or_made(name, &parts, || {
+        let parts = [LOCK, COMPONENTIZE, &world, if has_http { "http" } else { "" }, &bundle];
+        let component = kept::or_made(&guests().join("javascript-made"), name, &parts, || {
             self.node("componentize.mjs", &job)
                 .with_context(|| format!("{name} does not compile; what is said of it stands above"))?;
             Ok(work.join("plugin.wasm"))

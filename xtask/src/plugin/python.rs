@@ -95,7 +95,7 @@ impl Compiler {
             modules(folder, &mut parts)?;
         }
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let component = kept::or_made(name, &parts, || {
+        let component = kept::or_made(&guests().join("python-made"), name, &parts, || {
             let component = work.join("plugin.wasm");
             let mut compiler = Command::new(self.bin.join("componentize-py"));
             compiler.current_dir(&work).args(["--quiet", "--wit-path", "wit", "--world", world::WORLD]);

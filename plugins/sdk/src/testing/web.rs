@@ -1,6 +1,6 @@
 //! Servers that answer what a test says.
 
-use std::{cell::RefCell, collections::VecDeque, marker::PhantomData};
+use std::{cell::RefCell, collections::VecDeque, marker::PhantomData, time::Duration};
 
 use crate::{Error, http::Request};
 
@@ -16,6 +16,8 @@ pub struct Sent {
     pub headers: Vec<(String, Vec<u8>)>,
     /// What was sent.
     pub body: Vec<u8>,
+    /// How long each step may take, where the command said so.
+    pub timeout: Option<Duration>,
 }
 
 impl Sent {
@@ -106,7 +108,7 @@ impl Drop for Web {
 }
 
 pub(crate) fn send(request: &Request) -> Result<Answer, Error> {
-    let Request { method, url, headers, body, .. } = request;
+    let Request { method, url, headers, body, timeout, .. } = request;
     WEB.with_borrow_mut(|script| {
         let denied = || Error::new("denied", format!("the plugin may not send {method} to {url}"));
         let script = script.as_mut().ok_or_else(denied)?;
@@ -116,6 +118,7 @@ pub(crate) fn send(request: &Request) -> Result<Answer, Error> {
             url: url.clone(),
             headers: headers.clone(),
             body: body.clone(),
+            timeout: *timeout,
         });
         let fits = |scripted: &Scripted| scripted.method == method && scripted.url == url;
         let at = script.answers.iter().position(fits).ok_or_else(denied)?;
