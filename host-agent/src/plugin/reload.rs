@@ -194,7 +194,7 @@ impl Reloader {
         }
         for (stem, file) in due {
             self.load(&stem, &file.path);
-            // Each plugin serves as soon as it can: the next one may take its 30 s of compiling.
+            // Each plugin serves as soon as it can: the next one may take minutes to compile.
             self.publish(&holders);
         }
     }

@@ -32,7 +32,7 @@ const sdk = {
 };
 
 /** `external` is what the engine brings, and what Node.js brings. */
-async function bundle(contents, outfile, platform, external) {
+async function bundle(contents, outfile, platform, external, sourcemap = false) {
   await build({
     stdin: { contents, resolveDir: dirname(job.main), sourcefile: "claiflow-entry.js" },
     bundle: true,
@@ -45,6 +45,7 @@ async function bundle(contents, outfile, platform, external) {
     platform,
     external,
     outfile,
+    sourcemap,
     plugins: [sdk],
     absWorkingDir: dirname(job.main),
   });
@@ -69,13 +70,16 @@ const describing = [
 try {
   await mkdir(job.work, { recursive: true });
   await bundle(entry.join("\n"), join(job.work, "plugin.js"), "neutral", ["claiflow:*", "wasi:*"]);
-  await bundle(describing.join("\n"), join(job.work, "describe.mjs"), "node", []);
+  await bundle(describing.join("\n"), join(job.work, "describe.mjs"), "node", [], "inline");
 } catch (error) {
   // esbuild has said what is wrong, and where.
   if (!error.errors) console.error(error);
+  if (error.errors?.some(({ text }) => text.startsWith("Could not resolve"))) {
+    console.error(`packages are there after \`npm install\` in ${dirname(job.main)}; modules of Node.js are in no component`);
+  }
   process.exit(1);
 }
-const described = spawnSync(process.execPath, [join(job.work, "describe.mjs"), join(job.work, "description.json")], {
-  stdio: ["ignore", "inherit", "inherit"],
-});
+// A mistake is shown where it stands in the author's module.
+const script = ["--enable-source-maps", join(job.work, "describe.mjs"), join(job.work, "description.json")];
+const described = spawnSync(process.execPath, script, { stdio: ["ignore", "inherit", "inherit"] });
 process.exit(described.status ?? 1);
