@@ -9,6 +9,7 @@ mod connect;
 mod credentials;
 mod failure;
 mod mask;
+mod prepare;
 mod resolve;
 mod secret;
 mod trust;
