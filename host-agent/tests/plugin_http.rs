@@ -170,6 +170,8 @@ async fn what_is_granted_is_sent_and_counted() {
         r#"claiflow_agent_host_calls_total{outcome="ok",plugin="probe",resource="shop.test",verb="GET"} 2"#,
         r#"claiflow_agent_host_calls_total{outcome="ok",plugin="probe",resource="shop.test",verb="POST"} 2"#,
         r#"claiflow_agent_host_call_seconds_count{plugin="probe",resource="shop.test",verb="POST"} 2"#,
+        r#"claiflow_agent_http_bytes_total{direction="sent",plugin="probe"} 100003"#,
+        r#"claiflow_agent_http_bytes_total{direction="received",plugin="probe"} "#,
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
@@ -402,6 +404,25 @@ async fn a_grant_that_is_withdrawn_counts_from_the_next_request_on() {
     let outcomes = outcomes(stage.make(CommandCall { sink: Arc::new(Withdraws(stage.clone())), ..calls }).await);
     assert_eq!(codes(&outcomes), ["ok", "ok", "denied"], "{outcomes:?}");
     assert_eq!(stage.server.seen().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_withdrawn_while_a_name_is_resolved_is_not_sent() {
+    let Some(stage) = Stage::open(&SHOP.replace("shop.test", "held.test")).await else { return };
+    stage.names.lead("held.test", &[&["127.0.0.1"]]);
+    let post = json!([{"http": {"method": "POST", "url": "http://held.test:PORT/x", "body": "x"}}, {"trap": {}}]);
+    let withdrawn = async {
+        stage.names.held.notified().await;
+        let mut grants = stage.house.runtime().grants();
+        grants.mark_unchanged();
+        stage.grant(&SHOP.replace("shop.test", "other.test"));
+        grants.changed().await.unwrap();
+        stage.names.go.notify_one();
+    };
+    let (made, ()) = tokio::join!(stage.make(stage.call("probe.run", &post)), withdrawn);
+    let failed = made.unwrap_err();
+    assert_eq!(failed.applied, Applied::No, "nothing was sent: {failed:?}");
+    assert!(stage.server.seen().is_empty());
 }
 
 /// Cancels the call when it leaves a note.

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Limited;
 use hyper::client::conn::http1;
@@ -13,34 +13,20 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BODY_MAX_BYTES,
     answer::Answer,
     connect::{Connection, connect},
     credentials::{Credentials, Nowhere},
     failure::{Failure, chain},
     mask::Mask,
+    prepare::{prepared, too_long},
     resolve::{Resolve, System},
-    secret::Secret,
     trust::Trusts,
 };
-use crate::grants::http::{Allowed, Use};
+use crate::grants::http::Allowed;
 
 const HEADERS_MAX: usize = 100;
 /// Of the head of an answer, and of what waits of a body.
 const BUFFER_MAX_BYTES: usize = 64 << 10;
-
-/// Headers that say how a message travels: the sender's business, not the guest's.
-const TRAVEL: [HeaderName; 9] = [
-    header::HOST,
-    header::CONNECTION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// Sends for everybody.
 pub struct Client {
@@ -167,45 +153,6 @@ where
     let driven = AbortOnDropHandle::new(tokio::spawn(async move { drop(driver.await) }));
     let response = sender.send_request(request).await?;
     Ok((response, driven))
-}
-
-/// The request as it goes over the wire.
-fn prepared<B>(allowed: &Allowed, request: Request<B>, secret: Option<&Secret>) -> Result<Request<Limited<B>>, Failure>
-where
-    B: Body<Data = Bytes>,
-{
-    if request.body().size_hint().lower() > u64::try_from(BODY_MAX_BYTES).unwrap_or(u64::MAX) {
-        return Err(too_long());
-    }
-    let (mut head, body) = request.into_parts();
-    let invalid = |error: &dyn Error| Failure::new("invalid", format!("url: {error}"));
-    let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    head.uri = format!("{}{query}", allowed.path).parse::<Uri>().map_err(|error| invalid(&error))?;
-    head.version = http::Version::HTTP_11;
-    head.extensions.clear();
-    for name in TRAVEL {
-        head.headers.remove(name);
-    }
-    let host = HeaderValue::try_from(allowed.entry.url.authority()).map_err(|error| invalid(&error))?;
-    head.headers.insert(header::HOST, host);
-    if let (Some(Use { name, header: carrier }), Some(secret)) = (&allowed.credential, secret) {
-        let unusable = || Failure::new("unavailable", format!("the credential `{name}` is no value of a header"));
-        let carrier = HeaderName::try_from(carrier.as_str()).map_err(|_| unusable())?;
-        let mut value = HeaderValue::from_bytes(secret.bytes()).map_err(|_| unusable())?;
-        if value.is_empty() {
-            return Err(unusable());
-        }
-        value.set_sensitive(true);
-        head.headers.insert(carrier, value);
-        // A part of a body, or a compressed one, could hold the credential in a form that is not known again.
-        head.headers.remove(header::RANGE);
-        head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
-    Ok(Request::from_parts(head, Limited::new(body, BODY_MAX_BYTES)))
-}
-
-fn too_long() -> Failure {
-    Failure::new("too-large", format!("the request's body has more than {BODY_MAX_BYTES} bytes"))
 }
 
 fn broken(url: &str, error: &hyper::Error) -> Failure {

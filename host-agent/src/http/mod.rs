@@ -10,6 +10,7 @@ mod credentials;
 mod failure;
 mod mask;
 mod outgoing;
+mod prepare;
 mod resolve;
 mod secret;
 mod trust;

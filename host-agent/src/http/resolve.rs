@@ -37,14 +37,37 @@ impl Default for System {
 impl Resolve for System {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(io::Error::other)?;
-        // Names of services are completed by the cluster's search list. Any other would be tried below the cluster's domains
-        // first, where somebody else may answer for it.
-        let absolute = if name.ends_with(".svc") { name.to_owned() } else { format!("{name}.") };
+        let wanted = wanted(name);
         let lookup = tokio::task::spawn_blocking(move || {
-            let found = (absolute.as_str(), 0).to_socket_addrs();
+            let found = (wanted.as_str(), 0).to_socket_addrs();
             drop(permit);
             found.map(|found| found.map(|address| address.ip()).collect())
         });
         lookup.await.map_err(io::Error::other)?
+    }
+}
+
+/// Names of services are completed by the search list, as are names without a dot, which lead nowhere else. Any other would be
+/// tried below the cluster's domains first, where somebody else may answer for it: a dot at its end says that it is whole.
+fn wanted(name: &str) -> String {
+    let is_completed = name.ends_with(".svc") || !name.contains('.');
+    if is_completed { name.to_owned() } else { format!("{name}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wanted;
+
+    #[test]
+    fn only_names_that_mean_it_are_completed() {
+        for (name, expected) in [
+            ("prometheus.monitoring.svc", "prometheus.monitoring.svc"),
+            ("prometheus", "prometheus"),
+            ("prometheus.monitoring.svc.cluster.local", "prometheus.monitoring.svc.cluster.local."),
+            ("grafana.example.com", "grafana.example.com."),
+            ("svc.example", "svc.example."),
+        ] {
+            assert_eq!(wanted(name), expected);
+        }
     }
 }

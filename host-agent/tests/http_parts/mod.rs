@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
     net::TcpListener,
+    sync::Notify,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -105,7 +106,10 @@ impl Server {
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, log: &Log) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    stream.read_line(&mut line).await?;
+    if stream.read_line(&mut line).await? == 0 {
+        // A connection over which nothing was sent.
+        return Ok(());
+    }
     let mut words = line.split_whitespace().map(str::to_owned);
     let mut seen =
         Seen { method: words.next().unwrap_or_default(), target: words.next().unwrap_or_default(), ..Seen::default() };
@@ -176,6 +180,9 @@ async fn answer(stream: &mut (impl AsyncWrite + Unpin), status: &str, headers: &
 pub struct Names {
     answers: Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>,
     pub asked: Mutex<Vec<String>>,
+    /// `held.test` is being asked for, and its answer may go.
+    pub held: Notify,
+    pub go: Notify,
 }
 
 impl Names {
@@ -191,6 +198,10 @@ impl Resolve for Names {
         self.asked.lock().unwrap().push(name.to_owned());
         if name == "slow.test" {
             return std::future::pending().await;
+        }
+        if name == "held.test" {
+            self.held.notify_one();
+            self.go.notified().await;
         }
         let mut answers = self.answers.lock().unwrap();
         let left = answers.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
