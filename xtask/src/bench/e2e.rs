@@ -10,7 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    Sorted, conditions,
+    Sorted,
+    calls::Times,
+    conditions,
     load::{self, Connection},
     measure::{Table, connected, costs, ended_after, memory_mib},
     raw,
@@ -286,22 +288,13 @@ impl E2e {
 /// One command in fresh sandboxes, with no server.
 fn sandbox(built: &Built, table: &mut Table) -> Result<()> {
     for concurrency in ["1", "16"] {
-        let output = Command::new(built.program("claiflow-agent"))
-            .arg("bench")
-            .arg(built.plugins.join("example.wasm"))
-            .args(["math_pow", "--inputs", r#"{"x":3,"y":2}"#, "--calls", "100000", "--concurrency", concurrency])
-            .output()?;
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if !output.status.success() {
-            bail!("claiflow-agent bench: {said}");
-        }
-        let fields: Vec<&str> = said.lines().last().unwrap_or_default().split_whitespace().collect();
-        let [_, _, p50, p99, _, _, rate, ..] = fields.as_slice() else {
-            bail!("claiflow-agent bench printed no times: {said}")
-        };
+        let mut bench = Command::new(built.program("claiflow-agent"));
+        bench.arg("bench").arg(built.plugins.join("example.wasm"));
+        bench.args(["math_pow", "--inputs", r#"{"x":3,"y":2}"#, "--calls", "100000", "--concurrency", concurrency]);
+        let Times { p50_us, p99_us, calls_per_s, .. } = Times::of(&mut bench)?;
         table.row(
             format!("one command in a fresh sandbox, concurrency {concurrency}"),
-            format!("p50 {p50} µs, p99 {p99} µs, {rate} calls/s"),
+            format!("p50 {p50_us:.1} µs, p99 {p99_us:.1} µs, {calls_per_s:.0} calls/s"),
         );
     }
     Ok(())

@@ -8,10 +8,10 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::{conditions, measure::Table};
+use super::{calls::Times, conditions, measure::Table};
 use crate::{
     cluster::{ControlPlane, Programs},
     cluster_of_two::Built,
@@ -30,14 +30,6 @@ pub(crate) struct Kubernetes {
     /// Pods of the list.
     #[arg(long, default_value_t = 3_000)]
     pods: usize,
-}
-
-/// One command, many times: as `claiflow-agent bench` prints it.
-struct Times {
-    p50_us: f64,
-    p99_us: f64,
-    cpu_us: f64,
-    resident_mib: f64,
 }
 
 impl Kubernetes {
@@ -158,19 +150,6 @@ impl Place<'_> {
             &inputs.to_string(),
         ]);
         run.arg("--grants").arg(&self.grants).arg("--kubeconfig").arg(self.plane.kubeconfig());
-        let output = run.args(["--namespace", NAMESPACE, "--calls", &repeat.to_string()]).output()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success(), "{command}: {said}{}", String::from_utf8_lossy(&output.stderr));
-        let numbers: Vec<f64> = said
-            .lines()
-            .last()
-            .context("it printed nothing")?
-            .split_whitespace()
-            .filter_map(|number| number.parse().ok())
-            .collect();
-        let [_, _, p50_us, p99_us, _, cpu_us, _, _, _, resident_mib] = *numbers.as_slice() else {
-            anyhow::bail!("{command} printed no times: {said}")
-        };
-        Ok(Times { p50_us, p99_us, cpu_us, resident_mib })
+        Times::of(run.args(["--namespace", NAMESPACE, "--calls", &repeat.to_string()]))
     }
 }

@@ -1,11 +1,13 @@
 //! `bench`: measures release builds with real processes, and prints the conditions first. Nothing here asserts a speed.
 
+mod calls;
 mod conditions;
 mod delivery;
 mod e2e;
 mod kubernetes;
 mod load;
 mod measure;
+mod plugins;
 mod raw;
 
 use anyhow::Result;
@@ -19,6 +21,8 @@ pub(crate) enum Bench {
     Delivery(delivery::Delivery),
     /// What the way through plugin, sandbox, grants and host costs on a real control plane.
     Kubernetes(kubernetes::Kubernetes),
+    /// What plugins cost their agent in each language: to load, to call, and to keep.
+    Plugins(plugins::Plugins),
 }
 
 impl Bench {
@@ -27,6 +31,7 @@ impl Bench {
             Self::E2e(e2e) => e2e.run(),
             Self::Delivery(delivery) => delivery.run(),
             Self::Kubernetes(kubernetes) => kubernetes.run(),
+            Self::Plugins(plugins) => plugins.run(),
         }
     }
 }
