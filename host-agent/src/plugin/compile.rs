@@ -141,6 +141,7 @@ fn limit_self() -> Result<(), Stage> {
     let broken = |error: rustix::io::Errno| Stage::Broken(format!("cannot limit itself: {error}"));
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(broken)?;
     limit(Resource::As, ADDRESS_SPACE_MAX_BYTES)?;
+    limit(Resource::Cpu, cpu_max_s(usize::try_from(WASM_MAX_BYTES).unwrap_or(usize::MAX)))?;
     limit(Resource::Core, 0)?;
     // Where /proc is not writable the limits above still hold.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
@@ -156,7 +157,7 @@ fn translate() -> Result<(), Stage> {
     let mut wasm = Vec::new();
     let broken = |error: std::io::Error| Stage::Broken(error.to_string());
     std::io::stdin().lock().take(WASM_MAX_BYTES + 1).read_to_end(&mut wasm).map_err(broken)?;
-    // Nothing of the component was looked at so far.
+    // Less than the most, and nothing of the component was looked at so far.
     limit(Resource::Cpu, cpu_max_s(wasm.len()))?;
     let engine = Engine::new(&engine::settings()).map_err(|error| Stage::Broken(format!("{error:#}")))?;
     let code = engine.precompile_component(&wasm).map_err(|error| Stage::Refused(format!("{error:#}")))?;
