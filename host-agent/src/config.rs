@@ -151,6 +151,14 @@ pub struct Agent {
     pub kubernetes: Kubernetes,
 }
 
+impl Agent {
+    /// Where compiled code is kept.
+    #[must_use]
+    pub fn compiled(&self) -> PathBuf {
+        self.cache.clone().unwrap_or_else(|| self.state.join("compiled"))
+    }
+}
+
 impl Arguments {
     /// Reads the command line; `-server` counts as `--server`.
     #[must_use]

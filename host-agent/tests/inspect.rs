@@ -11,30 +11,13 @@
 
 mod plugin_parts;
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
-use plugin_parts::Guest;
+use plugin_parts::{Guest, Said, agent};
 use serde_json::{Value, json};
 
-struct Said {
-    code: i32,
-    output: String,
-    error: String,
-}
-
 fn inspect(folder: &Path, arguments: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_claiflow-agent"))
-        .current_dir(folder)
-        .env_remove("CLAIFLOW_GRANTS")
-        .args(["inspect", "tool.wasm", "--cache", "cache"])
-        .args(arguments)
-        .output()
-        .unwrap();
-    Said {
-        code: output.status.code().unwrap(),
-        output: String::from_utf8(output.stdout).unwrap(),
-        error: String::from_utf8(output.stderr).unwrap(),
-    }
+    agent(folder, &[&["inspect", "tool.wasm", "--cache", "cache"], arguments].concat())
 }
 
 /// A folder with a plugin that imports what has to be granted and serves what has to be granted.

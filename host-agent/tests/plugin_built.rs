@@ -10,22 +10,10 @@
 
 mod plugin_parts;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use claiflow_agent::executor::commands::{Applied, CallDone, CommandCall, Commands, LogLevel, PluginState, Verified};
-use plugin_parts::{Heard, House, call, eventually};
-
-/// The built file, or none where nobody built it: said loudly, and a failure where `CLAIFLOW_STRICT=1` asks for one.
-fn built(file: &str) -> Option<Vec<u8>> {
-    let directory = std::env::var_os("CLAIFLOW_TEST_PLUGINS").map(PathBuf::from);
-    let Some(directory) = directory else {
-        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_PLUGINS names no directory");
-        eprintln!("SKIPPED: CLAIFLOW_TEST_PLUGINS names no directory of built plugins, so {file} was not run");
-        return None;
-    };
-    let path = directory.join(file);
-    Some(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
-}
+use plugin_parts::{Heard, House, built, call, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_answers_as_the_readme_shows() {

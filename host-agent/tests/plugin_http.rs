@@ -13,7 +13,6 @@ mod http_parts;
 mod plugin_parts;
 
 use std::{
-    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -26,7 +25,7 @@ use claiflow_agent::{
     metrics::Metrics,
 };
 use http_parts::{Names, Server, part};
-use plugin_parts::{House, call, eventually};
+use plugin_parts::{House, built, call, eventually, outcomes, said};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -40,17 +39,6 @@ struct Stage {
     metrics: Metrics,
 }
 
-/// The probe, or none where nobody built it: said loudly, and a failure where `CLAIFLOW_STRICT=1` asks for one.
-fn probe() -> Option<Vec<u8>> {
-    let Some(directory) = std::env::var_os("CLAIFLOW_TEST_PLUGINS").map(PathBuf::from) else {
-        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_PLUGINS names no directory");
-        eprintln!("SKIPPED: CLAIFLOW_TEST_PLUGINS names no directory of built plugins, so the probe was not run");
-        return None;
-    };
-    let file = directory.join("probe.wasm");
-    Some(std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
-}
-
 impl Stage {
     async fn open(grant: &str) -> Option<Self> {
         Self::over(Server::plain().await, grant).await
@@ -58,7 +46,7 @@ impl Stage {
 
     /// Grants the probe this, beside its pin.
     async fn over(server: Server, grant: &str) -> Option<Self> {
-        let bytes = probe()?;
+        let bytes = built("probe.wasm")?;
         let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let (names, metrics) = (Arc::new(Names::default()), Metrics::register().unwrap());
         names.lead("shop.test", &[&["127.0.0.1"]]);
@@ -115,17 +103,6 @@ impl Stage {
             let (said, text) = said(&outcome);
             assert!(said == *code && text.contains(&self.filled(part)), "{request}: {outcome}");
         }
-    }
-}
-
-fn outcomes(made: Result<CallDone, CallFailed>) -> Vec<Value> {
-    serde_json::from_str(&made.unwrap_or_else(|failed| panic!("{failed:?}")).output).unwrap()
-}
-
-fn said(outcome: &Value) -> (&str, String) {
-    match outcome.get("ok") {
-        Some(value) => ("ok", value.to_string()),
-        None => (outcome["error"]["code"].as_str().unwrap(), outcome["error"]["message"].as_str().unwrap().to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@
 mod kubernetes_parts;
 mod plugin_parts;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use claiflow_agent::{
     executor::commands::{
@@ -21,7 +21,7 @@ use claiflow_agent::{
     metrics::Metrics,
 };
 use kubernetes_parts::Plane;
-use plugin_parts::{House, call};
+use plugin_parts::{House, built, call, outcomes, said};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -37,21 +37,10 @@ struct Stage {
     metrics: Metrics,
 }
 
-/// The probe, or none where nobody built it: said loudly, and a failure where `CLAIFLOW_STRICT=1` asks for one.
-fn probe() -> Option<Vec<u8>> {
-    let Some(directory) = std::env::var_os("CLAIFLOW_TEST_PLUGINS").map(PathBuf::from) else {
-        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_PLUGINS names no directory");
-        eprintln!("SKIPPED: CLAIFLOW_TEST_PLUGINS names no directory of built plugins, so the probe was not run");
-        return None;
-    };
-    let file = directory.join("probe.wasm");
-    Some(std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
-}
-
 impl Stage {
     /// Grants the probe this, beside its pin; `NS` is the namespace.
     async fn open(name: &str, grant: &str) -> Option<Self> {
-        let bytes = probe()?;
+        let bytes = built("probe.wasm")?;
         let plane = Plane::open(name).await?;
         let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let metrics = Metrics::register().unwrap();
@@ -88,21 +77,14 @@ impl Stage {
 
     /// What each call gave.
     async fn run(&self, calls: Value) -> Vec<Value> {
-        let done = self.make(self.call("probe.run", calls)).await.unwrap_or_else(|failed| panic!("{failed:?}"));
-        serde_json::from_str(&done.output).unwrap()
+        outcomes(self.make(self.call("probe.run", calls)).await)
     }
 
     /// Each call gave the code, with such words; the code `ok` and the JSON text of what it gave.
     async fn expect(&self, cases: &[(Value, &str, &str)]) {
         let outcomes = self.run(cases.iter().map(|(call, ..)| call.clone()).collect()).await;
         for ((call, code, part), outcome) in cases.iter().zip(outcomes) {
-            let (said, text) = match outcome.get("ok") {
-                Some(value) => ("ok", value.to_string()),
-                None => (
-                    outcome["error"]["code"].as_str().unwrap(),
-                    outcome["error"]["message"].as_str().unwrap().to_owned(),
-                ),
-            };
+            let (said, text) = said(&outcome);
             let part = part.replace("NS", &self.plane.namespace);
             assert!(said == *code && text.contains(&part), "{call}: {outcome}");
         }
@@ -385,7 +367,7 @@ async fn budgets_hold_over_host_calls_and_what_they_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_without_a_cluster_says_so() {
-    let Some(bytes) = probe() else { return };
+    let Some(bytes) = built("probe.wasm") else { return };
     let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut house = House::new();
     house.put("probe.wasm", &bytes);
@@ -398,7 +380,7 @@ async fn an_agent_without_a_cluster_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_to_which_nobody_granted_its_imports_is_refused_with_what_would_allow_it() {
-    let Some(bytes) = probe() else { return };
+    let Some(bytes) = built("probe.wasm") else { return };
     let refused = House::verdict("probe.wasm", &bytes, "plugins: {}").await;
     assert_eq!(refused.state, PluginState::Refused);
     assert!(refused.reason.contains("claiflow:plugin/kubernetes") && refused.reason.contains("sha256"), "{refused:?}");

@@ -20,48 +20,19 @@ use std::{
 };
 
 use kubernetes_parts::Plane;
-use plugin_parts::Guest;
+use plugin_parts::{Guest, Said, agent, built};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// The probe asks for HTTP too, and is refused without.
 const HTTP: &str = "    http: [{url: \"https://example.com\", methods: [GET]}]\n";
 
-/// What a program said.
-#[derive(Debug)]
-struct Said {
-    code: i32,
-    output: String,
-    error: String,
-}
-
-/// Runs the agent with words, in a folder.
-fn agent(folder: &Path, words: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_claiflow-agent"))
-        .current_dir(folder)
-        .env_remove("CLAIFLOW_GRANTS")
-        .env_remove("CLAIFLOW_KUBECONFIG")
-        .env_remove("KUBERNETES_SERVICE_HOST")
-        .args(words)
-        .output()
-        .unwrap();
-    Said {
-        code: output.status.code().unwrap(),
-        output: String::from_utf8(output.stdout).unwrap(),
-        error: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
 /// A folder with a built plugin, or none where nobody built it: said loudly, and a failure where `CLAIFLOW_STRICT=1` asks.
 fn folder(plugin: &str) -> Option<tempfile::TempDir> {
-    let Some(directory) = std::env::var_os("CLAIFLOW_TEST_PLUGINS").map(PathBuf::from) else {
-        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_PLUGINS names no directory");
-        eprintln!("SKIPPED: CLAIFLOW_TEST_PLUGINS names no directory of built plugins, so {plugin} was not run");
-        return None;
-    };
-    let folder = tempfile::tempdir().unwrap();
     let file = format!("{plugin}.wasm");
-    fs::copy(directory.join(&file), folder.path().join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let bytes = built(&file)?;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(file), bytes).unwrap();
     Some(folder)
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn open(
     config.plugins.push(shelf.directory().to_owned());
     config.missed = Some(misses);
     config.grants.clone_from(&agent.grants);
-    config.cache = Some(agent.cache.clone().unwrap_or_else(|| agent.state.join("compiled")));
+    config.cache = Some(agent.compiled());
     config.slots = config.slots.max(slots);
     config.host_calls = metrics.host_calls();
     config.own = cluster::own(&agent.kubernetes, kubernetes.as_deref());

@@ -19,7 +19,7 @@ use crate::{
 /// # Errors
 /// When wasm cannot run here, or the code could not be kept.
 pub(super) async fn run(agent: &Agent, program: PathBuf) -> Result<ExitCode, String> {
-    let cache = agent.cache.clone().unwrap_or_else(|| agent.state.join("compiled"));
+    let cache = agent.compiled();
     plugin::own_directory(&cache).map_err(|error| format!("--cache: {error}"))?;
     let mut config = plugin::Config::new(agent.plugins.clone(), program);
     config.grants.clone_from(&agent.grants);

@@ -20,7 +20,6 @@ use super::{
     config::Limits,
     description::{DESCRIPTION_MAX_BYTES, Description, is_name},
     engine::MEMORIES_MAX,
-    signature::Signatures,
     source::PluginFile,
     state::CallState,
     surface::Surface,
@@ -33,7 +32,6 @@ pub(super) struct Loaded {
     pub(super) name: String,
     pub(super) digest: [u8; 32],
     pub(super) surface: Surface,
-    pub(super) signatures: Signatures,
     pub(super) description: Description,
     pub(super) guest: LinkedPre<CallState>,
 }
@@ -73,22 +71,15 @@ impl Loader {
             return Err(LoadError::lasting("a plugin's name has letters, digits, `_`, `-` and `.` only".into()));
         }
         let surface = Surface::read(&file.bytes).map_err(LoadError::lasting)?;
-        let signatures = Signatures::read(&file.bytes).map_err(LoadError::lasting)?;
-        admit(stem, &file.digest, &surface, &signatures, grants).map_err(|reason| LoadError {
+        admit(stem, &file.digest, &surface, grants).map_err(|reason| LoadError {
             missing: surface.missing(grants.plugins.get(stem)),
             ..LoadError::lasting(reason)
         })?;
-        self.prepare(stem, file, surface, signatures)
+        self.prepare(stem, file, surface)
     }
 
     /// Everything but what the operator decides.
-    pub(super) fn prepare(
-        &mut self,
-        stem: &str,
-        file: &PluginFile,
-        surface: Surface,
-        signatures: Signatures,
-    ) -> Result<Loaded, LoadError> {
+    pub(super) fn prepare(&mut self, stem: &str, file: &PluginFile, surface: Surface) -> Result<Loaded, LoadError> {
         if let Some(reason) = self.failed.get(&file.digest) {
             return Err(LoadError::lasting(reason.clone()));
         }
@@ -103,8 +94,8 @@ impl Loader {
             }
         })?;
         let description = Description::parse(&description, stem).map_err(LoadError::lasting)?;
-        signatures.agree(&description.version).map_err(LoadError::lasting)?;
-        Ok(Loaded { name: stem.to_owned(), digest: file.digest, surface, signatures, description, guest })
+        surface.signatures().agree(&description.version).map_err(LoadError::lasting)?;
+        Ok(Loaded { name: stem.to_owned(), digest: file.digest, surface, description, guest })
     }
 
     fn component(&self, file: &PluginFile) -> Result<Component, LoadError> {
@@ -178,13 +169,7 @@ impl Loader {
 }
 
 /// What the operator decides about a file before it runs at all; asked again whenever the grants change.
-pub(super) fn admit(
-    stem: &str,
-    digest: &[u8; 32],
-    surface: &Surface,
-    signatures: &Signatures,
-    grants: &Grants,
-) -> Result<(), String> {
+pub(super) fn admit(stem: &str, digest: &[u8; 32], surface: &Surface, grants: &Grants) -> Result<(), String> {
     let grant = grants.plugins.get(stem);
     if grant.is_none() && grants.unlisted == Unlisted::Deny {
         return Err(format!("the grants file says `unlisted: deny` and has no entry `plugins: {{{stem}: {{}}}}`"));
@@ -194,13 +179,13 @@ pub(super) fn admit(
     {
         return Err(format!("the file's SHA-256 is {}; the grants file pins {}", hex(digest), hex(&pin)));
     }
-    signatures.check(stem, grants)?;
+    surface.signatures().check(stem, grants)?;
     surface.check(stem, grant)
 }
 
 /// What the operator decides about a plugin: whether it may be there, and that its `config` fits its own schema.
 pub(super) fn accept(loaded: &Loaded, grants: &Grants) -> Result<(), String> {
-    admit(&loaded.name, &loaded.digest, &loaded.surface, &loaded.signatures, grants)?;
+    admit(&loaded.name, &loaded.digest, &loaded.surface, grants)?;
     configured(loaded, grants)
 }
 

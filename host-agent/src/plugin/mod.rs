@@ -37,6 +37,7 @@ mod surface;
 mod unfold;
 mod verdict;
 
+pub(crate) use cache::hex;
 pub use cache::{CacheError, own_directory};
 pub use clock::{Clock, SystemClock};
 pub use compile::{COMPILE_WORKER, compile_worker};

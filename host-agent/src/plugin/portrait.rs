@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Clock, Config, cache::hex, description::is_name, host::lines::clean, imported, runtime::loader,
-    signature::Signatures, source, surface::Surface,
+    Clock, Config, cache::hex, description::is_name, host::lines::clean, imported, runtime::loader, source,
+    surface::Surface,
 };
 
 const IMPORT_MAX_BYTES: usize = 256;
@@ -81,8 +81,7 @@ pub async fn portrait(
         let file = source::read(&path)?;
         let surface = Surface::read(&file.bytes)?;
         let functions = imported::functions(&file.bytes)?;
-        let signatures = Signatures::read(&file.bytes)?;
-        let loaded = loader.prepare(&name, &file, surface.clone(), signatures);
+        let loaded = loader.prepare(&name, &file, surface.clone());
         let imports = surface.needs().map(|(import, served, grant)| ImportPortrait {
             // A name out of a file that nobody vouches for may hold anything.
             name: clean(import, IMPORT_MAX_BYTES),

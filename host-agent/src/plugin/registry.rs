@@ -214,7 +214,9 @@ impl Registry {
                     .map(|grant| grant.summary(&standing.name))
                     .unwrap_or_default(),
                 missing: standing.missing.clone(),
-                signed_by: loaded.and_then(|it| it.signatures.check(&it.name, grants).ok()).unwrap_or_default(),
+                signed_by: loaded
+                    .and_then(|it| it.surface.signatures().check(&it.name, grants).ok())
+                    .unwrap_or_default(),
                 built_by: loaded.map(|it| it.surface.built_by().to_owned()).unwrap_or_default(),
             }
         });

@@ -8,7 +8,7 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use semver::Version;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use wasmparser::{Parser, Payload};
+use wasmparser::{CustomSectionReader, Payload};
 
 use crate::grants::Grants;
 
@@ -18,15 +18,15 @@ const SECTION: &str = "claiflow-signature";
 const SIGNATURES_MAX: usize = 8;
 
 /// The signatures of one file, believed by nobody yet.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Signatures {
-    /// SHA-256 of what they are over, hexadecimal.
+    /// SHA-256 of what they are over, hexadecimal; empty where there are none.
     content: String,
     all: Vec<Signature>,
 }
 
 /// What a section holds: JSON.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Signature {
     version: String,
     contract: String,
@@ -34,37 +34,59 @@ struct Signature {
     signature: String,
 }
 
-impl Signatures {
-    /// Reads them from a file that is known to be a whole component.
+/// Gathers them while somebody walks through the file.
+#[derive(Default)]
+pub(super) struct Gathering {
+    all: Vec<Signature>,
+    /// Where the first section begins.
+    content: Option<usize>,
+    fault: Option<String>,
+}
+
+impl Gathering {
+    /// One payload of the file, that lies so deep in it.
+    pub(super) fn see(&mut self, bytes: &[u8], payload: &Payload<'_>, depth: usize) {
+        if self.fault.is_some() || depth != 1 {
+            return;
+        }
+        self.fault = match payload {
+            Payload::Version { .. } | Payload::End(_) => None,
+            Payload::CustomSection(section) if section.name() == SECTION => self.take(bytes, section).err(),
+            // Else a part of the file would be believed that nobody signed.
+            _ if self.content.is_some() => Some("something stands behind its signature".into()),
+            _ => None,
+        };
+    }
+
+    fn take(&mut self, bytes: &[u8], section: &CustomSectionReader<'_>) -> Result<(), String> {
+        if self.content.is_none() {
+            self.content = Some(before(bytes, section.range().start)?);
+        }
+        if self.all.len() == SIGNATURES_MAX {
+            return Err(format!("it has more than {SIGNATURES_MAX} signatures"));
+        }
+        let signature = serde_json::from_slice(section.data())
+            .map_err(|error| format!("its section `{SECTION}` is not what `build-plugin --sign` writes: {error}"))?;
+        self.all.push(signature);
+        Ok(())
+    }
+
+    /// All of them, once the walk is over.
     ///
     /// # Errors
     /// A section that is none, or something behind one.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let (mut all, mut content, mut depth) = (Vec::new(), bytes.len(), 0_usize);
-        for payload in Parser::new(0).parse_all(bytes) {
-            match payload.map_err(|error| format!("the file is truncated or no component: {error}"))? {
-                Payload::Version { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                Payload::CustomSection(section) if depth == 1 && section.name() == SECTION => {
-                    if all.is_empty() {
-                        content = before(bytes, section.range().start)?;
-                    }
-                    if all.len() == SIGNATURES_MAX {
-                        return Err(format!("it has more than {SIGNATURES_MAX} signatures"));
-                    }
-                    let signature: Signature = serde_json::from_slice(section.data()).map_err(|error| {
-                        format!("its section `{SECTION}` is not what `build-plugin --sign` writes: {error}")
-                    })?;
-                    all.push(signature);
-                }
-                // Else a part of the file would be believed that nobody signed.
-                _ if depth == 1 && !all.is_empty() => return Err("something stands behind its signature".into()),
-                _ => {}
-            }
+    pub(super) fn finish(self, bytes: &[u8]) -> Result<Signatures, String> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
-        Ok(Self { content: hex(&Sha256::digest(bytes.get(..content).unwrap_or(bytes))), all })
+        let content = self.content.and_then(|end| bytes.get(..end));
+        // Of a file that is not signed nobody asks for it.
+        let content = content.map(|content| hex(&Sha256::digest(content))).unwrap_or_default();
+        Ok(Signatures { content, all: self.all })
     }
+}
 
+impl Signatures {
     /// The operator's names of the keys that signed, where every rule for the plugin is satisfied.
     ///
     /// # Errors

@@ -4,7 +4,10 @@ use wasmparser::{CustomSectionReader, Encoding, KnownCustom, Parser, Payload};
 
 use crate::grants::Grant;
 
-use super::host::lines::clean;
+use super::{
+    host::lines::clean,
+    signature::{Gathering, Signatures},
+};
 
 const NAMES_MAX: usize = 1_000;
 const NAME_MAX_BYTES: usize = 256;
@@ -23,13 +26,14 @@ const SERVED: [(&str, &str); 5] = [
     ("wasi:http", "outgoing-handler"),
 ];
 
-/// The outer names of a component.
+/// What a component shows before it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Surface {
     imports: Vec<String>,
     built_by: String,
     /// The version of the contract whose `handler` it exports.
     contract: String,
+    signatures: Signatures,
 }
 
 impl Surface {
@@ -42,10 +46,13 @@ impl Surface {
             return Err("the file is empty".into());
         }
         let (mut imports, mut exports, mut depth, mut built_by) = (Vec::new(), Vec::new(), 0_usize, String::new());
+        let mut signatures = Gathering::default();
         for payload in Parser::new(0).parse_all(bytes) {
             let broken =
                 |error: wasmparser::BinaryReaderError| format!("the file is truncated or no component: {error}");
-            match payload.map_err(broken)? {
+            let payload = payload.map_err(broken)?;
+            signatures.see(bytes, &payload, depth);
+            match payload {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                     return Err(
                         "the file is a core module, not a component; `cargo xtask build-plugin` makes one".into()
@@ -73,7 +80,8 @@ impl Surface {
         };
         if let Some(handler) = exports.iter().find(|name| handler(name)) {
             let contract = Interface::of(handler).version.to_owned();
-            return Ok(Self { imports, built_by: clean(&built_by, PRODUCER_MAX_BYTES), contract });
+            let (built_by, signatures) = (clean(&built_by, PRODUCER_MAX_BYTES), signatures.finish(bytes)?);
+            return Ok(Self { imports, built_by, contract, signatures });
         }
         let offered = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         Err(format!(
@@ -118,6 +126,11 @@ impl Surface {
     /// The tool that says that it made the file, and with what; empty when none does. Nobody vouches for it but a signature.
     pub(super) fn built_by(&self) -> &str {
         &self.built_by
+    }
+
+    /// Who says that they signed it.
+    pub(super) fn signatures(&self) -> &Signatures {
+        &self.signatures
     }
 
     /// The version of the contract that it is made for.

@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::{
     executor::commands::{CommandCall, Commands as _},
-    plugin::Clock as _,
+    plugin::{Clock as _, hex},
 };
 
 use super::{
@@ -85,7 +85,7 @@ impl Bench {
         let build =
             if cfg!(debug_assertions) { "a debug build, which is many times slower" } else { "a release build" };
         let (limits, plugin) = (&stage.limits, &stage.plugin);
-        let digest: String = plugin.digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest: String = hex(&plugin.digest).chars().take(12).collect();
         shown(format_args!(
             "machine  {cores} cores, {processor}, load {load}\nagent    {} ({build})\nplugin   {} {} (sha256 {digest}…), at most {} ms \
              CPU and {:.0} MiB where its grant says nothing\ncalls    {} after a warm-up, {} at once, each in a fresh sandbox\n",

@@ -8,6 +8,7 @@ use crate::{
         Cluster,
         tape::{Player, Recorded, Recorder, redacted_text, redacted_value},
     },
+    plugin::hex,
 };
 use clap::Args;
 
@@ -94,7 +95,7 @@ impl Run {
         }
         if let (Some(recorder), Some(path)) = (&recorder, &self.record) {
             let inputs = serde_json::from_str(&inputs).unwrap_or_default();
-            let digest = stage::digest(&self.call.file)?;
+            let digest = hex(&stage.plugin.digest);
             let mut cassette = Cassette::new(&stage.plugin.name, digest, command, redacted_value(inputs, false));
             let of_cluster = |line: &&String| line.starts_with("kubernetes:");
             cassette.unrecorded = stage.plugin.grants.iter().filter(|line| !of_cluster(line)).cloned().collect();

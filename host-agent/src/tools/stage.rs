@@ -11,7 +11,7 @@ use crate::{
     executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
     http::{Client, outgoing},
     kubernetes::{Cluster, Place},
-    plugin::{Config, Limits, Runtime, SystemClock},
+    plugin::{Config, Limits, Runtime, SystemClock, hex},
 };
 
 use super::call::{Call, read};
@@ -122,10 +122,10 @@ pub(super) fn stem(file: &Path) -> String {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub(super) fn digest(file: &Path) -> Result<String, String> {
+fn digest(file: &Path) -> Result<String, String> {
     use sha2::Digest as _;
     let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&sha2::Sha256::digest(bytes)))
 }
 
 /// The grants file with the plugin's pin set to this very file.

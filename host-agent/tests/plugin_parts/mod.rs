@@ -276,6 +276,56 @@ impl CallSink for Heard {
     }
 }
 
+/// The file that `build-plugin` made of a plugin of this repository, or none where nobody built it: said loudly, and a failure where
+/// `CLAIFLOW_STRICT=1` asks for one.
+pub fn built(file: &str) -> Option<Vec<u8>> {
+    let Some(directory) = std::env::var_os("CLAIFLOW_TEST_PLUGINS").map(PathBuf::from) else {
+        assert_ne!(std::env::var("CLAIFLOW_STRICT").as_deref(), Ok("1"), "CLAIFLOW_TEST_PLUGINS names no directory");
+        eprintln!("SKIPPED: CLAIFLOW_TEST_PLUGINS names no directory of built plugins, so {file} was not run");
+        return None;
+    };
+    let path = directory.join(file);
+    Some(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
+/// What the agent's program said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub output: String,
+    pub error: String,
+}
+
+/// Runs the agent's program with words, in a folder; what the environment says of clusters and grants does not count.
+pub fn agent(folder: &Path, words: &[&str]) -> Said {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_claiflow-agent"))
+        .current_dir(folder)
+        .env_remove("CLAIFLOW_GRANTS")
+        .env_remove("CLAIFLOW_KUBECONFIG")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .args(words)
+        .output()
+        .unwrap();
+    Said {
+        code: output.status.code().unwrap(),
+        output: String::from_utf8(output.stdout).unwrap(),
+        error: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// What the probe's calls gave, in their order.
+pub fn outcomes(made: Result<CallDone, CallFailed>) -> Vec<serde_json::Value> {
+    serde_json::from_str(&made.unwrap_or_else(|failed| panic!("{failed:?}")).output).unwrap()
+}
+
+/// A code and its words; `ok` and the JSON text of what a call gave.
+pub fn said(outcome: &serde_json::Value) -> (&str, String) {
+    match outcome.get("ok") {
+        Some(value) => ("ok", value.to_string()),
+        None => (outcome["error"]["code"].as_str().unwrap(), outcome["error"]["message"].as_str().unwrap().to_owned()),
+    }
+}
+
 /// Looks again until it is so, or says what was awaited.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + PATIENCE;

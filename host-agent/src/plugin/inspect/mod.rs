@@ -26,7 +26,6 @@ use super::{
     loader::{Loaded, configured},
     registry::may_serve,
     runtime::loader,
-    signature::Signatures,
     source,
     surface::{Admission, Need, Surface},
 };
@@ -138,9 +137,8 @@ async fn run(args: InspectArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Resul
     let looked = tokio::task::spawn_blocking(move || {
         let file = source::read(&path)?;
         let surface = Surface::read(&file.bytes)?;
-        let signatures = Signatures::read(&file.bytes)?;
-        let signed = signatures.check(&name, &grants);
-        let loaded = loader.prepare(&name, &file, surface.clone(), signatures).map_err(|error| error.reason);
+        let signed = surface.signatures().check(&name, &grants);
+        let loaded = loader.prepare(&name, &file, surface.clone()).map_err(|error| error.reason);
         let grant = grants.plugins.get(&name);
         // A name out of a file that nobody vouches for may hold anything.
         let shown = |(name, admission)| (clean(name, IMPORT_MAX_BYTES), admission);
