@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{plugin, root};
 
-/// Builds the examples into `directory`, apart from the first one: they serve the same commands.
+/// Builds the examples and the probes into `directory`, apart from those in Rust: they serve the same commands.
 pub(crate) fn build(directory: &Path) -> Result<()> {
-    let folders = ["example-js", "example-py"].map(|name| root().join("plugins").join(name));
+    let folders = ["example-js", "example-py", "probe-js", "probe-py"].map(|name| root().join("plugins").join(name));
     plugin::build(&folders, directory).map(drop)
 }
 

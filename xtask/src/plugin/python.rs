@@ -21,6 +21,9 @@ const REQUIREMENTS: &str = include_str!("python/requirements.txt");
 const ENTRY: &str = include_str!("python/entry.py");
 const DESCRIBE: &str = include_str!("python/describe.py");
 
+/// What the compiler calls the interfaces that a request needs.
+const HTTP: [&str; 3] = ["outgoing_handler", "wasi_http_types", "streams"];
+
 /// What pyproject.toml says.
 pub(super) struct Project {
     pub(super) version: String,
@@ -74,6 +77,9 @@ impl Compiler {
         let plugin = json!({"name": name, "version": project.version, "config": project.config});
         let mut imports = vec!["log", "task"];
         imports.extend(capabilities.iter().copied().filter(|capability| *capability != "http"));
+        if capabilities.contains(&"http") {
+            imports.extend(HTTP);
+        }
         if imports.iter().any(|interface| interface.starts_with("kubernetes")) {
             imports.push("kubernetes-types");
         }

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 # Modules that are not loaded when the component is made are not in it.
-from . import commands, kubernetes, log  # noqa: F401
+from . import commands, http, kubernetes, log, outside, wasi  # noqa: F401
 from .context import Context
 from .error import PluginError
-from .outside import attach
 from .shape import Misfit, written
 from .verdict import contract
 
@@ -25,6 +24,14 @@ class Plugin:
     name: str
     version: str
     config: dict[str, Any] | None = None
+
+
+def attach(interfaces: dict[str, Any], failure: type[BaseException]) -> None:
+    """What the component imports, by the names of the interfaces; they fail with `failure`."""
+    if "outgoing_handler" in interfaces:
+        sender = wasi.Sender(*(interfaces[name] for name in ("outgoing_handler", "wasi_http_types", "streams")))
+        interfaces = {**interfaces, "http": sender}
+    outside.attach(interfaces, failure)
 
 
 def describe(plugin: Plugin) -> str:

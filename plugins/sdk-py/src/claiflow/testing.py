@@ -15,8 +15,9 @@ from . import commands, guest, outside
 from .cluster import Cluster
 from .context import Context
 from .refusal import Refusal, refusal
+from .web import Sent, Web
 
-__all__ = ["Cluster", "Host", "Line", "describe", "run", "verify"]
+__all__ = ["Cluster", "Host", "Line", "Sent", "Web", "describe", "run", "verify"]
 
 _NOTES_MAX = 16
 _NOTE_MAX_BYTES = 4 << 10
@@ -52,6 +53,8 @@ class Host:
         """A reason asks commands to stop."""
         self.cluster = Cluster()
         """What `kubernetes` reaches."""
+        self.web = Web()
+        """What `http` reaches."""
         log = SimpleNamespace(Level=_Level, enabled=lambda level: True, write=self._write)
         task = SimpleNamespace(
             remaining_ms=lambda: self.remaining_ms,
@@ -60,7 +63,8 @@ class Host:
             note=self._note,
             sleep=self._sleep,
         )
-        outside.attach({"log": log, "task": task, **self.cluster.interfaces(lambda: _is_asked)}, Refusal)
+        played = {"log": log, "task": task, "http": self.web}
+        outside.attach({**played, **self.cluster.interfaces(lambda: _is_asked)}, Refusal)
 
     def _write(self, level: _Level, message: str, fields: list[tuple[str, str]]) -> None:
         self.lines.append(Line(level.name.lower(), message, dict(fields)))
