@@ -16,7 +16,7 @@ mod plugin_parts;
 
 use std::{sync::Arc, time::Duration};
 
-use abuse_parts::{Neighbour, Row};
+use abuse_parts::{Neighbour, Row, has_time};
 use claiflow_agent::{
     executor::commands::{Applied, CommandCall, Commands, PluginState, Usage},
     plugin::Limits,
@@ -28,8 +28,6 @@ const WALL: Duration = Duration::from_millis(500);
 const MEMORY: u64 = 8 << 20;
 const OUTPUT: usize = 64 << 10;
 const LINES: u32 = 100;
-/// Of the neighbour during each attack.
-const CALLS: usize = 200;
 /// A compiler's half a minute of processor time, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -149,7 +147,7 @@ async fn a_running_guest_is_held_by_its_budgets_while_its_neighbour_is_served() 
         let heard = Arc::new(Heard::default());
         let (mut most, mut made) = (Usage::default(), 0);
         // As often as the neighbour needs for a figure.
-        while calling.served() < CALLS {
+        while calling.served() < abuse_parts::calls() {
             let attackers: Vec<_> = (0..at_once)
                 .map(|_| {
                     let (runtime, call) = (house.runtime(), CommandCall { sink: heard.clone(), ..call("go", "{}") });
@@ -273,7 +271,7 @@ async fn a_file_that_attacks_is_refused_while_its_neighbour_is_served() {
             inventory.plugins.iter().any(|plugin| plugin.name == "tool" && plugin.state == PluginState::Refused)
         });
         tokio::time::timeout(PATIENCE, refused).await.expect(attack).unwrap();
-        while calling.served() < CALLS {
+        while calling.served() < abuse_parts::calls() {
             tokio::task::yield_now().await;
         }
         let entry = house.plugin("tool");
@@ -291,6 +289,3 @@ fn shown(rows: &[Row]) {
     }
 }
 
-fn has_time() -> bool {
-    std::env::var_os("CLAIFLOW_ABUSE_TABLE").is_some()
-}

@@ -54,7 +54,10 @@ impl Built {
 
     fn build(profile: &str, plugins: &[&str]) -> Result<Self> {
         let mut cargo = crate::process::cargo();
-        cargo.current_dir(root()).args(["build", "--workspace"]).args((profile == "release").then_some("--release"));
+        // With the examples, which some benchmarks run, dependencies have the features that tests give them: without, cargo builds
+        // many of them twice.
+        cargo.current_dir(root()).args(["build", "--workspace", "--bins", "--examples"]);
+        cargo.args((profile == "release").then_some("--release"));
         shown(&mut cargo)?;
         let dist = target().join("plugins/dist").join(plugins.join("+"));
         let crates: Vec<PathBuf> = plugins.iter().map(|name| root().join("plugins").join(name)).collect();

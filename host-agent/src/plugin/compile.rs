@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use wasmtime::Engine;
 
 use super::{engine, host::lines::clean};
@@ -25,6 +25,8 @@ const CPU_MAX_S: u64 = 30;
 const CPU_MORE_S_PER_MIB: u64 = 5;
 /// A child that waits for a processor is not at fault; one that takes so many times its CPU time is.
 const WALL_FACTOR: u64 = 6;
+/// A third of what an equal would get where there is too little time for all.
+const NICENESS: i32 = 5;
 const WASM_MAX_BYTES: u64 = 64 << 20;
 const CODE_MAX_BYTES: u64 = 512 << 20;
 const REASON_MAX_BYTES: u64 = 4 << 10;
@@ -143,6 +145,8 @@ fn limit_self() -> Result<(), Stage> {
     limit(Resource::As, ADDRESS_SPACE_MAX_BYTES)?;
     limit(Resource::Cpu, cpu_max_s(usize::try_from(WASM_MAX_BYTES).unwrap_or(usize::MAX)))?;
     limit(Resource::Core, 0)?;
+    // Calls that run meanwhile come first.
+    nice(NICENESS).map_err(broken)?;
     // Where /proc is not writable the limits above still hold.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())

@@ -13,8 +13,15 @@ use tokio::task::JoinHandle;
 
 use crate::plugin_parts::call;
 
-/// Calls of the neighbour before an attack, which say what is normal.
-const QUIET_CALLS: usize = 400;
+/// Whether there is a table to fill; a test that passes says nothing.
+pub(crate) fn has_time() -> bool {
+    std::env::var_os("CLAIFLOW_ABUSE_TABLE").is_some()
+}
+
+/// Calls of the neighbour before an attack, which say what is normal, and during it: a percentile needs many.
+pub(crate) fn calls() -> usize {
+    if has_time() { 4_000 } else { 200 }
+}
 
 /// What one attack came to.
 pub(crate) struct Row {
@@ -66,7 +73,7 @@ impl Neighbour {
     /// Measures what is normal.
     pub(crate) async fn at_rest(runtime: Arc<Runtime>) -> Self {
         let mut times = Vec::new();
-        for _ in 0..QUIET_CALLS {
+        for _ in 0..calls() {
             times.push(once(&runtime).await);
         }
         Self { runtime, quiet: p99(times) }

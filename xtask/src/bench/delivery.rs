@@ -19,8 +19,7 @@ use super::{
 use crate::{
     cluster_of_two::{Built, Pair, TOKEN},
     database::MariaDb,
-    process::{Process, shown, until},
-    root,
+    process::{Process, until},
 };
 
 const CONNECTIONS: usize = 64;
@@ -50,9 +49,6 @@ pub(crate) struct Delivery {
 impl Delivery {
     pub(super) fn run(&self) -> Result<()> {
         let built = Built::for_benchmarks()?;
-        let mut cargo = crate::process::cargo();
-        cargo.current_dir(root()).args(["build", "--workspace", "--release", "--bins", "--example", "crowd"]);
-        shown(&mut cargo)?;
         let directory = tempfile::tempdir()?;
         conditions::print(directory.path())?;
         let mut table = Table::default();

@@ -133,7 +133,7 @@ impl Place {
 fn copies(component: &[u8], count: usize, mount: &Path) -> Result<()> {
     fs::create_dir_all(mount)?;
     for index in 0..count {
-        let name = format!("exampl{}", char::from(b'A' + u8::try_from(index).unwrap_or_default()));
+        let name = format!("examp{index:02}");
         let mut copy = component.to_vec();
         let places: Vec<usize> =
             component.windows(7).enumerate().filter(|(_, window)| *window == b"example").map(|(at, _)| at).collect();
