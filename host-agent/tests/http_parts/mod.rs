@@ -149,6 +149,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, log: &Log) -> io::Re
         }
         "/switch" => answer(&mut stream, "101 Switching Protocols", "connection: upgrade\r\nupgrade: x\r\n", b"").await,
         "/to" => answer(&mut stream, "302 Found", &format!("location: {query}\r\n"), b"").await,
+        "/counted" => answer(&mut stream, "200 OK", "", seen.body.len().to_string().as_bytes()).await,
         "/compressed" => answer(&mut stream, "200 OK", "content-encoding: gzip\r\n", b"\x1f\x8b").await,
         // Says what it got in a header, and twice in a body whose chunks have three bytes.
         _ => {
