@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"claiflow"
 	"claiflow/http"
@@ -35,9 +36,10 @@ type outcome struct {
 }
 
 type failure struct {
-	Code    string         `json:"code"`
-	Message string         `json:"message"`
-	Details map[string]any `json:"details"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	// Nil without any.
+	Details any `json:"details"`
 }
 
 func run(_ *claiflow.Call, in calls) ([]outcome, error) {
@@ -46,14 +48,21 @@ func run(_ *claiflow.Call, in calls) ([]outcome, error) {
 		for name, said := range call {
 			ok, err := act(name, said)
 			if err != nil {
-				it := claiflow.AsError(err)
-				outcomes[at].Error = &failure{it.Code, it.Message, it.Details}
+				outcomes[at].Error = failureOf(claiflow.AsError(err))
 				continue
 			}
 			outcomes[at].Ok = ok
 		}
 	}
 	return outcomes, nil
+}
+
+func failureOf(err *claiflow.Error) *failure {
+	said := &failure{Code: err.Code, Message: err.Message}
+	if len(err.Details) > 0 {
+		said.Details = err.Details
+	}
+	return said
 }
 
 type at struct {
@@ -149,7 +158,8 @@ func request(said json.RawMessage) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := []rune(strings.ToValidUTF8(string(answer.Body), "\uFFFD"))
+	first := answer.Body[:min(len(answer.Body), bodyMaxChars*utf8.UTFMax)]
+	text := []rune(strings.ToValidUTF8(string(first), "\uFFFD"))
 	body := string(text[:min(len(text), bodyMaxChars)])
 	return map[string]any{"status": answer.Status, "headers": answer.Headers(), "bytes": len(answer.Body), "body": body}, nil
 }

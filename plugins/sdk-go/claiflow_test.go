@@ -93,7 +93,9 @@ func TestACommandSaysWhatItIsAndWhatItSaysIsKept(t *testing.T) {
 	host := claiflowtest.NewHost()
 	answer, err := claiflowtest.Run("tool.greet", object{"name": "world", "times": 2.0}, claiflow.Call{Attempt: 2})
 	equal(t, []any{answer, err}, []any{"hello world hello world", nil})
-	equal(t, host.Lines, []claiflowtest.Line{{"info", "greeting", map[string]string{"name": "world", "attempt": "2"}}})
+	equal(t, host.Lines, []claiflowtest.Line{{
+		Level: "info", Message: "greeting", Fields: map[string]string{"name": "world", "attempt": "2"},
+	}})
 	described, err := claiflowtest.Describe()
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +117,7 @@ func TestInputsBecomeTheTypesOfTheFunction(t *testing.T) {
 	host := claiflowtest.NewHost()
 	answer, err := claiflowtest.Run("tool.order", object{"item": "tea <b>", "more": 1})
 	equal(t, []any{answer, err}, []any{object{"item": "tea <b>", "size": "small", "tags": []any{}}, nil})
-	equal(t, host.Progress, []claiflowtest.Progress{{1, 2, "half"}})
+	equal(t, host.Progress, []claiflowtest.Progress{{Done: 1, Total: 2, Message: "half"}})
 	equal(t, host.Slept, 250*time.Millisecond)
 	for part, inputs := range map[string]object{
 		`the inputs: "item" is a required property`: {},

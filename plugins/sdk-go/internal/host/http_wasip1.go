@@ -2,7 +2,6 @@ package host
 
 import (
 	"net/url"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,8 @@ const (
 	// What is handed over at once; more than the host offers would trap.
 	pieceMaxBytes = 4 << 10
 	readMaxBytes  = 64 << 10
+	// The host gives no longer one.
+	bodyMaxBytes = 16 << 20
 	// The first cases of WASI's `method`, in its order.
 	methods = "GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH"
 )
@@ -111,7 +112,7 @@ func prepare(request Request) (uint32, error) {
 		requestSetScheme(prepared, 1, scheme, otherScheme) != 0 ||
 		requestSetAuthority(prepared, 1, authority) != 0 ||
 		requestSetPath(prepared, 1, parts.RequestURI()) != 0 {
-		return 0, unsendable(request.URL, "its method, host or path")
+		return 0, &Failure{Code: "invalid", Message: "a request to `" + request.URL + "` cannot be sent: its method, host or path"}
 	}
 	return prepared, nil
 }
@@ -136,23 +137,20 @@ func fieldsOf(request Request) (uint32, error) {
 		length := Header{"content-length", strconv.Itoa(len(request.Body))}
 		headers = append(headers[:len(headers):len(headers)], length)
 	}
-	list := make([][2]pair, len(headers))
-	for at, header := range headers {
-		list[at] = [2]pair{pairOf(header.Name), pairOf(header.Value)}
+	fields := fieldsNew()
+	for _, header := range headers {
+		if !fieldsTook(fields, header) {
+			return 0, &Failure{Code: "invalid", Message: "the header `" + header.Name + "` of a request to `" + request.URL + "` cannot be sent"}
+		}
 	}
-	result := begin()
-	defer result.end()
-	fieldsFromList(unsafe.Pointer(unsafe.SliceData(list)), uint32(len(list)), result.place())
-	runtime.KeepAlive(headers)
-	if !result.isSet(0) {
-		return result.word(4), nil
-	}
-	faults := []string{"InvalidSyntax", "Forbidden", "Immutable"}
-	return 0, unsendable(request.URL, faults[min(int(result.tag(4)), len(faults)-1)])
+	return fields, nil
 }
 
-func unsendable(url, what string) error {
-	return &Failure{Code: "invalid", Message: "a request to `" + url + "` cannot be sent: " + what}
+func fieldsTook(fields uint32, header Header) bool {
+	result := begin()
+	defer result.end()
+	fieldsAppend(fields, header.Name, header.Value, result.place())
+	return !result.isSet(0)
 }
 
 func optionsOf(timeout time.Duration) (options, isSet uint32) {

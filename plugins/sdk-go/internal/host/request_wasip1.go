@@ -2,8 +2,11 @@ package host
 
 import "unsafe"
 
-//go:wasmimport wasi:http/types@0.2.12 [static]fields.from-list
-func fieldsFromList(entries unsafe.Pointer, length uint32, result unsafe.Pointer)
+//go:wasmimport wasi:http/types@0.2.12 [constructor]fields
+func fieldsNew() uint32
+
+//go:wasmimport wasi:http/types@0.2.12 [method]fields.append
+func fieldsAppend(fields uint32, name, value string, result unsafe.Pointer)
 
 //go:wasmimport wasi:http/types@0.2.12 [constructor]outgoing-request
 func requestNew(headers uint32) uint32

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"strconv"
 	"strings"
 	"unsafe"
 )
@@ -53,22 +54,34 @@ func read(response uint32) (Answer, error) {
 	result.end()
 	defer incomingDrop(body)
 	defer inputDrop(stream)
+	answer.Body = make([]byte, 0, lengthOf(answer.Headers))
 	for {
-		piece, more, err := pieceOf(stream)
+		longer, more, err := continued(answer.Body, stream)
 		if err != nil || !more {
 			return answer, err
 		}
-		answer.Body = append(answer.Body, piece...)
+		answer.Body = longer
 	}
 }
 
-func pieceOf(stream uint32) ([]byte, bool, error) {
+// LengthOf is how long the answer says to be, as far as that can be: room that is made once is half of what grows.
+func lengthOf(headers []Header) int {
+	for _, header := range headers {
+		if header.Name == "content-length" {
+			length, _ := strconv.ParseUint(header.Value, 10, 32)
+			return int(min(length, bodyMaxBytes))
+		}
+	}
+	return 0
+}
+
+func continued(body []byte, stream uint32) ([]byte, bool, error) {
 	result := begin()
 	inputRead(stream, readMaxBytes, result.place())
 	isFailed, isClosed, failure := result.isSet(0), result.isSet(4), result.word(8)
 	if !isFailed {
 		defer result.end()
-		return result.bytes(4), true, nil
+		return append(body, given(result.word(4), result.word(8))...), true, nil
 	}
 	result.end()
 	if isClosed {
