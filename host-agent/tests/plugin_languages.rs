@@ -1,4 +1,4 @@
-//! One table of cases for the same plugin in Rust, JavaScript and Python: whoever calls a command cannot tell its language.
+//! One table of cases for the same plugin in Rust, JavaScript, Python and Go: whoever calls a command cannot tell its language.
 //! `cargo xtask test` builds them.
 
 #![allow(
@@ -110,4 +110,9 @@ async fn a_plugin_in_javascript_answers_as_the_table_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_in_python_answers_as_the_table_says() {
     check("example-py", "languages/example-py.wasm").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_in_go_answers_as_the_table_says() {
+    check("example-go", "languages/example-go.wasm").await;
 }

@@ -1,4 +1,4 @@
-//! The same calls into the host from Rust, JavaScript and Python, on a real API server and over HTTP: whoever reads the outcomes cannot
+//! The same calls into the host from Rust, JavaScript, Python and Go, on a real API server and over HTTP: whoever reads the outcomes cannot
 //! tell the language. `cargo xtask test` builds the probes.
 
 #![allow(
@@ -120,6 +120,7 @@ async fn the_host_answers_every_language_alike() {
         ("probe", "probe.wasm"),
         ("probe-js", "languages/probe-js.wasm"),
         ("probe-py", "languages/probe-py.wasm"),
+        ("probe-go", "languages/probe-go.wasm"),
     ];
     let Some(components) = files.iter().map(|(_, file)| built(file)).collect::<Option<Vec<_>>>() else { return };
     let server = Server::plain().await;

@@ -11,7 +11,8 @@ use crate::{plugin, root};
 
 /// Builds the examples and the probes into `directory`, apart from those in Rust: they serve the same commands.
 pub(crate) fn build(directory: &Path) -> Result<()> {
-    let folders = ["example-js", "example-py", "probe-js", "probe-py"].map(|name| root().join("plugins").join(name));
+    let folders = ["example-js", "example-py", "example-go", "probe-js", "probe-py", "probe-go"]
+        .map(|name| root().join("plugins").join(name));
     plugin::build(&folders, directory).map(drop)
 }
 
@@ -26,6 +27,8 @@ pub(crate) fn run(directory: &Path) -> Vec<(&'static str, Result<()>)> {
         ("the example in JavaScript", example_js(&plugins, directory)),
         ("the SDK for Python", quiet(&mut plugin::unittest(&sdk))),
         ("the example in Python", quiet(&mut plugin::unittest(&plugins.join("example-py")))),
+        ("the SDK for Go", quiet(&mut plugin::go_test(&plugins.join("sdk-go")))),
+        ("the example in Go", quiet(&mut plugin::go_test(&plugins.join("example-go")))),
     ]
 }
 

@@ -56,7 +56,7 @@ def _outcome(act: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"ok": _ACTS[name](**said)}
     except PluginError as error:
-        return {"error": {"code": error.code, "message": error.message, "details": error.details}}
+        return {"error": {"code": error.code, "message": error.message, "details": error.details or None}}
 
 
 @command("probe.run", effect="idempotent")

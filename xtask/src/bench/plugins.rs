@@ -39,6 +39,7 @@ impl Plugins {
             ("Rust", built.plugins.join("example.wasm"), self.calls),
             ("JavaScript", others.join("example-js.wasm"), self.calls / 10),
             ("Python", others.join("example-py.wasm"), self.calls / 10),
+            ("Go", others.join("example-go.wasm"), self.calls / 10),
         ] {
             let place = Place { agent: built.program("claiflow-agent"), file, cache: directory.path().join(language) };
             place.measure(language, calls, &mut table)?;

@@ -1,6 +1,7 @@
 //! What a folder's own manifest says of the plugin in it: its language, its name, and what it asks an operator for.
 
 mod cargo;
+mod gomod;
 mod package;
 mod pyproject;
 
@@ -12,10 +13,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{is_name, javascript::Package, python::Project};
+use super::{golang::Module, is_name, javascript::Package, python::Project};
 
 /// What a plugin can ask an operator for, by the names of the contract's interfaces.
-const CAPABILITIES: [&str; 10] = [
+pub(super) const CAPABILITIES: [&str; 10] = [
     "agent",
     "agent-control",
     "credentials",
@@ -32,8 +33,12 @@ const CAPABILITIES: [&str; 10] = [
 type Read = fn(&Path) -> Result<(Manifest, Source)>;
 
 /// The manifests of the languages.
-const LANGUAGES: [(&str, Read); 3] =
-    [("Cargo.toml", cargo::read), ("package.json", package::read), ("pyproject.toml", pyproject::read)];
+const LANGUAGES: [(&str, Read); 4] = [
+    ("Cargo.toml", cargo::read),
+    ("package.json", package::read),
+    ("pyproject.toml", pyproject::read),
+    ("go.mod", gomod::read),
+];
 
 /// A folder that is a plugin, in whichever language.
 pub(super) struct Manifest {
@@ -55,6 +60,7 @@ pub(super) enum Source {
     },
     JavaScript(Package),
     Python(Project),
+    Go(Module),
 }
 
 impl Manifest {
@@ -66,8 +72,8 @@ impl Manifest {
         let names = |file: &str| fs::read_to_string(folder.join(file)).is_ok_and(|text| text.contains("claiflow"));
         let (file, read) = there.iter().find(|(file, _)| names(file)).or(there.first()).with_context(|| {
             format!(
-                "{} is no plugin: it has no Cargo.toml, package.json or pyproject.toml; `cargo xtask new-plugin NAME` \
-                 makes one",
+                "{} is no plugin: it has no Cargo.toml, package.json, pyproject.toml or go.mod; `cargo xtask \
+                 new-plugin NAME` makes one",
                 folder.display()
             )
         })?;
@@ -153,7 +159,7 @@ mod tests {
     fn the_manifest_that_names_a_plugin_says_the_language() {
         let folder = tempfile::tempdir().unwrap();
         let error = Manifest::read(folder.path()).err().unwrap();
-        assert!(error.to_string().contains("no Cargo.toml, package.json or pyproject.toml"), "{error}");
+        assert!(error.to_string().contains("no Cargo.toml, package.json, pyproject.toml or go.mod"), "{error}");
         fs::write(folder.path().join("package.json"), r#"{"private": true}"#).unwrap();
         let error = Manifest::read(folder.path()).err().unwrap();
         assert!(error.to_string().contains("package.json names no plugin"), "{error}");

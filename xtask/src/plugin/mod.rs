@@ -4,6 +4,7 @@
 mod component;
 mod configmap;
 mod dev;
+mod golang;
 mod javascript;
 mod kept;
 mod manifest;
@@ -32,6 +33,7 @@ use crate::{root, target};
 
 use component::{Component, Description};
 pub(crate) use dev::DevPlugin;
+pub(crate) use golang::test as go_test;
 use manifest::{Manifest, Source};
 pub(crate) use oci::Archives;
 pub(crate) use python::unittest;
@@ -50,7 +52,7 @@ const FILE_MAX_BYTES: usize = 64 << 20;
   cargo xtask build-plugin ../restart-tool --oci
   cargo xtask build-plugin ../restart-tool --sign release.pem")]
 pub(crate) struct BuildPlugin {
-    /// Folders of plugins, in this repository or anywhere else: with a Cargo.toml, a package.json or a pyproject.toml.
+    /// Folders of plugins, in this repository or anywhere else: with a Cargo.toml, a package.json, a pyproject.toml or a go.mod.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Where the components go.
@@ -119,6 +121,7 @@ enum Compiler {
     Rust(rust::Compiler),
     JavaScript(javascript::Compiler, javascript::Package),
     Python(python::Compiler, python::Project),
+    Go(golang::Compiler, golang::Module),
 }
 
 impl Compiler {
@@ -129,6 +132,7 @@ impl Compiler {
             Source::Rust { artifact } => Self::Rust(rust::Compiler::find(artifact, choice)?),
             Source::JavaScript(package) => Self::JavaScript(javascript::Compiler::ready()?, package),
             Source::Python(project) => Self::Python(python::Compiler::ready()?, project),
+            Source::Go(module) => Self::Go(golang::Compiler::ready(&module.folder)?, module),
         })
     }
 
@@ -137,6 +141,7 @@ impl Compiler {
             Self::Rust(compiler) => compiler.title(),
             Self::JavaScript(compiler, _) => compiler.title(),
             Self::Python(compiler, _) => compiler.title(),
+            Self::Go(compiler, _) => compiler.title(),
         }
     }
 
@@ -145,6 +150,7 @@ impl Compiler {
             Self::Rust(compiler) => compiler.build(manifest),
             Self::JavaScript(compiler, package) => compiler.build(manifest, package),
             Self::Python(compiler, project) => compiler.build(manifest, project),
+            Self::Go(compiler, module) => compiler.build(manifest, module),
         }
     }
 }

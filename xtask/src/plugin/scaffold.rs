@@ -16,17 +16,23 @@ use super::is_name;
 pub(super) use rust::standalone;
 
 /// Path and text of each file.
-type Files = [(&'static str, &'static str); 3];
+type Files = &'static [(&'static str, &'static str)];
 
-const JAVASCRIPT: Files = [
+const JAVASCRIPT: Files = &[
     ("package.json", include_str!("scaffold/javascript/package.json.txt")),
     ("index.js", include_str!("scaffold/javascript/index.js.txt")),
     ("test/{{name}}.test.js", include_str!("scaffold/javascript/test.js.txt")),
 ];
-const PYTHON: Files = [
+const PYTHON: Files = &[
     ("pyproject.toml", include_str!("scaffold/python/pyproject.toml.txt")),
     ("src/{{module}}.py", include_str!("scaffold/python/plugin.py.txt")),
     ("tests/test_{{module}}.py", include_str!("scaffold/python/test.py.txt")),
+];
+const GO: Files = &[
+    ("go.mod", include_str!("scaffold/golang/go.mod.txt")),
+    ("claiflow.json", include_str!("scaffold/golang/claiflow.json.txt")),
+    ("main.go", include_str!("scaffold/golang/main.go.txt")),
+    ("main_test.go", include_str!("scaffold/golang/main_test.go.txt")),
 ];
 
 /// What a plugin is written in.
@@ -37,6 +43,8 @@ pub(super) enum Language {
     JavaScript,
     #[value(alias = "py")]
     Python,
+    #[value(alias = "golang")]
+    Go,
 }
 
 /// See [`crate::Task::NewPlugin`].
@@ -45,7 +53,8 @@ pub(super) enum Language {
   cargo xtask new-plugin restart-tool                    a member of plugins/
   cargo xtask new-plugin restart-tool --dir ~/src        a crate of its own in ~/src/restart-tool
   cargo xtask new-plugin restart-tool --lang javascript  a package in plugins/restart-tool
-  cargo xtask new-plugin restart-tool --lang python --dir ~/src")]
+  cargo xtask new-plugin restart-tool --lang python --dir ~/src
+  cargo xtask new-plugin restart-tool --lang go --dir ~/src")]
 pub(crate) struct NewPlugin {
     /// Lower-case letters, digits, and `-` between them: it names the file, the grant and the ConfigMap.
     name: String,
@@ -75,6 +84,7 @@ impl NewPlugin {
                 let sdk = root().join("plugins/sdk-py/src");
                 format!("PYTHONPATH={}:{folder}/src python3 -m unittest discover -s {folder}/tests", sdk.display())
             }
+            Language::Go => format!("go test -C {folder} ./..."),
         };
         println!(
             "{name} is in {folder}; its command is `{name}.greet`. Next:
@@ -94,10 +104,14 @@ pub(super) fn of(language: Language, name: &str, directory: Option<&Path>, root:
         Some(directory) => (outside(directory, root)?, plugins.display().to_string()),
         None => (plugins, "..".to_owned()),
     };
-    let files = if language == Language::Python { PYTHON } else { JAVASCRIPT };
+    let (files, sdk) = match language {
+        Language::Go => (GO, "sdk-go"),
+        Language::Python => (PYTHON, "sdk-py"),
+        Language::Rust | Language::JavaScript => (JAVASCRIPT, "sdk-js"),
+    };
     let module = name.replace('-', "_");
-    let words = [("name", name), ("module", module.as_str()), ("sdk", &format!("{sdks}/sdk-js"))];
-    let files = files.map(|(path, text)| (filled(path, &words), text));
+    let words = [("name", name), ("module", module.as_str()), ("sdk", &format!("{sdks}/{sdk}"))];
+    let files: Vec<_> = files.iter().map(|(path, text)| (filled(path, &words), *text)).collect();
     folder_of(&directory, name, &files, &words)
 }
 

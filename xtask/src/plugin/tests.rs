@@ -9,7 +9,7 @@ use std::{
 use super::{
     Choice,
     component::{Component, Description},
-    components, guests, javascript, python,
+    components, golang, guests, javascript, python,
     scaffold::{self, Language},
     toolchain::Toolchain,
 };
@@ -95,9 +95,20 @@ fn a_plugin_in_python_passes_its_tests_and_becomes_a_component() {
 }
 
 #[test]
+fn a_plugin_in_go_passes_its_tests_and_becomes_a_component() {
+    if !is_there(golang::Compiler::ready(&root().join("plugins/sdk-go"))) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let folder = scaffold::of(Language::Go, "greeter", Some(directory.path()), &root()).unwrap();
+    assert!(tested(golang::test(&folder)).contains("ok  \tgreeter"));
+    becomes_a_component(folder, directory.path());
+}
+
+#[test]
 fn a_folder_is_made_whole_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
-    for language in [Language::JavaScript, Language::Python] {
+    for language in [Language::JavaScript, Language::Python, Language::Go] {
         let error = scaffold::of(language, "Tool", Some(directory.path()), &root()).unwrap_err();
         assert!(error.to_string().contains("cannot name a plugin"), "{error}");
     }

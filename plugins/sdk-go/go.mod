@@ -1,0 +1,3 @@
+module claiflow
+
+go 1.24
