@@ -88,6 +88,26 @@ fn one_entry_covers_all_of_a_request() {
 }
 
 #[test]
+fn a_post_writes_unless_an_entry_says_that_it_only_reads() {
+    let grant = granted(
+        r#"
+    http:
+      - {url: "http://10.1.2.3", methods: [GET, POST, DELETE], addresses: cluster}
+      - {url: "http://10.1.2.3", methods: [POST], paths: ["/api/v1/query"], reads: [POST], addresses: cluster}
+"#,
+    );
+    for (method, path, writes) in [
+        ("GET", "/api/v1/query", false),
+        ("POST", "/api/v1/query", false),
+        ("POST", "/api/v1/admin", true),
+        ("DELETE", "/api/v1/query", true),
+    ] {
+        let allowed = ask(&grant, method, &format!("http://10.1.2.3{path}"), None).unwrap();
+        assert_eq!(allowed.writes(), writes, "{method} {path}");
+    }
+}
+
+#[test]
 fn what_no_grant_could_mean_is_invalid() {
     let grant = granted(GRANT);
     for (method, url, part) in [

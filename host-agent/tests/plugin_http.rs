@@ -421,25 +421,31 @@ impl CallSink for Stops {
 async fn who_may_not_write_sends_nothing_and_who_did_says_so() {
     let grant =
         format!("{SHOP}      - {{url: \"http://nobody.test:PORT\", methods: [POST], addresses: [127.0.0.1/32]}}\n");
+    let grant = format!(
+        "{grant}      - {{url: \"http://shop.test:PORT\", methods: [POST], paths: [/query], reads: [POST], addresses: [127.0.0.1/32]}}\n"
+    );
     let Some(stage) = Stage::open(&grant).await else { return };
     let read = json!({"http": get("http://shop.test:PORT/x")});
     let post = |url: &str| json!({"http": {"method": "POST", "url": url, "body": "x"}});
     let (write, nowhere, denied) =
         (post("http://shop.test:PORT/x"), post("http://nobody.test:PORT/x"), post("http://other.test/x"));
     let trap = json!({"trap": {}});
+    let query = post("http://shop.test:PORT/query");
 
-    let declared = CommandCall { effect: Effect::Read, ..stage.call("probe.read", &json!([write, read])) };
+    let declared = CommandCall { effect: Effect::Read, ..stage.call("probe.read", &json!([write, read, query])) };
     let outcomes = outcomes(stage.make(declared).await);
-    assert_eq!(codes(&outcomes), ["denied", "ok"], "{outcomes:?}");
+    assert_eq!(codes(&outcomes), ["denied", "ok", "ok"], "{outcomes:?}");
+    assert!(said(&outcomes[0]).1.contains("`reads: [POST]`"), "{outcomes:?}");
     let inputs = stage.filled(&json!({"calls": [], "verify": [write, read]}).to_string());
     let verified = stage.house.runtime().verify(call("probe.run", &inputs)).await;
     let Verified::Unknown(why) = verified else { panic!("the probe never knows") };
     assert!(why.contains("`verify` leaves nothing behind") && why.contains("GET /x"), "{why}");
-    assert!(stage.server.seen().iter().all(|seen| seen.method == "GET"));
+    assert!(stage.server.seen().iter().all(|seen| seen.method == "GET" || seen.target == "/query"));
 
     for (calls, applied) in [
         (json!([read, trap]), Applied::No),
         (json!([denied, trap]), Applied::No),
+        (json!([query, trap]), Applied::No),
         (json!([nowhere, trap]), Applied::No),
         (json!([write, trap]), Applied::Maybe),
         (json!([write, read, nowhere, trap]), Applied::Maybe),

@@ -414,7 +414,7 @@ async fn what_is_recorded_on_a_cluster_holds_no_secret_and_replays() {
     assert!(!said.error.contains("not asked for"), "{said:?}");
     let suggested = agent(folder.path(), &["suggest-grants", "tape.yaml"]);
     assert_eq!(suggested.code, 0, "{suggested:?}");
-    assert!(suggested.output.contains("    #   http: GET https://example.com"), "{suggested:?}");
+    assert!(!suggested.output.contains("http:"), "it sent nothing: {suggested:?}");
     fs::write(folder.path().join("grants.yaml"), suggested.output.clone() + HTTP).unwrap();
     let said = replay(folder.path(), &["tape.yaml", "--grants", "grants.yaml"]);
     assert_eq!(said.code, 0, "{}\n{said:?}", suggested.output);

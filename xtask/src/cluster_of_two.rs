@@ -27,9 +27,10 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// What tests run: beside the example the hostile plugin, the one that shows its effects, and those of the cluster's API.
+    /// What tests run: beside the example the hostile plugin, the one that shows its effects, those of the cluster's API, and
+    /// Prometheus's.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "probe"])
+        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "prometheus", "probe"])
     }
 
     /// What the fault harness runs: a plugin whose effects can be counted.
@@ -237,6 +238,31 @@ impl<'a> Pair<'a> {
             .and_then(Value::as_str)
             .map(str::to_owned)
             .ok_or_else(|| anyhow!("no uuid in {answer}"))
+    }
+
+    /// Runs one command with a template of its own: the result, or the task's error.
+    pub(crate) fn call_command(&self, command: &str, inputs: &Value) -> Result<Result<Value, String>> {
+        let template: String = plugin::sha256(command.as_bytes()).chars().take(32).collect();
+        let known = self.call("GET", &format!("/api/v1/template/{template}"), None)?;
+        if known.0 == 404 {
+            let flow = json!([{"$id": "step1", "$command": command, "inputs": "$inputs"}]);
+            self.post("/api/v1/template", &json!({"uuid": template, "name": command, "flow": flow}))?;
+        }
+        self.result(&self.create(&template, inputs)?)
+    }
+
+    /// Waits until a task is final: its result, or its error.
+    pub(crate) fn result(&self, uuid: &str) -> Result<Result<Value, String>> {
+        let task = self.ended(uuid)?;
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        match text(task.get("state")).as_str() {
+            "succeeded" => {
+                let answer = self.get(&format!("/api/v1/cluster/{CLUSTER}/service/{uuid}/result"))?;
+                Ok(Ok(serde_json::from_str(&text(answer.get("result")))?))
+            }
+            "failed" => Ok(Err(text(task.get("error")))),
+            _ => bail!("{task}"),
+        }
     }
 
     /// Waits until a task is final; the task.

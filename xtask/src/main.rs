@@ -18,6 +18,7 @@ mod openapi;
 mod people;
 mod plugin;
 mod process;
+mod prometheus;
 mod readme;
 mod registry;
 mod stories;

@@ -9,7 +9,7 @@ use crate::{
     cluster::{ControlPlane, Programs},
     cluster_of_two::Built,
     database::MariaDb,
-    e2e, faults, galera, kubernetes, languages, people,
+    e2e, faults, galera, kubernetes, languages, people, prometheus,
     registry::Registry,
     root,
 };
@@ -29,6 +29,8 @@ pub(crate) enum Part {
     Registry,
     /// On a real control plane.
     Kubernetes,
+    /// On a Prometheus that watches the server.
+    Prometheus,
     /// Three nodes, one of them killed.
     Galera,
     /// The short fault harness.
@@ -141,6 +143,12 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         && let Some(plane) = &plane
     {
         count.take(kubernetes::run(plane, &built, &directory.path().join("kubernetes")));
+    }
+    if wanted(Part::Prometheus) {
+        match prometheus::missing() {
+            Some(why) if !strict => count.skip("everything on a Prometheus", &why),
+            _ => count.take(prometheus::run(&built, &directory.path().join("prometheus"))),
+        }
     }
     if wanted(Part::Galera) {
         match galera::missing() {

@@ -54,7 +54,7 @@ plugins:
          read: [metadata.name, spec], write: [spec.replicas]}
       - {groups: ["", example.com], resources: ["*"], verbs: [list], namespaces: ["*"], scope: cluster, dangerous: true, write: []}
       - {groups: [""], resources: [pods], verbs: [get]}
-    http: [{url: "https://prometheus:9090", methods: [GET, POST], paths: ["/api/v1/*"], addresses: cluster, ca: cluster}]
+    http: [{url: "https://prometheus:9090", methods: [GET, POST], paths: ["/api/v1/*"], reads: [POST], addresses: cluster, ca: cluster}]
     credentials: {"grafana-*": {hosts: ["https://grafana.example.com"], methods: [GET], reveal: true}}
     process: [helm.upgrade, helm.history]
 "#;
@@ -66,7 +66,7 @@ plugins:
                 "kubernetes: list of any kind of the core group, any kind of example.com in every namespace and of the cluster; writes nothing; dangerous",
                 "kubernetes: get of pods in no namespace",
                 "kubernetes: as the ServiceAccount claiflow-plugin-tool, by its token",
-                "http: GET, POST https://prometheus:9090 /api/v1/*; addresses of the cluster; trusts the CA `cluster`",
+                "http: GET, POST https://prometheus:9090 /api/v1/*; addresses of the cluster; POST only reads; trusts the CA `cluster`",
                 "credentials: grafana-* for GET https://grafana.example.com; the plugin may see it",
                 "process: helm.upgrade, helm.history",
             ]

@@ -17,13 +17,16 @@ use super::{
     client::Timing,
     failure::{Failure, chain},
     mask::Mask,
+    tape::Ear,
 };
 
 /// A body as it comes.
 pub struct Answer {
-    body: Incoming,
+    body: Source,
     url: String,
     mask: Option<Mask>,
+    /// Whoever writes down what the plugin sees.
+    ear: Option<Ear>,
     left_bytes: usize,
     between: Duration,
     end: Instant,
@@ -35,11 +38,19 @@ pub struct Answer {
     _kept: Box<dyn Any + Send>,
 }
 
+/// From where a body comes.
+pub(super) enum Source {
+    /// From a server.
+    Sent(Incoming),
+    /// From a cassette: all of it, and what comes in the place of its end.
+    Played { bytes: Bytes, broke: Option<Failure> },
+}
+
 impl Answer {
     pub(super) fn new(
-        body: Incoming,
+        body: Source,
         url: String,
-        mask: Option<Mask>,
+        (mask, ear): (Option<Mask>, Option<Ear>),
         timing: &Timing,
         kept: Box<dyn Any + Send>,
     ) -> Self {
@@ -48,6 +59,7 @@ impl Answer {
             body,
             url,
             mask,
+            ear,
             left_bytes: BODY_MAX_BYTES,
             between,
             end,
@@ -73,7 +85,28 @@ impl Answer {
     fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         self.ended = true;
         self.mask = None;
+        if let Some(ear) = &self.ear {
+            ear.failed(&failure);
+        }
         Poll::Ready(Some(Err(failure)))
+    }
+
+    fn pass(&self, piece: Bytes) -> Frame<Bytes> {
+        if let Some(ear) = &self.ear {
+            ear.got(&piece);
+        }
+        Frame::data(piece)
+    }
+
+    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let url = &self.url;
+        match &mut self.body {
+            Source::Sent(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|error| Failure::new("unavailable", format!("{url} broke off: {}", chain(&error)))),
+            Source::Played { bytes, broke } if bytes.is_empty() => Poll::Ready(broke.take().map(Err)),
+            Source::Played { bytes, .. } => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+        }
     }
 }
 
@@ -84,7 +117,7 @@ impl Body for Answer {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
         while !this.ended {
-            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
+            let Poll::Ready(frame) = this.poll_source(context) else {
                 ready!(this.patience.as_mut().poll(context));
                 let failure = Failure::new("timeout", format!("{}: the answer's body did not come in time", this.url));
                 return this.fail(failure);
@@ -93,13 +126,10 @@ impl Body for Answer {
             this.patience.as_mut().reset(next);
             match frame {
                 None => this.ended = true,
-                Some(Err(error)) => {
-                    let failure = Failure::new("unavailable", format!("{} broke off: {}", this.url, chain(&error)));
-                    return this.fail(failure);
-                }
+                Some(Err(failure)) => return this.fail(failure),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(piece) => match this.take(piece) {
-                        Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                        Ok(Some(piece)) => return Poll::Ready(Some(Ok(this.pass(piece)))),
                         Ok(None) => {}
                         Err(failure) => return this.fail(failure),
                     },
@@ -110,14 +140,21 @@ impl Body for Answer {
             }
         }
         let held = this.mask.take().map(|mut mask| mask.finish()).filter(|held| !held.is_empty());
-        Poll::Ready(held.map(|held| Ok(Frame::data(held))))
+        Poll::Ready(held.map(|held| Ok(this.pass(held))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended && self.mask.is_none() || self.mask.is_none() && self.body.is_end_stream()
+        let is_over = match &self.body {
+            Source::Sent(body) => body.is_end_stream(),
+            Source::Played { bytes, broke } => bytes.is_empty() && broke.is_none(),
+        };
+        self.mask.is_none() && (self.ended || is_over)
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.mask.is_some() { SizeHint::default() } else { self.body.size_hint() }
+        match &self.body {
+            Source::Sent(body) if self.mask.is_none() => body.size_hint(),
+            _ => SizeHint::default(),
+        }
     }
 }

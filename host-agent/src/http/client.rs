@@ -6,20 +6,22 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::Limited;
+use http_body_util::{LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    answer::Answer,
+    answer::{Answer, Source},
     connect::{Connection, connect},
     credentials::{Credentials, Nowhere},
-    failure::{Failure, chain},
+    failure::{Failure, chain, late},
     mask::Mask,
+    play::play,
     prepare::{prepared, too_long},
     resolve::{Resolve, System},
+    tape::{Ear, Overheard, Tape},
     trust::Trusts,
 };
 use crate::grants::http::Allowed;
@@ -34,8 +36,8 @@ pub struct Client {
     pub(super) trusts: Trusts,
     credentials: Arc<dyn Credentials>,
     own: ArcSwap<Vec<IpAddr>>,
-    /// Nothing is sent at all.
-    offline: bool,
+    /// What records or answers in the servers' place.
+    tape: Option<Tape>,
 }
 
 /// How long the parts of a request may take.
@@ -62,13 +64,13 @@ impl Client {
     /// Nothing is looked up or read yet.
     #[must_use]
     pub fn new(resolver: Arc<dyn Resolve>, credentials: Arc<dyn Credentials>) -> Self {
-        Self { resolver, trusts: Trusts::default(), credentials, own: ArcSwap::default(), offline: false }
+        Self { resolver, trusts: Trusts::default(), credentials, own: ArcSwap::default(), tape: None }
     }
 
-    /// One that refuses every request, for who replays what was recorded.
+    /// The same with a tape behind it.
     #[must_use]
-    pub fn offline() -> Self {
-        Self { offline: true, ..Self::default() }
+    pub fn taped(self, tape: Tape) -> Self {
+        Self { tape: Some(tape), ..self }
     }
 
     /// Says which addresses are the agent's own pod and the API server; no request goes there.
@@ -98,20 +100,51 @@ impl Client {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
         P: Send + 'static,
     {
-        let url = &allowed.entry.url;
-        if self.offline {
-            let message = format!("{url}: nothing is sent in a replay, and a cassette holds no answers over HTTP");
-            return Err(Failure::new("unavailable", message));
+        let (head, body) = request.into_parts();
+        let recorder = match &self.tape {
+            Some(Tape::Player(player)) => return play(player, allowed, (head, body), timing, begin, permit).await,
+            Some(Tape::Recorder(recorder)) => Some(recorder),
+            None => None,
+        };
+        let ear = recorder.map(|recorder| recorder.hear(allowed, &head));
+        let request = Request::from_parts(head, Overheard::new(body, ear.clone()));
+        let answer = self.dispatch(allowed, request, timing, begin, permit, ear.as_ref()).await;
+        if let (Some(ear), Err(failure)) = (&ear, &answer) {
+            ear.failed(failure);
         }
-        let late = |what: &str| Failure::new("timeout", format!("{url}: {what}"));
+        answer
+    }
+
+    async fn dispatch<B, P>(
+        &self,
+        allowed: &Allowed,
+        request: Request<B>,
+        timing: &Timing,
+        begin: impl FnOnce() -> Result<(), Failure>,
+        permit: P,
+        ear: Option<&Ear>,
+    ) -> Result<Response<Answer>, Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        P: Send + 'static,
+    {
+        let url = &allowed.entry.url;
+        let late = |what: &str| late(url, what);
         let secret = match &allowed.credential {
             Some(credential) => Some(self.credentials.secret(&credential.name).await?),
             None => None,
         };
+        if let (Some(ear), Some(secret)) = (ear, &secret) {
+            ear.secret(secret);
+        }
         let request = prepared(allowed, request, secret.as_ref())?;
         let by = timing.end.min(Instant::now() + timing.connect);
         let connection = timeout_at(by, connect(self, allowed)).await;
         let connection = connection.map_err(|_| late("no connection came about in time"))??;
+        if let (Some(ear), Some(address)) = (ear, connection.address()) {
+            ear.connected(address);
+        }
         begin()?;
         let by = timing.end.min(Instant::now() + timing.first_byte);
         let answered = timeout_at(by, exchange(connection, request)).await;
@@ -132,7 +165,12 @@ impl Client {
             // Stars are shorter or longer than what they stand for.
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        Ok(Response::from_parts(head, Answer::new(body, url.to_string(), mask, timing, Box::new((driven, permit)))))
+        if let Some(ear) = ear {
+            ear.answered(head.status, &head.headers);
+        }
+        let heard = (mask, ear.cloned());
+        let body = Answer::new(Source::Sent(body), url.to_string(), heard, timing, Box::new((driven, permit)));
+        Ok(Response::from_parts(head, body))
     }
 }
 
@@ -157,7 +195,7 @@ where
 
 fn broken(url: &str, error: &hyper::Error) -> Failure {
     let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    if causes.any(|cause| cause.is::<http_body_util::LengthLimitError>()) {
+    if causes.any(|cause| cause.is::<LengthLimitError>()) {
         return too_long();
     }
     if error.is_parse_too_large() {

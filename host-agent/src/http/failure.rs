@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::grants::Denial;
+use crate::grants::{Denial, http::Origin};
 
 /// A failure that a plugin and a person may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+/// Something did not happen in time.
+pub(super) fn late(url: &Origin, what: &str) -> Failure {
+    Failure::new("timeout", format!("{url}: {what}"))
+}
 
 /// An error with what caused it.
 pub(super) fn chain(error: &dyn Error) -> String {

@@ -10,9 +10,11 @@ mod credentials;
 mod failure;
 mod mask;
 mod outgoing;
+mod play;
 mod prepare;
 mod resolve;
 mod secret;
+pub mod tape;
 mod trust;
 
 pub use answer::Answer;

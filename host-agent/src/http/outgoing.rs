@@ -13,19 +13,23 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Client, Credentials, Directory, Nowhere, System};
+use super::{Client, Credentials, Directory, Nowhere, System, tape::Tape};
 
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// The sender. What it keeps off, which is what `api_server` (host and port) resolves to, is known when it answers, and looked up
-/// again from time to time.
-pub async fn outgoing(credentials: Option<&Path>, api_server: Option<(&str, u16)>) -> Arc<Client> {
+/// again from time to time. `tape`: what records it all.
+pub async fn outgoing(credentials: Option<&Path>, api_server: Option<(&str, u16)>, tape: Option<Tape>) -> Arc<Client> {
     let credentials: Arc<dyn Credentials> = match credentials {
         Some(directory) => Arc::new(Directory::new(directory.to_owned())),
         None => Arc::new(Nowhere),
     };
-    let client = Arc::new(Client::new(Arc::new(System::default()), credentials));
+    let client = Client::new(Arc::new(System::default()), credentials);
+    let client = Arc::new(match tape {
+        Some(tape) => client.taped(tape),
+        None => client,
+    });
     let Some((host, port)) = api_server else { return client };
     let host = host.to_owned();
     protect(&client, &host, port).await;

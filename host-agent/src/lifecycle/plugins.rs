@@ -57,7 +57,7 @@ pub(super) async fn open(
     config.slots = config.slots.max(slots);
     config.host_calls = metrics.host_calls();
     config.own = cluster::own(&agent.kubernetes, kubernetes.as_deref());
-    config.http = outgoing(agent.credentials.as_deref(), kubernetes.as_deref().and_then(Cluster::address)).await;
+    config.http = outgoing(agent.credentials.as_deref(), kubernetes.as_deref().and_then(Cluster::address), None).await;
     config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
 

@@ -109,10 +109,11 @@ impl Description {
 impl Command {
     fn check(said: SaidCommand) -> Result<Self, String> {
         let (name, pattern) = match (said.name, said.pattern) {
-            (Some(name), None) if is_name(&name) => (name, None),
+            (Some(name), None) if is_command_name(&name) => (name, None),
             (Some(name), None) => {
                 return Err(format!(
-                    "`{}` is no command name: letters, digits, `_`, `-` and `.`, at most {NAME_MAX_BYTES} bytes",
+                    "`{}` is no command name: words of letters, digits, `_` and `-` with `.` or `/` between them, at most \
+                     {NAME_MAX_BYTES} bytes",
                     clean(&name, NAME_MAX_BYTES)
                 ));
             }
@@ -172,7 +173,12 @@ fn effect(said: Option<&RawValue>) -> Result<(String, Declared), String> {
     Ok((text, Declared::Class(effect)))
 }
 
-/// A name of a command, and of a plugin.
+/// Words with dots between them, or slashes, as the API that they name has them: `prometheus.targets/metadata.v1`.
+fn is_command_name(name: &str) -> bool {
+    name.len() <= NAME_MAX_BYTES && name.split('/').all(is_name)
+}
+
+/// A name of a plugin, and what a command's is made of.
 pub(super) fn is_name(name: &str) -> bool {
     (1..=NAME_MAX_BYTES).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
@@ -222,6 +228,8 @@ mod tests {
             (r#"[{"name":"a","pattern":"{x}"}]"#, "either `name` or `pattern`"),
             (r#"[{"name":"a b"}]"#, "no command name"),
             (r#"[{"name":"a..b"}]"#, "no command name"),
+            (r#"[{"name":"a//b"}]"#, "no command name"),
+            (r#"[{"name":"a./b"}]"#, "no command name"),
             (r#"[{"name":"a"},{"name":"a"}]"#, "twice"),
             (r#"[{"pattern":"a{"}]"#, "no command pattern"),
             (r#"[{"name":"a","inputs":{"$ref":"file:///x"}}]"#, "inside the document"),

@@ -58,7 +58,12 @@ impl Ending {
         let failed = match self {
             Self::Answered(Ok(output)) if output.len() > limits.output_bytes => Failed::new(
                 "too-large",
-                format!("the result has {} bytes; at most {} are allowed", output.len(), limits.output_bytes),
+                format!(
+                    "the result has {} bytes; at most {} are allowed: ask for less, or raise `limits: {{output: …}}` in the \
+                     plugin's entry of the grants file",
+                    output.len(),
+                    limits.output_bytes
+                ),
             ),
             Self::Answered(Ok(output)) => match json::check(&output) {
                 Ok(()) => return Ok(output),
@@ -126,7 +131,10 @@ fn trapped(error: &wasmtime::Error, limits: &Limits) -> Failed {
         let allowed = limits.output_bytes;
         return Failed::new(
             "too-large",
-            format!("the plugin handed over far more in one piece than the {allowed} bytes of a result"),
+            format!(
+                "the plugin handed over far more in one piece than the {allowed} bytes of a result: ask for less, or raise \
+                 `limits: {{output: …}}` in the plugin's entry of the grants file"
+            ),
         );
     }
     let reason = match error.downcast_ref::<Trap>() {

@@ -56,7 +56,7 @@ impl Bench {
         let command = command.ok_or("COMMAND is missing; name one of the file's commands, which `inspect` lists")?;
         let inputs = self.call.inputs()?.unwrap_or_else(|| "{}".to_owned());
         let cluster = stage::cluster(&self.call).await?;
-        let stage = Stage::open(&self.call, cluster, self.concurrency, false, program).await?;
+        let stage = Stage::open(&self.call, cluster, self.concurrency, None, program).await?;
         stage.check(&command)?;
         let (effect, shell) = (stage.effect_of(&command), Arc::new(Shell::new(Manner::Drop)));
         let call = self.call.command_call(command, inputs, effect, shell)?;

@@ -1,4 +1,4 @@
-//! Cassettes: what one call asked of the cluster and what it got, as YAML that a person reads and keeps beside a test.
+//! Cassettes: what one call asked of the cluster and of servers, and what it got, as YAML that a person reads and keeps beside a test.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -6,17 +6,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use serde_yaml_ng::{Mapping, Value as Yaml};
 
-use crate::kubernetes::tape::{Exchange, KindEntry, scrubbed};
+use crate::{
+    http::tape as http,
+    kubernetes::tape::{Exchange, KindEntry},
+    tape::scrubbed,
+};
 
 use super::call::read;
 
 const VERSION: u32 = 1;
 const HEAD: &str = "\
-# What a plugin's command asked of a cluster, and what it got: `claiflow-agent run FILE --replay THIS` answers the same with no cluster.
+# What a plugin's command asked, and what it got: `claiflow-agent run FILE --replay THIS` answers the same with no cluster and no network.
 # Values of Secrets, credentials and tokens were taken out; each stands as \"<redacted>\".
 ";
 /// The order in which a person reads; what is not named comes behind, sorted.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 32] = [
     "cassette",
     "plugin",
     "sha256",
@@ -26,6 +30,7 @@ const ORDER: [&str; 24] = [
     "unrecorded",
     "kinds",
     "calls",
+    "http",
     "function",
     "verb",
     "group",
@@ -36,10 +41,17 @@ const ORDER: [&str; 24] = [
     "namespace",
     "name",
     "options",
+    "method",
+    "url",
+    "query",
+    "status",
+    "headers",
+    "credential",
     "body",
     "request",
     "fields",
     "asked-by-agent",
+    "address",
     "gave",
 ];
 
@@ -66,9 +78,12 @@ pub struct Cassette {
     /// The kinds that were looked up.
     #[serde(default)]
     pub kinds: Vec<KindEntry>,
-    /// What was asked, in order.
+    /// What was asked of the cluster, in order.
     #[serde(default)]
     pub calls: Vec<Exchange>,
+    /// What was asked over HTTP, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<http::Exchange>,
     /// What the command answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
@@ -91,7 +106,7 @@ impl Cassette {
     /// One without calls.
     #[must_use]
     pub fn new(plugin: &str, sha256: String, command: String, inputs: Value) -> Self {
-        let (kinds, calls) = (Vec::new(), Vec::new());
+        let (kinds, calls, http) = (Vec::new(), Vec::new(), Vec::new());
         let plugin = plugin.to_owned();
         Self {
             cassette: VERSION,
@@ -103,6 +118,7 @@ impl Cassette {
             unrecorded: Vec::new(),
             kinds,
             calls,
+            http,
             result: None,
             failed: None,
         }
@@ -159,7 +175,7 @@ fn ordered(value: &Value) -> Yaml {
     for key in keys {
         let Some(value) = map.get(key) else { continue };
         let value = match (key.as_str(), value) {
-            ("kinds" | "calls", Value::Array(items)) => Yaml::Sequence(items.iter().map(ordered).collect()),
+            ("kinds" | "calls" | "http", Value::Array(items)) => Yaml::Sequence(items.iter().map(ordered).collect()),
             ("request", value) => ordered(value),
             (_, value) => plain(value),
         };
@@ -211,6 +227,12 @@ mod tests {
                  "request": {"verb": "get", "group": "", "version": "v1", "resource": "pods"},
                  "gave": {"refused": {"status": {"code": 404}, "retry-after-ms": 5}}},
             ],
+            "http": [
+                {"request": {"method": "POST", "url": "https://example.com/x", "query": {"a": ["1"]}, "headers": {"accept": "text/plain"},
+                             "credential": "shop", "body": {"form": {"b": ["c"]}}}, "address": "192.0.2.7", "reads": true,
+                 "gave": {"answer": {"status": 200, "body": {"json": {"n": 1.50}}, "broke": {"code": "unavailable", "message": "x"}}}},
+                {"request": {"method": "GET", "url": "https://example.com/"}, "gave": {"failed": {"code": "timeout", "message": "late"}}},
+            ],
             "result": [1, null],
         }))
         .unwrap()
@@ -230,6 +252,8 @@ mod tests {
             "function:",
             "verb:",
             "gave:",
+            "http:",
+            "method:",
             "result:",
         ]
         .map(|part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}")))

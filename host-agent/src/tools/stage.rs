@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
-    http::{Client, outgoing},
+    http::{Client, outgoing, tape::Tape},
     kubernetes::{Cluster, Place},
     plugin::{Config, Limits, Runtime, SystemClock, hex},
 };
@@ -27,7 +27,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Loads it. `slots`: calls at once. `offline`: no request over HTTP is sent.
+    /// Loads it. `slots`: calls at once. `tape`: what records or answers requests over HTTP.
     ///
     /// # Errors
     /// Why the file does not load, and what would help.
@@ -35,7 +35,7 @@ impl Stage {
         call: &Call,
         cluster: Option<Arc<Cluster>>,
         slots: usize,
-        offline: bool,
+        tape: Option<Tape>,
         program: PathBuf,
     ) -> Result<Self, String> {
         let mount = Mount::of(&call.file)?;
@@ -50,9 +50,9 @@ impl Stage {
             read(path).map_err(|reason| format!("--grants {reason}"))?;
         }
         let clock = Arc::new(SystemClock::new());
-        let http = match offline {
-            true => Arc::new(Client::offline()),
-            false => outgoing(call.credentials.as_deref(), cluster.as_deref().and_then(Cluster::address)).await,
+        let http = match tape {
+            Some(tape @ Tape::Player(_)) => Arc::new(Client::default().taped(tape)),
+            tape => outgoing(call.credentials.as_deref(), cluster.as_deref().and_then(Cluster::address), tape).await,
         };
         let config =
             Config { grants, cache: call.cache.clone(), cluster, http, ..Config::new(vec![mount.0.clone()], program) };

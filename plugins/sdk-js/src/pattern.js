@@ -8,8 +8,8 @@ export function fault(name) {
   const segments = name.split(".");
   for (const [index, segment] of segments.entries()) {
     const place = /^\{([A-Za-z0-9_]+)(\+?)\}$/.exec(segment);
-    if (!place && !/^[A-Za-z0-9_-]+$/.test(segment)) {
-      return "between the dots of a command's name stand ASCII letters, digits, `_` and `-`, or one place such as `{name}`";
+    if (!place && !/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/.test(segment)) {
+      return "between the dots of a command's name stand ASCII letters, digits, `_`, `-` and `/` between words, or one place such as `{name}`";
     }
     if (place?.[2] && index < segments.length - 1) return "a place with `+` takes all that is left, so nothing may follow it";
   }

@@ -117,22 +117,7 @@ impl<'a> House<'a> {
 
     /// Runs one command with a template of its own: the result, or the task's error.
     pub(super) fn call(&self, command: &str, inputs: &Value) -> Result<Result<Value, String>> {
-        let template: String = sha256(command.as_bytes()).chars().take(32).collect();
-        let known = self.pair.call("GET", &format!("/api/v1/template/{template}"), None)?;
-        if known.0 == 404 {
-            let flow = json!([{"$id": "step1", "$command": command, "inputs": "$inputs"}]);
-            self.pair.post("/api/v1/template", &json!({"uuid": template, "name": command, "flow": flow}))?;
-        }
-        let uuid = self.pair.create(&template, inputs)?;
-        let task = self.pair.ended(&uuid).with_context(|| self.said())?;
-        match task["state"].as_str() {
-            Some("succeeded") => {
-                let answer = self.pair.get(&format!("/api/v1/cluster/{CLUSTER}/service/{uuid}/result"))?;
-                Ok(Ok(serde_json::from_str(answer["result"].as_str().unwrap_or_default())?))
-            }
-            Some("failed") => Ok(Err(task["error"].as_str().unwrap_or_default().to_owned())),
-            _ => bail!("{task}"),
-        }
+        self.pair.call_command(command, inputs).with_context(|| self.said())
     }
 }
 

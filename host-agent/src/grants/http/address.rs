@@ -81,7 +81,8 @@ pub fn admit(allowed: &Allowed, address: IpAddr, own: &[IpAddr]) -> Result<(), D
 }
 
 /// What `addresses` has to say for the address; none where the default reaches it.
-pub(super) fn classes(address: IpAddr) -> Option<String> {
+#[must_use]
+pub fn classes(address: IpAddr) -> Option<String> {
     let inner = unfolded(address);
     if is_public(inner) {
         None

@@ -59,7 +59,9 @@ pub fn authorise(grant: &Grant, request: &Request<'_>) -> Result<Allowed, Denial
     let named: Vec<_> = grant.http.iter().filter(|entry| entry.url == origin).collect();
     let with_method: Vec<_> =
         named.iter().filter(|entry| entry.methods.iter().any(|granted| granted == method)).collect();
-    let Some(entry) = with_method.iter().find(|entry| entry.has_path(path)) else {
+    let covering = with_method.iter().filter(|entry| entry.has_path(path));
+    // Of several, one by which the request only reads allows the most.
+    let Some(entry) = covering.min_by_key(|entry| entry.writes(method)) else {
         let why = if named.is_empty() {
             "no entry has that scheme, host and port"
         } else if with_method.is_empty() {
@@ -97,6 +99,18 @@ fn would_reach(url: &Origin) -> String {
 }
 
 impl Allowed {
+    /// Whether the request may leave something behind.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.entry.writes(self.method)
+    }
+
+    /// Whether its entry says so of a method that would else be taken to write.
+    #[must_use]
+    pub fn only_reads(&self) -> bool {
+        super::writes(self.method) && !self.writes()
+    }
+
     /// The same entry with other addresses, for people.
     pub(super) fn suggest(&self, addresses: &str) -> Option<String> {
         let Self { plugin, method, path, entry, .. } = self;

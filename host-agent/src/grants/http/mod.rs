@@ -13,7 +13,7 @@ pub(super) mod parse;
 mod path;
 mod rule;
 
-pub use address::admit;
+pub use address::{admit, classes as addresses_of};
 pub use authorise::{Allowed, Request, authorise};
 pub use credential::{CredentialGrant, Use};
 pub use network::Network;
@@ -23,8 +23,7 @@ pub use rule::{Addresses, HttpGrant, Trust};
 /// Methods that are sent at all. The others open tunnels or answer with what was sent.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// Whether a request with the method may leave something behind.
-#[must_use]
-pub fn writes(method: &str) -> bool {
+/// Whether a request with the method may leave something behind, as far as the method says.
+fn writes(method: &str) -> bool {
     !matches!(method, "GET" | "HEAD" | "OPTIONS")
 }

@@ -30,7 +30,7 @@ const TRAVEL: [&str; 14] = [
 
 /// One entry under `http`.
 pub(in crate::grants) fn entry(report: &mut Report, value: &Value, at: &str) -> Option<HttpGrant> {
-    let section = report.section(value, at, &["url", "methods", "paths", "addresses", "ca"]);
+    let section = report.section(value, at, &["url", "methods", "paths", "reads", "addresses", "ca"]);
     let url = match section.get("url") {
         Some((value, at)) => origin(report, value, at),
         None => {
@@ -40,13 +40,14 @@ pub(in crate::grants) fn entry(report: &mut Report, value: &Value, at: &str) -> 
     };
     let methods = methods(report, &section);
     let paths = section.get("paths").map(|(value, at)| paths(report, value, at)).unwrap_or_default();
+    let reads = section.get("reads").map(|(value, at)| reads(report, value, at, &methods)).unwrap_or_default();
     let addresses = section.get("addresses").map(|(value, at)| addresses(report, value, at)).unwrap_or_default();
     let ca = section.get("ca").map(|(value, at)| trust(report, value, at)).unwrap_or_default();
     let url = url?;
     if ca != Trust::Public && !url.is_secure() {
         report.add(at, format!("`ca` says nothing for {url}, which has no certificate; write https, or drop it"));
     }
-    Some(HttpGrant { url, methods, paths, addresses, ca })
+    Some(HttpGrant { url, methods, paths, reads, addresses, ca })
 }
 
 /// One value under `credentials`.
@@ -80,6 +81,18 @@ fn methods(report: &mut Report, section: &Section<'_>) -> Vec<String> {
         return Vec::new();
     };
     report.items(value, at).into_iter().filter_map(|(item, at)| report.word(item, &at, &METHODS)).collect()
+}
+
+/// Only what servers are asked by where a question is too long for a URL.
+fn reads(report: &mut Report, value: &Value, at: &str, methods: &[String]) -> Vec<String> {
+    let items = report.items(value, at).into_iter();
+    let words: Vec<_> = items.filter_map(|(item, at)| Some((report.word(item, &at, &["POST"])?, at))).collect();
+    for (word, at) in &words {
+        if !methods.contains(word) {
+            report.add(at, format!("`{word}` is not among the entry's `methods`; add it there, or drop it here"));
+        }
+    }
+    words.into_iter().map(|(word, _)| word).collect()
 }
 
 fn paths(report: &mut Report, value: &Value, at: &str) -> Vec<Glob> {

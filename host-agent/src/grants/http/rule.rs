@@ -13,6 +13,8 @@ pub struct HttpGrant {
     pub methods: Vec<String>,
     /// Globs over the path; a star crosses no slash. Empty: any path.
     pub paths: Vec<Glob>,
+    /// Of the methods those that change nothing there, though their name says otherwise.
+    pub reads: Vec<String>,
     /// Where the host's name may lead.
     pub addresses: Addresses,
     /// By whom the server's certificate may be signed.
@@ -50,6 +52,11 @@ impl HttpGrant {
     pub(super) fn has_path(&self, path: &str) -> bool {
         self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(path))
     }
+
+    /// Whether such a request may leave something behind.
+    pub(super) fn writes(&self, method: &str) -> bool {
+        super::writes(method) && !self.reads.iter().any(|read| read == method)
+    }
 }
 
 impl fmt::Display for Addresses {
@@ -78,10 +85,13 @@ impl fmt::Display for Trust {
 
 impl fmt::Display for HttpGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, methods, paths, addresses, ca } = self;
+        let Self { url, methods, paths, reads, addresses, ca } = self;
         let paths: Vec<_> = paths.iter().map(Glob::as_str).collect();
         let paths = if paths.is_empty() { "any path".to_owned() } else { paths.join(", ") };
         write!(f, "{} {url} {paths}; {addresses}", methods.join(", "))?;
+        if !reads.is_empty() {
+            write!(f, "; {} only reads", reads.join(", "))?;
+        }
         if *ca == Trust::Public { Ok(()) } else { write!(f, "; trusts the CA `{ca}`") }
     }
 }

@@ -77,6 +77,16 @@ fn a_mistake_says_where_it_is_and_what_would_be_right() {
         ("plugins: {a: {effect: {x: maybe}}}", "plugins.a.effect.x", "read, idempotent, verify, never"),
         ("plugins: {a: {process: [helm.upgrade]}}", "plugins.a", "needs `sha256`"),
         ("plugins: {a: {http: [{methods: [GET]}]}}", "plugins.a.http[0]", "needs `url`"),
+        (
+            "plugins: {a: {http: [{url: \"http://x\", methods: [GET, PUT], reads: [PUT]}]}}",
+            "plugins.a.http[0].reads[0]",
+            "none of POST",
+        ),
+        (
+            "plugins: {a: {http: [{url: \"http://x\", methods: [GET], reads: [POST]}]}}",
+            "plugins.a.http[0].reads[0]",
+            "not among the entry's `methods`",
+        ),
         ("plugins: {a: {config: [1]}}", "plugins.a.config", "a mapping"),
         ("unlisted: maybe", "unlisted", "allow, deny"),
         ("plugins: [", "the file", ""),

@@ -8,7 +8,6 @@ mod exchange;
 mod over;
 mod player;
 mod recorder;
-mod redact;
 mod told;
 
 use std::sync::Arc;
@@ -17,7 +16,6 @@ pub use exchange::{Exchange, Executed, Gave, KindEntry, Told};
 pub use player::Player;
 pub(super) use recorder::Ear;
 pub use recorder::{Recorded, Recorder};
-pub use redact::{REDACTED, scrubbed, text as redacted_text, value as redacted_value};
 
 /// What stands behind a cluster.
 #[derive(Clone, Debug)]

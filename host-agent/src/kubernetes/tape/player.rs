@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Exchange, Gave, KindEntry, Told, differ};
-use crate::kubernetes::{Effect, Error, Failure, Refusal, Request, Served};
+use crate::{
+    kubernetes::{Effect, Error, Failure, Refusal, Request, Served},
+    tape::differ::listed,
+};
 
 const CODES: [&str; 11] = [
     "denied",
@@ -49,12 +52,6 @@ impl Player {
     #[must_use]
     pub fn missed(&self) -> Vec<String> {
         self.state().missed.clone()
-    }
-
-    /// In what two documents differ, times left aside; empty: in nothing.
-    #[must_use]
-    pub fn differences(recorded: &serde_json::Value, found: &serde_json::Value) -> String {
-        differ::listed(&differ::of_values("result", recorded, found))
     }
 
     /// The exchanges that nobody asked for, by number from 1, and their functions.
@@ -123,7 +120,7 @@ impl Player {
                 "the cassette has no `{asked}`; the nearest is call {}, `{}`, which differs in {}",
                 index + 1,
                 differ::sentence(&exchange.request),
-                differ::listed(&differences),
+                listed(&differences),
             ),
         }
     }

@@ -8,10 +8,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Exchange, Executed, Gave, KindEntry, Told, redact};
+use super::{Exchange, Executed, Gave, KindEntry, Told};
 use crate::{
     grants::kubernetes::{Access, Request},
     kubernetes::{Error, Piece, Served},
+    tape::redact,
 };
 
 /// More than this nobody reads.

@@ -8,8 +8,11 @@ use http::{
 };
 use serde_json::Value;
 
-use super::{Told, redact};
-use crate::kubernetes::Request;
+use super::Told;
+use crate::{
+    kubernetes::Request,
+    tape::{form, redact},
+};
 
 /// Parts of a query that say nothing of what a plugin asked.
 const LEFT_OUT: [&str; 8] = [
@@ -30,7 +33,7 @@ impl Told {
     pub(in crate::kubernetes) fn of(request: &Request) -> Self {
         let http = &request.http;
         let place = Place::of(http.uri().path());
-        let query = query(http.uri().query().unwrap_or_default());
+        let query = form::decoded(http.uri().query().unwrap_or_default());
         let header = |name| http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut options = BTreeMap::new();
         let mut verb = verb(http.method(), &place, query.contains_key("watch"));
@@ -136,34 +139,6 @@ impl Place {
         let resource = if below.is_empty() { plural.to_owned() } else { format!("{plural}/{}", below.join("/")) };
         Self { group: group.to_owned(), version: version.to_owned(), resource, namespace, name }
     }
-}
-
-fn query(text: &str) -> BTreeMap<String, Vec<String>> {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        all.entry(decoded(key)).or_default().push(decoded(value));
-    }
-    all
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (*first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-                continue;
-            }
-            (b'+', _) => bytes.push(b' '),
-            (byte, _) => bytes.push(byte),
-        }
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `labelSelector` as the contract would write it: `label-selector`.

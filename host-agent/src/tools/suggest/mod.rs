@@ -2,6 +2,7 @@
 //!
 //! Each recorded request is judged as the agent judges it, under no grant at all: the denial says which rule would allow it.
 
+mod http;
 mod rule;
 
 use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, sync::Arc};
@@ -85,6 +86,7 @@ pub fn suggested(cassettes: &[Cassette]) -> Result<String, String> {
     for rule in rule::joined(rules) {
         let _ = writeln!(text, "      - {rule}");
     }
+    text.push_str(&http::sections(cassettes)?);
     let unrecorded: BTreeSet<&String> = cassettes.iter().flat_map(|cassette| &cassette.unrecorded).collect();
     if !unrecorded.is_empty() {
         text.push_str("    # It was granted this too, and what it did with that is not recorded:\n");

@@ -4,7 +4,7 @@ end takes one or more."""
 import re
 
 _PLACE = re.compile(r"\{([A-Za-z0-9_]+)(\+?)\}")
-_WORD = re.compile(r"[A-Za-z0-9_-]+")
+_WORD = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 
 def fault(name: str) -> str | None:
@@ -18,7 +18,7 @@ def fault(name: str) -> str | None:
         place = _PLACE.fullmatch(segment)
         if not place and not _WORD.fullmatch(segment):
             return (
-                "between the dots of a command's name stand ASCII letters, digits, `_` and `-`, or one place such as `{name}`"
+                "between the dots of a command's name stand ASCII letters, digits, `_`, `-` and `/` between words, or one place such as `{name}`"
             )
         if place and place[2] and index < len(segments) - 1:
             return "a place with `+` takes all that is left, so nothing may follow it"

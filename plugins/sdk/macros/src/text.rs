@@ -22,11 +22,11 @@ pub(crate) fn json(text: &str) -> String {
 
 /// Why `name` is no command name, if it is none.
 pub(crate) fn name_fault(name: &str) -> Option<&'static str> {
-    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/'));
     if !letters {
-        Some("a command's name has ASCII letters, digits, `_`, `-` and `.`")
-    } else if name.split('.').any(str::is_empty) {
-        Some("a command's name has a word before, between and after its dots")
+        Some("a command's name has ASCII letters, digits, `_`, `-`, `.` and `/`")
+    } else if name.split(['.', '/']).any(str::is_empty) {
+        Some("a command's name has a word before, between and after its dots and slashes")
     } else if name.len() > NAME_MAX_BYTES {
         Some("a command's name has at most 128 bytes")
     } else {
@@ -103,10 +103,10 @@ mod tests {
 
     #[test]
     fn names_and_patterns_are_those_of_the_agent() {
-        for name in ["math_pow", "restart.run", "a-b.c_d.1"] {
+        for name in ["math_pow", "restart.run", "a-b.c_d.1", "a.b/c.v1"] {
             assert_eq!(name_fault(name), None, "{name}");
         }
-        for name in ["", "a b", ".a", "a.", "a..b", "ä", &"x".repeat(129)] {
+        for name in ["", "a b", ".a", "a.", "a..b", "a//b", "/a", "a/.b", "ä", &"x".repeat(129)] {
             assert!(name_fault(name).is_some(), "{name}");
         }
         for pattern in ["kubernetes.{resource}.{verb}.{version+}", "{x}"] {

@@ -15,7 +15,7 @@ use tokio::{
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::{
-    grants::http::writes,
+    grants::http::Allowed,
     http::{Answer, Failure, Timing},
     plugin::{standing::Standing, state::CallState},
 };
@@ -59,9 +59,8 @@ impl Sender {
         let asked = Asked::take(&mut request)?;
         let allowed = asked.authorise(&standing)?;
         counting.of(&allowed);
-        let is_write = writes(allowed.method);
-        if is_write {
-            standing.may_write(false)?;
+        if allowed.writes() {
+            may_write(&standing, &allowed)?;
         }
         let left = standing.time_left();
         let end = Instant::now() + left;
@@ -82,9 +81,9 @@ impl Sender {
             let client = Arc::clone(&standing.caller.surroundings.http);
             // Resolving and connecting took their time: what was withdrawn meanwhile is not sent.
             let begin = || {
-                asked.authorise(&standing)?;
-                if is_write {
-                    standing.may_write(false)?;
+                let allowed = asked.authorise(&standing)?;
+                if allowed.writes() {
+                    may_write(&standing, &allowed)?;
                     standing.begin_effect()?;
                 }
                 Ok(())
@@ -124,6 +123,19 @@ impl WasiHttpHooks for Sender {
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK_MAX_BYTES
     }
+}
+
+/// # Errors
+/// `denied` or `stopped`, with what would allow it where the server changes nothing.
+fn may_write(standing: &Standing, allowed: &Allowed) -> Result<(), Failure> {
+    standing.may_write(false).map_err(|refused| {
+        let failure = Failure::from(refused);
+        if failure.code != "denied" || allowed.method != "POST" {
+            return failure;
+        }
+        let message = format!("{}; where a POST changes nothing, its entry may say `reads: [POST]`", failure.message);
+        Failure::new(failure.code, message)
+    })
 }
 
 /// Every failure is an `internal-error`, the one case that carries a text: `CODE: MESSAGE` with a code of the contract, so that

@@ -13,6 +13,9 @@ const CREDENTIALS: [&str; 7] =
     ["token", "bearertoken", "password", "passwd", "client-key-data", "clientsecret", "accesskey"];
 /// An environment variable of such a name holds one.
 const VARIABLES: [&str; 5] = ["token", "password", "passwd", "secret", "credential"];
+/// A header or a parameter is one whose name holds such a word, dashes left aside.
+const SECRET_NAMES: [&str; 9] =
+    ["authorization", "cookie", "token", "password", "passwd", "secret", "credential", "apikey", "signature"];
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// A JSON web token has three parts of base64url, of which the first begins with `{"`.
 const JWT_START: &str = "eyJ";
@@ -30,7 +33,7 @@ pub fn value(value: Value, secret: bool) -> Value {
 }
 
 /// The same, and what was taken out of it.
-pub(super) fn taken(mut value: Value, secret: bool, out: &mut BTreeSet<String>) -> Value {
+pub(crate) fn taken(mut value: Value, secret: bool, out: &mut BTreeSet<String>) -> Value {
     walk(&mut value, secret, out);
     value
 }
@@ -51,6 +54,18 @@ pub fn scrubbed(value: Value, taken: &BTreeSet<String>) -> Value {
         Value::Object(map) => map.into_iter().map(|(key, value)| (key, scrubbed(value, taken))).collect(),
         value => value,
     }
+}
+
+/// Whether a parameter or header of that name holds a credential.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    let name: String = name.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    SECRET_NAMES.iter().any(|word| name.contains(word))
+}
+
+/// Replaces a text by its sign, and remembers it.
+pub(crate) fn secret(said: String, out: &mut BTreeSet<String>) -> String {
+    out.insert(said);
+    REDACTED.to_owned()
 }
 
 /// Replaces a value, and remembers it as it was and as it is meant.
@@ -136,7 +151,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{scrubbed, taken, text, value};
+    use super::{is_secret_name, scrubbed, taken, text, value};
 
     const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJlLW9mLWl0";
 
@@ -185,6 +200,16 @@ mod tests {
         assert_eq!(taken(secret, false, &mut out)["data"]["password"], "<redacted>");
         let carried = json!([{"url": "https://user:hunter2-of-the-db@db"}, "aHVudGVyMi1vZi10aGUtZGI=", "hunter2"]);
         assert_eq!(scrubbed(carried, &out), json!([{"url": "https://user:<redacted>@db"}, "<redacted>", "hunter2"]));
+    }
+
+    #[test]
+    fn a_name_says_whether_its_value_is_secret() {
+        for name in ["Authorization", "set-cookie", "X-Api-Key", "access_token", "client-secret", "X-Amz-Signature"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["accept", "x-request-id", "query", "key", "author"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
     }
 
     #[test]
