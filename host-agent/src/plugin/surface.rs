@@ -2,7 +2,7 @@
 
 use wasmparser::{CustomSectionReader, Encoding, KnownCustom, Parser, Payload};
 
-use crate::grants::Grant;
+use crate::grants::{Grant, System};
 
 use super::{
     host::lines::clean,
@@ -246,6 +246,12 @@ fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> 
         ),
         ("claiflow:plugin", "process") => {
             (Need { key: "process", element: "PROFILE" }, has(|grant| !grant.process.is_empty()))
+        }
+        ("claiflow:plugin", "credentials-admin") => {
+            (Need { key: "system", element: "credentials" }, has(|grant| grant.system.contains(&System::Credentials)))
+        }
+        ("claiflow:plugin", "agent" | "agent-control") => {
+            (Need { key: "system", element: "agent" }, has(|grant| grant.system.contains(&System::Agent)))
         }
         ("wasi:http", _) => (
             Need { key: "http", element: "{url: URL, methods: [GET], paths: [\"/*\"]}" },

@@ -1,0 +1,13 @@
+//! The plugin `claiflow`: commands about the agent itself and what it keeps. It decides nothing about authority: the host gives
+//! these parts to no other plugin, and each of them only where the operator's `system` names it.
+
+mod client;
+mod credential;
+mod plugin;
+
+claiflow_sdk::plugin! {
+    name: "claiflow",
+    commands: [
+        credential::get,
+    ],
+}
