@@ -149,6 +149,10 @@ pub struct Agent {
     #[command(flatten)]
     /// On which cluster.
     pub kubernetes: Kubernetes,
+    /// The pod that this agent is, or stands for where it runs elsewhere with --kubeconfig: what that pod stands on is the agent's
+    /// own, and its Deployment is what an upgrade changes. Without it: in a cluster, the host's name.
+    #[arg(long, env = "CLAIFLOW_POD", value_name = "NAME")]
+    pub pod: Option<String>,
 }
 
 impl Agent {
@@ -182,6 +186,7 @@ impl Arguments {
             "-health",
             "-kubeconfig",
             "-namespace",
+            "-pod",
         ];
         Self::parse_from(arguments.map(|argument| {
             let name = argument.split('=').next().unwrap_or_default();

@@ -37,7 +37,7 @@ wasmtime::component::bindgen!({
         "claiflow:plugin/credentials": async | trappable,
         "claiflow:plugin/credentials-reveal": async | trappable,
         "claiflow:plugin/credentials-admin": async | trappable,
-        // They wait for what runs.
+        // They wait for the agent's other tasks, and for plugins that compile.
         "claiflow:plugin/agent-control": async | trappable,
         default: trappable,
     },

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{http::Client, kubernetes::Cluster, metrics::HostCalls};
 
-use super::{authority::Authority, loader::Loaded};
+use super::{authority::Authority, loader::Loaded, own_agent::OwnAgent};
 
 /// What all sandboxes reach, each as far as its plugin's grant goes.
 pub(super) struct Surroundings {
@@ -14,6 +14,8 @@ pub(super) struct Surroundings {
     /// What sends requests over HTTP.
     pub(super) http: Arc<Client>,
     pub(super) host_calls: HostCalls,
+    /// The agent itself.
+    pub(super) agent: OwnAgent,
 }
 
 /// What a call may do to the world, whatever is granted.
@@ -54,11 +56,14 @@ pub(super) struct Caller {
     /// SHA-256 of its component file: a grant that pins another is not its own.
     pub(super) digest: [u8; 32],
     pub(super) power: Power,
+    /// The task's uuid; empty in `describe`.
+    pub(super) task: String,
     pub(super) surroundings: Arc<Surroundings>,
 }
 
 impl Caller {
-    pub(super) fn of(loaded: &Loaded, power: Power, surroundings: &Arc<Surroundings>) -> Self {
-        Self { plugin: loaded.name.clone(), digest: loaded.digest, power, surroundings: surroundings.clone() }
+    pub(super) fn of(loaded: &Loaded, power: Power, task: &str, surroundings: &Arc<Surroundings>) -> Self {
+        let (plugin, task) = (loaded.name.clone(), task.to_owned());
+        Self { plugin, digest: loaded.digest, power, task, surroundings: surroundings.clone() }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{control::Control, grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
@@ -35,6 +35,21 @@ pub struct Config {
     pub http: Arc<Client>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
+    /// What the agent says of itself.
+    pub identity: Identity,
+    /// The way to whoever serves tasks here; none where nobody does.
+    pub control: Option<Control>,
+}
+
+/// What the agent says of itself to its own plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's uuid, 32 hexadecimal digits; empty where no server is asked.
+    pub cluster: String,
+    /// Its namespace; empty outside a cluster.
+    pub namespace: String,
+    /// Its pod's name; empty where it stands for none.
+    pub pod: String,
 }
 
 impl Config {
@@ -54,6 +69,8 @@ impl Config {
             own: Own::default(),
             http: Arc::default(),
             host_calls: HostCalls::default(),
+            identity: Identity::default(),
+            control: None,
         }
     }
 }

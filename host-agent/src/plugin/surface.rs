@@ -18,13 +18,24 @@ const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:c
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 /// Package and interface of what is linked where it is granted.
-const SERVED: [(&str, &str); 5] = [
+const SERVED: [(&str, &str); 7] = [
     ("claiflow:plugin", "kubernetes"),
     ("claiflow:plugin", "kubernetes-write"),
     ("claiflow:plugin", "kubernetes-exec"),
+    ("claiflow:plugin", "agent"),
+    ("claiflow:plugin", "agent-control"),
     ("wasi:http", "types"),
     ("wasi:http", "outgoing-handler"),
 ];
+
+/// The version of the contract that this agent has.
+pub(super) const CONTRACT: &str = "1.0.0";
+
+/// The contract's interfaces that this agent has, granted or not.
+pub(super) fn interfaces() -> impl Iterator<Item = &'static str> {
+    let served = SERVED.into_iter().filter(|(package, _)| *package == "claiflow:plugin");
+    CONTRACT_ALWAYS.into_iter().chain(served.map(|(_, interface)| interface))
+}
 
 /// What a component shows before it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

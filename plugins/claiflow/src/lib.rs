@@ -9,5 +9,7 @@ claiflow_sdk::plugin! {
     name: "claiflow",
     commands: [
         credential::get,
+        client::rebounce, client::upgrade,
+        plugin::list, plugin::reload,
     ],
 }

@@ -1,5 +1,6 @@
 //! The component's side: exports for the host, made of a [`Plugin`] by `plugin!`, and the imports behind the SDK.
 
+pub(crate) mod agent;
 pub(crate) mod credentials;
 pub(crate) mod http;
 pub(crate) mod kubernetes;
@@ -108,7 +109,7 @@ pub(crate) mod outside {
             },
         },
     };
-    pub(crate) use super::{credentials, http, kubernetes};
+    pub(crate) use super::{agent, credentials, http, kubernetes};
     use crate::log::Level;
 
     pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) {

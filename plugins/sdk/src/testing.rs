@@ -1,6 +1,7 @@
 //! A host for tests: it remembers what a command says, and answers what the test wants. Each thread has its own. What is
-//! remote is played: [`Cluster`] is an API server, [`Web`] are servers, [`Stores`] hold credentials.
+//! remote is played: [`Cluster`] is an API server, [`Web`] are servers, [`Stores`] hold credentials, [`Agent`] is the agent itself.
 
+pub(crate) mod agent;
 mod cluster;
 mod stores;
 pub(crate) mod web;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use crate::log::Level;
 
+pub use agent::Agent;
 pub use cluster::{Cluster, Executed};
 pub use stores::Stores;
 pub use web::{Sent, Web};
@@ -132,7 +134,7 @@ pub(crate) mod outside {
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
     use super::{BuildHasher, Hasher, Level, Line, RandomState, SCENE, cluster};
-    pub(crate) use super::{cluster::answers as kubernetes, stores as credentials, web as http};
+    pub(crate) use super::{agent, cluster::answers as kubernetes, stores as credentials, web as http};
     use crate::Error;
 
     const NOTES_MAX: usize = 16;
