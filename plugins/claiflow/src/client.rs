@@ -15,6 +15,7 @@ use claiflow_sdk::{Applied, Context, Error, Verdict, agent, command};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+pub use place::Settings;
 use upgrade::Upgrade;
 
 /// What runs beside a rebounce may take so long to end.
@@ -75,8 +76,9 @@ fn prepared<'a>(inputs: &'a To, context: &'a Context) -> Result<Upgrade<'a>, Err
             "env_configs: at most {VARIABLES_MAX} variables are set at once"
         ))));
     }
+    let settings: Settings = context.config().map_err(untouched)?;
     for name in inputs.env_configs.keys() {
-        environment::check(name).map_err(untouched)?;
+        environment::check(name, settings.variables.as_deref()).map_err(untouched)?;
     }
     Upgrade::new(suffix, &inputs.env_configs, context).map_err(untouched)
 }

@@ -7,6 +7,7 @@ mod plugin;
 
 claiflow_sdk::plugin! {
     name: "claiflow",
+    config: client::Settings,
     commands: [
         credential::get,
         client::rebounce, client::upgrade,

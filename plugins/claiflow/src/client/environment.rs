@@ -27,15 +27,25 @@ pub(super) enum Source {
     },
 }
 
+/// Whether a variable may be set; `allowed` none: any.
+///
 /// # Errors
-/// `invalid` where it cannot name a variable.
-pub(super) fn check(name: &str) -> Result<(), Error> {
+/// `invalid` where it cannot name a variable, `denied` where the operator does not name it.
+pub(super) fn check(name: &str, allowed: Option<&[String]>) -> Result<(), Error> {
     let mut bytes = name.bytes();
     let is_name = name.len() <= NAME_MAX_BYTES
         && bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, b'_' | b'-' | b'.'))
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     if is_name {
-        return Ok(());
+        return match allowed {
+            Some(allowed) if !allowed.iter().any(|it| it == name) => {
+                let said = format!(
+                    "env_configs: `{name}` is none of `config: {{variables: […]}}` of this plugin in the grants file"
+                );
+                Err(Error::new("denied", said))
+            }
+            _ => Ok(()),
+        };
     }
     let message = format!("env_configs: `{}` names no variable; letters, digits, `_`, `-`, `.`", name.escape_debug());
     Err(Error::invalid(message))
@@ -146,8 +156,11 @@ mod tests {
     #[test]
     fn what_names_no_variable_is_refused() {
         for name in ["", "1A", "A=B", "A B", "ä"] {
-            assert!(check(name).is_err(), "{name}");
+            assert_eq!(check(name, None).unwrap_err().code(), "invalid", "{name}");
         }
-        assert!(check("CLAIFLOW_SERVER_URL").is_ok());
+        assert!(check("CLAIFLOW_SERVER_URL", None).is_ok());
+        let allowed = ["CLAIFLOW_SERVER_URL".to_owned()];
+        assert!(check("CLAIFLOW_SERVER_URL", Some(&allowed)).is_ok());
+        assert_eq!(check("LD_PRELOAD", Some(&allowed)).unwrap_err().code(), "denied");
     }
 }

@@ -4,6 +4,7 @@ use claiflow_sdk::{
     Context, Error, agent,
     kubernetes::{Api, Resource},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,11 +12,13 @@ const DEFAULT_CONTAINER: &str = "/metadata/annotations/kubectl.kubernetes.io~1de
 const REVISION: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
 
 /// What the operator sets for this plugin.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Settings {
-    /// The agent's container.
-    container: Option<String>,
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The agent's container in its Deployment. Absent: as annotated for kubectl, else the first.
+    pub(super) container: Option<String>,
+    /// The variables that an upgrade may set. Absent: any, and so may whoever may create its task.
+    pub(super) variables: Option<Vec<String>>,
 }
 
 /// What was found.
