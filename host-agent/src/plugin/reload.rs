@@ -117,7 +117,7 @@ impl Reloader {
     /// Runs until [`Wake::Stop`] or until nobody can send it any more.
     pub(super) fn run(mut self, wake: &mpsc::Receiver<Wake>, announce: &mpsc::SyncSender<Wake>) {
         let _watcher = self.watch(announce);
-        let mut asked = Vec::new();
+        let mut asked: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             if !asked.is_empty() {
                 self.look_anew();

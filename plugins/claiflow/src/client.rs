@@ -1,5 +1,6 @@
 //! The agent's own life: `claiflow.client_pod.rebounce` and `claiflow.client.upgrade`.
 
+mod attempt;
 mod before;
 mod change;
 mod environment;
@@ -7,7 +8,6 @@ mod image;
 mod objects;
 mod place;
 mod rollout;
-mod upgrade;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,8 +15,8 @@ use claiflow_sdk::{Applied, Context, Error, Verdict, agent, command};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use attempt::Upgrade;
 pub use place::Settings;
-use upgrade::Upgrade;
 
 /// What runs beside a rebounce may take so long to end.
 const GRACE: Duration = Duration::from_secs(30);

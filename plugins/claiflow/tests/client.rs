@@ -283,11 +283,11 @@ fn a_change_by_somebody_else_is_never_overwritten() {
 
 #[test]
 fn an_agent_that_cannot_upgrade_itself_says_why_and_changes_nothing() {
-    let revision = "/metadata/annotations/deployment.kubernetes.io~1revision";
+    const REVISION: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
     let rolling = |stage: &Stage| {
         stage
             .cluster
-            .change("deployments", NAMESPACE, DEPLOYMENT, |object| *object.pointer_mut(revision).unwrap() = json!("4"));
+            .change("deployments", NAMESPACE, DEPLOYMENT, |object| *object.pointer_mut(REVISION).unwrap() = json!("4"));
     };
     let alone = |stage: &Stage| {
         stage.cluster.change("pods", NAMESPACE, POD, |object| object["metadata"]["ownerReferences"] = json!([]))

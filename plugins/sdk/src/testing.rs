@@ -3,7 +3,7 @@
 
 pub(crate) mod agent;
 mod cluster;
-mod stores;
+pub(crate) mod stores;
 pub(crate) mod web;
 
 use std::{

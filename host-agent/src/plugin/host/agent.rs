@@ -28,13 +28,13 @@ impl agent::Host for CallState {
 impl agent_control::Host for CallState {
     async fn drain(&mut self, reason: String, grace_ms: u32) -> Answer<()> {
         let made = self.making("drain");
-        let answer = self.rest(&reason, Duration::from_millis(grace_ms.into())).await;
+        let answer = self.let_rest(&reason, Duration::from_millis(grace_ms.into())).await;
         self.made(&made, answer)
     }
 
     async fn restart(&mut self, reason: String) -> Answer<()> {
         let made = self.making("restart");
-        let answer = self.leave(&reason);
+        let answer = self.leave_agent(&reason);
         self.made(&made, answer)
     }
 
@@ -74,7 +74,7 @@ impl CallState {
         Err(Failure::new("denied", message))
     }
 
-    async fn rest(&mut self, reason: &str, grace: Duration) -> Result<(), Failure> {
+    async fn let_rest(&mut self, reason: &str, grace: Duration) -> Result<(), Failure> {
         self.may_control()?;
         self.standing.may_write(false)?;
         let caller = &self.standing.caller;
@@ -89,7 +89,7 @@ impl CallState {
         Ok(())
     }
 
-    fn leave(&mut self, reason: &str) -> Result<(), Failure> {
+    fn leave_agent(&mut self, reason: &str) -> Result<(), Failure> {
         self.may_control()?;
         self.standing.may_write(false)?;
         let caller = &self.standing.caller;

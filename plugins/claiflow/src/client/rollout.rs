@@ -58,20 +58,18 @@ fn is_observed(deployment: &Value) -> bool {
 /// `stopped`.
 pub(super) fn follow(before: &Before, key: &str, time: Duration) -> Result<Came, Error> {
     let end = clock::monotonic() + time;
-    let mut seen = String::new();
     loop {
-        match look(before, key) {
+        let seen = match look(before, key) {
             Ok(Look::Up) => return Ok(Came::Up),
             Ok(Look::Hopeless(why)) => return Ok(Came::NotUp(why)),
-            Ok(Look::Under(what)) => seen = what,
+            Ok(Look::Under(what)) => what,
             // An API server that starts anew is no reason to give up.
-            Err(error) if error.may_pass_later() => seen = error.message().to_owned(),
+            Err(error) if error.may_pass_later() => error.message().to_owned(),
             Err(error) if error.code() == "stopped" => return Err(error),
             Err(error) => return Ok(Came::NotUp(format!("it cannot be watched: {}", error.message()))),
-        }
+        };
         if clock::monotonic() >= end {
-            let at_last = if seen.is_empty() { String::new() } else { format!("; at last: {seen}") };
-            return Ok(Came::NotUp(format!("it was not available within {} s{at_last}", time.as_secs())));
+            return Ok(Came::NotUp(format!("it was not available within {} s; at last: {seen}", time.as_secs())));
         }
         task::progress(0, 0, format_args!("{}: {seen}", before.wanted));
         task::sleep(PAUSE)?;
