@@ -30,14 +30,15 @@ pub(super) async fn open(flags: &Kubernetes) -> Result<Option<Arc<Cluster>>, Str
     Ok(cluster)
 }
 
-/// What is the agent's own before anybody looked. In a cluster that is all of its namespace; an agent elsewhere owns nothing
-/// of the cluster that its kubeconfig names.
+/// What is the agent's own before anybody looked. In a cluster that is all of its namespace; an agent elsewhere owns
+/// nothing of the cluster that its kubeconfig names but the Secret of credentials.
 pub(super) fn own(flags: &Kubernetes, cluster: Option<&Cluster>) -> Own {
     match cluster {
         Some(cluster) if flags.kubeconfig.is_none() => {
             Own { namespace: cluster.namespace().to_owned(), whole_namespace: true, ..Own::default() }
         }
-        _ => Own::default(),
+        Some(cluster) => Own { credentials: cluster.namespace().to_owned(), ..Own::default() },
+        None => Own::default(),
     }
 }
 

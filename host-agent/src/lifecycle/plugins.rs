@@ -14,7 +14,7 @@ use crate::{
     plugin::{self, Runtime, SystemClock},
 };
 
-use super::cluster;
+use super::{cluster, credentials};
 
 /// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
 ///
@@ -57,7 +57,8 @@ pub(super) async fn open(
     config.slots = config.slots.max(slots);
     config.host_calls = metrics.host_calls();
     config.own = cluster::own(&agent.kubernetes, kubernetes.as_deref());
-    config.http = outgoing(agent.credentials.as_deref(), kubernetes.as_deref().and_then(Cluster::address)).await;
+    config.credentials = credentials::open(agent, kubernetes.as_ref());
+    config.http = outgoing(config.credentials.clone(), kubernetes.as_deref().and_then(Cluster::address)).await;
     config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
 

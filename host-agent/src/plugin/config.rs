@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{credentials::Stores, grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub own: Own,
     /// What sends the requests that plugins make over HTTP.
     pub http: Arc<Client>,
+    /// Where credentials are, for plugins that name, see or change them.
+    pub credentials: Arc<Stores>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
 }
@@ -53,6 +55,7 @@ impl Config {
             cluster: None,
             own: Own::default(),
             http: Arc::default(),
+            credentials: Arc::default(),
             host_calls: HostCalls::default(),
         }
     }

@@ -8,6 +8,7 @@ mod plugin;
 claiflow_sdk::plugin! {
     name: "claiflow",
     commands: [
-        credential::get,
+        credential::add, credential::get, credential::update, credential::remove,
+        credential::former_add, credential::former_get, credential::former_update, credential::former_remove,
     ],
 }
