@@ -2,7 +2,7 @@
 //! remote is played: [`Cluster`] is an API server, [`Web`] are servers, [`Stores`] hold credentials.
 
 mod cluster;
-mod stores;
+pub(crate) mod stores;
 pub(crate) mod web;
 
 use std::{
