@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod control;
+pub mod credentials;
 pub mod executor;
 pub mod fetch;
 pub mod grants;

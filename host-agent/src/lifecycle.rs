@@ -1,6 +1,7 @@
 //! Start, serve, drain, stop: every question about the agent's life is answered here.
 
 mod cluster;
+mod credentials;
 mod plugins;
 mod precompile;
 
@@ -66,6 +67,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
             };
             Ok(plugin::inspect(args, program, Arc::new(SystemClock::new())).await)
         }
+        Some(Other::Credential(config::Credential::Rekey(rekey))) => credentials::rekey(&rekey),
         None if arguments.agent.precompile => precompile::run(&arguments.agent, program).await,
         None => serve(arguments.agent, program).await,
     }

@@ -13,6 +13,7 @@ mod parse;
 mod quantity;
 mod signing;
 mod summary;
+mod system;
 
 pub use self::http::{Addresses, CredentialGrant, HttpGrant, Trust};
 pub use denial::Denial;

@@ -37,13 +37,14 @@ pub(super) fn pod(agent: &Agent) -> Option<String> {
 }
 
 /// What is the agent's own before anybody looked. Where it is a pod that is all of its namespace; an agent elsewhere owns
-/// nothing of the cluster that its kubeconfig names.
+/// nothing of the cluster that its kubeconfig names but the Secret of credentials.
 pub(super) fn own(pod: Option<&str>, cluster: Option<&Cluster>) -> Own {
     match cluster {
         Some(cluster) if pod.is_some() => {
             Own { namespace: cluster.namespace().to_owned(), whole_namespace: true, ..Own::default() }
         }
-        _ => Own::default(),
+        Some(cluster) => Own { credentials: cluster.namespace().to_owned(), ..Own::default() },
+        None => Own::default(),
     }
 }
 

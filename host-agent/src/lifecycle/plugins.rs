@@ -15,7 +15,7 @@ use crate::{
     plugin::{self, Runtime, SystemClock},
 };
 
-use super::cluster;
+use super::{cluster, credentials};
 
 /// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
 ///
@@ -66,7 +66,8 @@ pub(super) async fn open(
         namespace: kubernetes.as_deref().map(|cluster| cluster.namespace().to_owned()).unwrap_or_default(),
         pod: pod.clone().unwrap_or_default(),
     };
-    config.http = outgoing(agent.credentials.as_deref(), kubernetes.as_deref().and_then(Cluster::address)).await;
+    config.credentials = credentials::open(agent, kubernetes.as_ref());
+    config.http = outgoing(config.credentials.clone(), kubernetes.as_deref().and_then(Cluster::address)).await;
     config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
 

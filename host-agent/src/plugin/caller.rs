@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{credentials::Stores, http::Client, kubernetes::Cluster, metrics::HostCalls};
 
 use super::{authority::Authority, loader::Loaded, own_agent::OwnAgent};
 
@@ -13,6 +13,8 @@ pub(super) struct Surroundings {
     pub(super) cluster: Option<Arc<Cluster>>,
     /// What sends requests over HTTP.
     pub(super) http: Arc<Client>,
+    /// Where credentials are.
+    pub(super) credentials: Arc<Stores>,
     pub(super) host_calls: HostCalls,
     /// The agent itself.
     pub(super) agent: OwnAgent,

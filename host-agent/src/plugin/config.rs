@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{control::Control, grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{
+    control::Control, credentials::Stores, grants::kubernetes::Own, http::Client, kubernetes::Cluster,
+    metrics::HostCalls,
+};
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Config {
     pub own: Own,
     /// What sends the requests that plugins make over HTTP.
     pub http: Arc<Client>,
+    /// Where credentials are, for plugins that name, see or change them.
+    pub credentials: Arc<Stores>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
     /// What the agent says of itself.
@@ -68,6 +73,7 @@ impl Config {
             cluster: None,
             own: Own::default(),
             http: Arc::default(),
+            credentials: Arc::default(),
             host_calls: HostCalls::default(),
             identity: Identity::default(),
             control: None,

@@ -232,6 +232,7 @@ pub(super) fn loader(config: &Config, clock: Arc<dyn Clock>) -> Result<Loader, O
         authority: Authority::new(config.own.clone()),
         cluster: config.cluster.clone(),
         http: config.http.clone(),
+        credentials: config.credentials.clone(),
         host_calls: config.host_calls.clone(),
         agent: OwnAgent::new(config.identity.clone(), config.control.clone()),
     };

@@ -194,6 +194,7 @@ mod tests {
             authority: Authority::new(Own::default()),
             cluster: None,
             http: Arc::default(),
+            credentials: Arc::default(),
             host_calls: HostCalls::default(),
             agent: OwnAgent::default(),
         };

@@ -18,10 +18,13 @@ const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:c
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 /// Package and interface of what is linked where it is granted.
-const SERVED: [(&str, &str); 7] = [
+const SERVED: [(&str, &str); 10] = [
     ("claiflow:plugin", "kubernetes"),
     ("claiflow:plugin", "kubernetes-write"),
     ("claiflow:plugin", "kubernetes-exec"),
+    ("claiflow:plugin", "credentials"),
+    ("claiflow:plugin", "credentials-reveal"),
+    ("claiflow:plugin", "credentials-admin"),
     ("claiflow:plugin", "agent"),
     ("claiflow:plugin", "agent-control"),
     ("wasi:http", "types"),
@@ -252,7 +255,7 @@ fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> 
             credentials("NAME: {hosts: [URL], methods: [GET]}", has(|grant| !grant.credentials.is_empty()))
         }
         ("claiflow:plugin", "credentials-reveal") => credentials(
-            "NAME: {hosts: [URL], methods: [GET], reveal: true}",
+            "NAME: {reveal: true}",
             has(|grant| grant.credentials.iter().any(|(_, credential)| credential.reveal)),
         ),
         ("claiflow:plugin", "process") => {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
+    credentials::Stores,
     http::{Client, outgoing},
     kubernetes::{Cluster, Place},
     plugin::{Config, Limits, Runtime, SystemClock, hex},
@@ -50,12 +51,14 @@ impl Stage {
             read(path).map_err(|reason| format!("--grants {reason}"))?;
         }
         let clock = Arc::new(SystemClock::new());
+        // A replay has no secrets; else only what the author names: what an agent keeps for its plugins is not an author's.
+        let credentials = Arc::new(Stores::new(call.credentials.clone().filter(|_| !offline), None, None));
         let http = match offline {
             true => Arc::new(Client::offline()),
-            false => outgoing(call.credentials.as_deref(), cluster.as_deref().and_then(Cluster::address)).await,
+            false => outgoing(credentials.clone(), cluster.as_deref().and_then(Cluster::address)).await,
         };
         let config =
-            Config { grants, cache: call.cache.clone(), cluster, http, ..Config::new(vec![mount.0.clone()], program) };
+            Config { grants, cache: call.cache.clone(), cluster, http, credentials, ..Config::new(vec![mount.0.clone()], program) };
         let limits = config.limits;
         let runtime = Runtime::open(Config { slots: config.slots.max(slots), ..config }, clock.clone())
             .map_err(|error| error.to_string())?;

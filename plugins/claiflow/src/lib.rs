@@ -9,7 +9,8 @@ claiflow_sdk::plugin! {
     name: "claiflow",
     config: client::Settings,
     commands: [
-        credential::get,
+        credential::add, credential::get, credential::update, credential::remove,
+        credential::former_add, credential::former_get, credential::former_update, credential::former_remove,
         client::rebounce, client::upgrade,
         plugin::list, plugin::reload,
     ],

@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// What these calls are counted as.
+const RESOURCE: &str = "agent";
+
 type Answer<T> = wasmtime::Result<Result<T, types::Failure>>;
 
 impl agent::Host for CallState {
@@ -27,19 +30,19 @@ impl agent::Host for CallState {
 
 impl agent_control::Host for CallState {
     async fn drain(&mut self, reason: String, grace_ms: u32) -> Answer<()> {
-        let made = self.making("drain");
+        let made = self.making("drain").about(RESOURCE);
         let answer = self.let_rest(&reason, Duration::from_millis(grace_ms.into())).await;
         self.made(&made, answer)
     }
 
     async fn restart(&mut self, reason: String) -> Answer<()> {
-        let made = self.making("restart");
+        let made = self.making("restart").about(RESOURCE);
         let answer = self.leave_agent(&reason);
         self.made(&made, answer)
     }
 
     async fn plugins(&mut self) -> Answer<String> {
-        let made = self.making("plugins");
+        let made = self.making("plugins").about(RESOURCE);
         let answer = self.may_control().and_then(|()| {
             let plugins = self.standing.caller.surroundings.agent.plugins();
             plugins.map_err(|NoPlugins| no_plugins())
@@ -49,7 +52,7 @@ impl agent_control::Host for CallState {
     }
 
     async fn reload(&mut self) -> Answer<String> {
-        let made = self.making("reload");
+        let made = self.making("reload").about(RESOURCE);
         let answer = self.look_now().await.map(|plugins| self.handed(&plugins));
         self.made(&made, answer)
     }

@@ -33,6 +33,12 @@ pub(in crate::plugin::host) struct Made {
 }
 
 impl Made {
+    /// Of what is no kind of the cluster.
+    pub(in crate::plugin::host) fn about(mut self, resource: &str) -> Self {
+        resource.clone_into(&mut self.resource);
+        self
+    }
+
     /// Now it is known which kind is meant.
     pub(in crate::plugin::host) fn of(&mut self, kind: &Kind) {
         self.resource = kind.to_string();
