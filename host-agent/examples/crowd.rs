@@ -6,6 +6,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use claiflow_agent::{
+    control::Orders,
     executor::{
         Executor,
         commands::{
@@ -131,6 +132,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             executor: Arc::new(Executor::new(Arc::clone(&commands), Pool::new(program.clone(), 1))),
             metrics: Arc::clone(&metrics),
             ambient: Arc::new(Ambient::of_the_system()),
+            orders: Orders::none(),
         };
         agents.spawn(link.run(stop.clone(), Duration::ZERO));
         // A listener has a queue of its own; a crowd that comes at once would overrun it.

@@ -1,9 +1,12 @@
 //! Flags and variables.
 
+mod credentials;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::credentials::{Credential, Credentials, Rekey};
 use crate::tools;
 
 /// The generic agent: runs tasks in its cluster with commands from WebAssembly plugins. It only dials out.
@@ -12,7 +15,7 @@ use crate::tools;
     name = "claiflow-agent",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent run plugins/dist/kubernetes.wasm kubernetes.pods.list.v1 --inputs '{\"namespace\":\"default\"}' --grants grants.yaml --kubeconfig ~/.kube/config\n  claiflow-agent inspect plugins/dist/example.wasm --grants grants.yaml\n  claiflow-agent bench plugins/dist/example.wasm math_pow --inputs '{\"x\":3,\"y\":2}'\n  claiflow-agent compat released/example.wasm plugins/dist/example.wasm\n  claiflow-agent suggest-grants recorded.yaml"
+    after_help = "Examples:\n  claiflow-agent --server localhost:18099 --clusteruuid 00000000000000000000000000000000 --token SECRET --plugins ./plugins/dist\n  claiflow-agent run plugins/dist/example.wasm helloworld --inputs '{\"name\":\"world\"}'\n  claiflow-agent run plugins/dist/kubernetes.wasm kubernetes.pods.list.v1 --inputs '{\"namespace\":\"default\"}' --grants grants.yaml --kubeconfig ~/.kube/config\n  claiflow-agent inspect plugins/dist/example.wasm --grants grants.yaml\n  claiflow-agent bench plugins/dist/example.wasm math_pow --inputs '{\"x\":3,\"y\":2}'\n  claiflow-agent compat released/example.wasm plugins/dist/example.wasm\n  claiflow-agent suggest-grants recorded.yaml\n  claiflow-agent credential rekey --state claiflow-agent-state"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -36,6 +39,9 @@ pub enum Other {
     SuggestGrants(tools::SuggestGrants),
     /// Say what a plugin file asks for, what it is granted, and what is missing.
     Inspect(Inspect),
+    /// Work on the files in which the agent keeps credentials.
+    #[command(subcommand)]
+    Credential(Credential),
 }
 
 /// The cluster on which plugins work.
@@ -125,10 +131,9 @@ pub struct Agent {
     /// A YAML file that says what each plugin may do.
     #[arg(long, env = "CLAIFLOW_GRANTS")]
     pub grants: Option<PathBuf>,
-    /// A directory with a file for each credential that the grants file gives to plugins: what stands in the header, such as
-    /// `Bearer …`. A mounted Secret is one.
-    #[arg(long, env = "CLAIFLOW_CREDENTIALS", value_name = "DIRECTORY")]
-    pub credentials: Option<PathBuf>,
+    #[command(flatten)]
+    /// Where credentials are.
+    pub credentials: Credentials,
     /// Tasks at once.
     #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub slots: u64,
@@ -149,6 +154,10 @@ pub struct Agent {
     #[command(flatten)]
     /// On which cluster.
     pub kubernetes: Kubernetes,
+    /// The pod that this agent is, or stands for where it runs elsewhere with --kubeconfig: what that pod stands on is the agent's
+    /// own, and its Deployment is what an upgrade changes. Without it: in a cluster, the host's name.
+    #[arg(long, env = "CLAIFLOW_POD", value_name = "NAME")]
+    pub pod: Option<String>,
 }
 
 impl Agent {
@@ -175,6 +184,8 @@ impl Arguments {
             "-registry-plain",
             "-grants",
             "-credentials",
+            "-credential-volume",
+            "-credential-key",
             "-slots",
             "-precompile",
             "-state",
@@ -182,6 +193,7 @@ impl Arguments {
             "-health",
             "-kubeconfig",
             "-namespace",
+            "-pod",
         ];
         Self::parse_from(arguments.map(|argument| {
             let name = argument.split('=').next().unwrap_or_default();

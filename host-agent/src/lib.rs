@@ -1,6 +1,8 @@
 //! The agent's rooms. Only the wiring in `lifecycle` sees all of them.
 
 pub mod config;
+pub mod control;
+pub mod credentials;
 pub mod executor;
 pub mod fetch;
 pub mod grants;

@@ -1,6 +1,7 @@
 //! Start, serve, drain, stop: every question about the agent's life is answered here.
 
 mod cluster;
+mod credentials;
 mod plugins;
 mod precompile;
 
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Agent, Arguments, Other},
+    control::Control,
     executor::{Executor, commands::Commands},
     health::Health,
     journal::{Directory, Journal},
@@ -65,6 +67,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
             };
             Ok(plugin::inspect(args, program, Arc::new(SystemClock::new())).await)
         }
+        Some(Other::Credential(config::Credential::Rekey(rekey))) => credentials::rekey(&rekey),
         None if arguments.agent.precompile => precompile::run(&arguments.agent, program).await,
         None => serve(arguments.agent, program).await,
     }
@@ -83,7 +86,9 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
         .await
         .map_err(|error| unusable(&error))?;
     let slots = usize::try_from(agent.slots).unwrap_or(16);
-    let runtime = plugins::open(&agent, program.clone(), slots, &metrics).await?;
+    let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+    let (control, orders) = Control::new(stop.clone());
+    let runtime = plugins::open(&agent, program.clone(), slots, &metrics, control).await?;
     metrics.slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
     let health = Health::new(Arc::clone(&metrics), runtime.inventory());
     if let Some(address) = agent.health {
@@ -95,7 +100,6 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let commands = Counted::new(runtime, Arc::clone(&metrics));
     let executor = Arc::new(Executor::new(Arc::new(commands), Pool::new(program, 1)));
 
-    let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
     tokio::spawn(signals(stop.clone(), kill.clone()));
     let link = Link {
         transport: transport(agent.transport, server),
@@ -105,6 +109,7 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
         executor,
         metrics,
         ambient: Arc::new(Ambient::of_the_system()),
+        orders,
     };
     tokio::select! {
         outcome = link.run(stop, GRACE) => match outcome {

@@ -20,6 +20,7 @@ use std::{
 };
 
 use claiflow_agent::{
+    control::{Control, Rested},
     executor::{Executor, commands::Inventory},
     journal::{Directory, Journal},
     link::{Ambient, Fallback, Grpc, Link, Poll, Refused, Server, Transport},
@@ -49,6 +50,8 @@ struct Process {
     script: Arc<Script>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
+    /// As commands have it that the agent serves.
+    control: Control,
     running: JoinHandle<Result<(), Refused>>,
 }
 
@@ -70,6 +73,8 @@ async fn process(state: &Directory, transport: Arc<dyn Transport>, commands: &Va
     let metrics = Arc::new(Metrics::register().unwrap());
     let pool = Pool::new(env!("CARGO_BIN_EXE_claiflow-agent").into(), 1);
     let journal = Journal::open(Arc::new(state.disk()), metrics.journal_writable.clone()).await.unwrap();
+    let stop = CancellationToken::new();
+    let (control, orders) = Control::new(stop.clone());
     let link = Link {
         transport,
         journal_id: state.id(),
@@ -78,10 +83,10 @@ async fn process(state: &Directory, transport: Arc<dyn Transport>, commands: &Va
         executor: Arc::new(Executor::new(script.clone(), pool).with_stop_grace(Duration::from_millis(50))),
         metrics: metrics.clone(),
         ambient: Arc::new(Ambient::of_the_system()),
+        orders,
     };
-    let stop = CancellationToken::new();
     let running = tokio::spawn(link.run(stop.clone(), grace));
-    Process { script, metrics, stop, running }
+    Process { script, metrics, stop, control, running }
 }
 
 impl Agent {
@@ -229,6 +234,95 @@ async fn an_agent_that_ends_lets_its_runs_end_first() {
     stream.settle("lease", "", StepState::Unspecified).await;
     assert!(stream.next().await.is_none());
     drop(stream);
+    agent.ends().await;
+}
+
+/// A task of the test's, as the agent names it.
+fn uuid(lease: &str) -> String {
+    lease.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_asks_the_agent_to_leave_is_reported_before_it_does_and_the_others_have_ended() {
+    let commands = json!({"c": {"effect": "never", "answers": [{"ok": 1}, {"ok": 2}]}});
+    let mut agent = agent(&commands, PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    // Each waits for the server's word on its start.
+    stream.offer("asking", 1, &one_step()).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(_))));
+    stream.offer("other", 2, &one_step()).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(_))));
+    let control = agent.process.control.clone();
+    let rested = tokio::spawn(async move { control.rest(&uuid("asking"), PATIENCE).await });
+    // Two have been taken, and no more may come.
+    while stream.credit.limit != 2 {
+        assert!(matches!(stream.any().await, Some(Event::Credit(_))));
+    }
+    assert!(!rested.is_finished());
+    stream.settle("other", "0", StepState::Started).await;
+    assert!(matches!(stream.next().await, Some(Event::Outcome(_))));
+    stream.settle("other", "", StepState::Unspecified).await;
+    assert_eq!(rested.await.unwrap(), Ok(Rested { handed_back: 0, leased: 0 }));
+    agent.process.control.leave();
+    stream.settle("asking", "0", StepState::Started).await;
+    let Some(Event::Outcome(outcome)) = stream.next().await else { panic!("no outcome") };
+    assert_eq!((outcome.lease_id.as_slice(), outcome.verdict()), (b"asking".as_slice(), Verdict::Succeeded));
+    assert!(!agent.process.running.is_finished(), "it left before the server had the report");
+    stream.settle("asking", "", StepState::Unspecified).await;
+    assert!(stream.next().await.is_none());
+    drop(stream);
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_beside_a_task_that_asks_for_rest_goes_back_when_its_time_is_over_and_only_it_does() {
+    let commands = json!({
+        "c": {"effect": "never", "answers": [{"ok": 1}]},
+        "slow": {"effect": "read", "answers": [{"when": "never"}, {"ok": 3}]},
+    });
+    let mut agent = agent(&commands, PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    stream.offer("asking", 1, &one_step()).await;
+    assert!(matches!(stream.next().await, Some(Event::Step(_))));
+    let slow = json!([{"$id": "a", "$command": "slow"}]);
+    stream.offer("harmless", 2, &slow).await;
+    agent.process.script.begun.subscribe().wait_for(|begun| *begun == 1).await.unwrap();
+    let rested = agent.process.control.rest(&uuid("asking"), Duration::from_millis(20)).await;
+    assert_eq!(rested, Ok(Rested { handed_back: 1, leased: 0 }));
+    let Some(Event::Handback(handback)) = stream.next().await else { panic!("nothing goes back") };
+    assert_eq!((handback.lease_id.as_slice(), handback.reason.as_str()), (b"harmless".as_slice(), "draining"));
+    // It ends without having asked the agent to leave: then others are taken again.
+    stream.settle("asking", "0", StepState::Started).await;
+    assert!(matches!(stream.next().await, Some(Event::Outcome(_))));
+    stream.settle("asking", "", StepState::Unspecified).await;
+    stream.offer("after", 3, &slow).await;
+    assert!(matches!(stream.next().await, Some(Event::Outcome(_))));
+    stream.settle("after", "", StepState::Unspecified).await;
+    agent.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_is_given_to_a_task_that_is_held_and_two_do_not_wait_for_each_other() {
+    let commands = json!({"c": {"effect": "never", "answers": [{"ok": 1}, {"ok": 2}]}});
+    let mut agent = agent(&commands, PATIENCE).await;
+    let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
+    for (number, lease) in [(1, "one"), (2, "two")] {
+        stream.offer(lease, number, &one_step()).await;
+        assert!(matches!(stream.next().await, Some(Event::Step(_))));
+    }
+    let control = &agent.process.control;
+    assert!(control.rest(&uuid("nobody"), PATIENCE).await.is_err());
+    let (one, two) = (uuid("one"), uuid("two"));
+    let both = tokio::time::timeout(PATIENCE, async {
+        tokio::join!(control.rest(&one, PATIENCE), control.rest(&two, PATIENCE))
+    });
+    let quiet = Ok(Rested { handed_back: 0, leased: 0 });
+    assert_eq!(both.await.expect("they wait for each other"), (quiet, quiet));
+    for lease in ["one", "two"] {
+        stream.settle(lease, "0", StepState::Started).await;
+        assert!(matches!(stream.next().await, Some(Event::Outcome(_))));
+        stream.settle(lease, "", StepState::Unspecified).await;
+    }
     agent.ends().await;
 }
 

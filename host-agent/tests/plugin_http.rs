@@ -21,7 +21,8 @@ use claiflow_agent::{
     executor::commands::{
         Applied, CallDone, CallFailed, CallSink, CommandCall, Commands, Effect, LogLevel, PluginState, Verified,
     },
-    http::{Client, Directory},
+    credentials::Stores,
+    http::Client,
     metrics::Metrics,
 };
 use http_parts::{Names, Server, part};
@@ -55,7 +56,7 @@ impl Stage {
         std::fs::create_dir(&credentials).unwrap();
         std::fs::write(credentials.join("shop"), "Bearer abcdef123456\n").unwrap();
         std::fs::write(credentials.join("key"), "0123456789").unwrap();
-        let client = Client::new(stage.names.clone(), Arc::new(Directory::new(credentials)));
+        let client = Client::new(stage.names.clone(), Arc::new(Stores::new(Some(credentials), None, None)));
         client.protect(vec!["10.9.9.9".parse().unwrap()]);
         stage.house.config.http = Arc::new(client);
         stage.house.config.host_calls = stage.metrics.host_calls();

@@ -30,7 +30,7 @@ impl Built {
     /// What tests run: beside the example the hostile plugin, the one that shows its effects, those of the cluster's API, and
     /// Prometheus's.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "prometheus", "probe"])
+        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "prometheus", "claiflow", "probe"])
     }
 
     /// What the fault harness runs: a plugin whose effects can be counted.

@@ -13,11 +13,12 @@ mod parse;
 mod quantity;
 mod signing;
 mod summary;
+mod system;
 
 pub use self::http::{Addresses, CredentialGrant, HttpGrant, Trust};
 pub use denial::Denial;
 pub use glob::Glob;
-pub use model::{Grant, Grants, LimitsGrant, Unlisted};
+pub use model::{Grant, Grants, LimitsGrant, SYSTEM_PLUGIN, System, Unlisted};
 pub use signing::SigningRule;
 
 /// Something in the grants file that is not understood. A file with one of these is not used at all.

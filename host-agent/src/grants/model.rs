@@ -1,6 +1,10 @@
 //! The shapes of the grants file, typed. What a section means is written at its field.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::executor::commands::Effect;
 
@@ -56,12 +60,44 @@ pub struct Grant {
     pub credentials: Vec<(Glob, CredentialGrant)>,
     /// Host-owned profiles, such as `helm.upgrade`.
     pub process: Vec<String>,
+    /// Parts of the agent itself; of the plugin [`SYSTEM_PLUGIN`] alone.
+    pub system: BTreeSet<System>,
+}
+
+/// The only plugin that can be granted parts of the agent itself.
+pub const SYSTEM_PLUGIN: &str = "claiflow";
+
+/// A part of the agent that a plugin may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum System {
+    /// The stores of credentials: what there is, put and remove.
+    Credentials,
+    /// The agent's process and its plugins: who it is, drain, restart, reload.
+    Agent,
+}
+
+impl System {
+    /// Every part, in the order in which people read them.
+    pub const ALL: [Self; 2] = [Self::Credentials, Self::Agent];
+
+    /// As the grants file writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Agent => "agent",
+        }
+    }
 }
 
 impl Grant {
     /// Whether it allows anything beyond the task and its log: such a plugin loads only with a pin or a signature.
     pub fn reaches_out(&self) -> bool {
-        !(self.kubernetes.is_empty() && self.http.is_empty() && self.credentials.is_empty() && self.process.is_empty())
+        !(self.kubernetes.is_empty()
+            && self.http.is_empty()
+            && self.credentials.is_empty()
+            && self.process.is_empty()
+            && self.system.is_empty())
     }
 }
 

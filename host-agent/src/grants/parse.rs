@@ -1,13 +1,13 @@
 //! The grants file, from text to [`Grants`]. Any mistake refuses the whole file: half a grant is a guess.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_yaml_ng::Value;
 
 use crate::executor::commands::Effect;
 
 use super::{
-    Glob, Grant, Grants, LimitsGrant, Mistake, Unlisted,
+    Glob, Grant, Grants, LimitsGrant, Mistake, SYSTEM_PLUGIN, System, Unlisted,
     fields::{Report, Section},
     http, kubernetes, signing,
 };
@@ -15,7 +15,7 @@ use super::{
 const TEXT_MAX_BYTES: usize = 1 << 20;
 const CONFIG_MAX_BYTES: usize = 64 << 10;
 
-const PLUGIN_KEYS: [&str; 12] = [
+const PLUGIN_KEYS: [&str; 13] = [
     "sha256",
     "artifact",
     "commands",
@@ -28,6 +28,7 @@ const PLUGIN_KEYS: [&str; 12] = [
     "http",
     "credentials",
     "process",
+    "system",
 ];
 
 impl Grants {
@@ -111,8 +112,24 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
     if let Some((value, at)) = section.get("process") {
         grant.process = report.texts(value, at);
     }
+    if let Some((value, at)) = section.get("system") {
+        grant.system = system(report, name, value, at);
+    }
     grant.identity = kubernetes::parse::identity(report, name, section, &grant);
     grant
+}
+
+/// Parts of the agent go to one plugin by its name: a glob, or a second name, would be a way around the plugin that the agent's
+/// own commands are reserved for.
+fn system(report: &mut Report, name: &str, value: &Value, at: &str) -> BTreeSet<System> {
+    let known = System::ALL.map(System::as_str);
+    let words: Vec<_> =
+        report.items(value, at).into_iter().filter_map(|(item, at)| report.word(item, &at, &known)).collect();
+    if name != SYSTEM_PLUGIN {
+        report.add(at, format!("only the plugin `{SYSTEM_PLUGIN}` can be granted parts of the agent itself; drop it"));
+        return BTreeSet::new();
+    }
+    System::ALL.into_iter().filter(|part| words.iter().any(|word| word == part.as_str())).collect()
 }
 
 fn digest(report: &mut Report, value: &Value, at: &str) -> Option<[u8; 32]> {

@@ -23,6 +23,10 @@ impl Grant {
         if !self.process.is_empty() {
             lines.push(format!("process: {}", self.process.join(", ")));
         }
+        if !self.system.is_empty() {
+            let parts: Vec<_> = self.system.iter().map(|part| part.as_str()).collect();
+            lines.push(format!("system: {} of the agent itself", parts.join(", ")));
+        }
         let more = lines.len().saturating_sub(LINES_MAX);
         lines.truncate(LINES_MAX);
         if more > 0 {
@@ -71,6 +75,9 @@ plugins:
                 "process: helm.upgrade, helm.history",
             ]
         );
+        let system = format!("plugins: {{claiflow: {{sha256: \"{}\", system: [agent, credentials]}}}}", "0".repeat(64));
+        let system = Grants::parse(&system).unwrap().plugins["claiflow"].summary("claiflow");
+        assert_eq!(system, ["system: credentials, agent of the agent itself"]);
         assert!(Grants::parse("plugins: {a: {}}").unwrap().plugins["a"].summary("a").is_empty());
     }
 

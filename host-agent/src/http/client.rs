@@ -131,14 +131,14 @@ impl Client {
     {
         let url = &allowed.entry.url;
         let late = |what: &str| late(url, what);
-        let secret = match &allowed.credential {
-            Some(credential) => Some(self.credentials.secret(&credential.name).await?),
+        let carried = match &allowed.credential {
+            Some(credential) => Some(self.credentials.carried(&credential.name, credential.header.as_deref()).await?),
             None => None,
         };
-        if let (Some(ear), Some(secret)) = (ear, &secret) {
-            ear.secret(secret);
+        if let (Some(ear), Some(carried)) = (ear, &carried) {
+            ear.secret(&carried.value);
         }
-        let request = prepared(allowed, request, secret.as_ref())?;
+        let request = prepared(allowed, request, carried.as_ref())?;
         let by = timing.end.min(Instant::now() + timing.connect);
         let connection = timeout_at(by, connect(self, allowed)).await;
         let connection = connection.map_err(|_| late("no connection came about in time"))??;
@@ -154,7 +154,7 @@ impl Client {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::new("failed", format!("{url} wants to speak another protocol")));
         }
-        let mask = secret.as_ref().map(Mask::of);
+        let mask = carried.as_ref().map(|carried| Mask::of(&carried.value));
         if let Some(mask) = &mask {
             let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
             if !head.headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {

@@ -19,7 +19,7 @@ mod trust;
 
 pub use answer::Answer;
 pub use client::{Client, Timing};
-pub use credentials::{Credentials, Directory, Nowhere};
+pub use credentials::{Carried, Credentials, Nowhere};
 pub use failure::Failure;
 pub use outgoing::outgoing;
 pub use resolve::{Resolve, System};

@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -13,18 +12,18 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Client, Credentials, Directory, Nowhere, System, tape::Tape};
+use super::{Client, Credentials, System, tape::Tape};
 
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// The sender. What it keeps off, which is what `api_server` (host and port) resolves to, is known when it answers, and looked up
 /// again from time to time. `tape`: what records it all.
-pub async fn outgoing(credentials: Option<&Path>, api_server: Option<(&str, u16)>, tape: Option<Tape>) -> Arc<Client> {
-    let credentials: Arc<dyn Credentials> = match credentials {
-        Some(directory) => Arc::new(Directory::new(directory.to_owned())),
-        None => Arc::new(Nowhere),
-    };
+pub async fn outgoing(
+    credentials: Arc<dyn Credentials>,
+    api_server: Option<(&str, u16)>,
+    tape: Option<Tape>,
+) -> Arc<Client> {
     let client = Client::new(Arc::new(System::default()), credentials);
     let client = Arc::new(match tape {
         Some(tape) => client.taped(tape),

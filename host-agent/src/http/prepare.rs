@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Request, Uri, header};
 use http_body::Body;
 use http_body_util::Limited;
 
-use super::{BODY_MAX_BYTES, failure::Failure, secret::Secret};
+use super::{BODY_MAX_BYTES, credentials::Carried, failure::Failure};
 use crate::grants::http::{Allowed, Use};
 
 /// Headers that say how a message travels: the sender's business, not the guest's.
@@ -28,7 +28,7 @@ const TRAVEL: [HeaderName; 9] = [
 pub(super) fn prepared<B>(
     allowed: &Allowed,
     request: Request<B>,
-    secret: Option<&Secret>,
+    carried: Option<&Carried>,
 ) -> Result<Request<Limited<B>>, Failure>
 where
     B: Body<Data = Bytes>,
@@ -47,7 +47,7 @@ where
     }
     let host = HeaderValue::try_from(allowed.entry.url.authority()).map_err(|error| invalid(&error))?;
     head.headers.insert(header::HOST, host);
-    if let (Some(Use { name, header: carrier }), Some(secret)) = (&allowed.credential, secret) {
+    if let (Some(Use { name, .. }), Some(Carried { header: carrier, value: secret })) = (&allowed.credential, carried) {
         let unusable = || Failure::new("unavailable", format!("the credential `{name}` is no value of a header"));
         let carrier = HeaderName::try_from(carrier.as_str()).map_err(|_| unusable())?;
         let mut value = HeaderValue::from_bytes(secret.bytes()).map_err(|_| unusable())?;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    config::Kubernetes,
+    config::{Agent, Kubernetes},
     grants::kubernetes::Own,
     kubernetes::{Cluster, Place},
     plugin::Runtime,
@@ -30,21 +30,27 @@ pub(super) async fn open(flags: &Kubernetes) -> Result<Option<Arc<Cluster>>, Str
     Ok(cluster)
 }
 
-/// What is the agent's own before anybody looked. In a cluster that is all of its namespace; an agent elsewhere owns nothing
-/// of the cluster that its kubeconfig names.
-pub(super) fn own(flags: &Kubernetes, cluster: Option<&Cluster>) -> Own {
+/// The name of the pod that the agent is, or stands for; none for an agent elsewhere. Empty: nobody knows it.
+pub(super) fn pod(agent: &Agent) -> Option<String> {
+    let inside = || agent.kubernetes.kubeconfig.is_none().then(|| std::env::var(POD_VARIABLE).unwrap_or_default());
+    agent.pod.clone().or_else(inside)
+}
+
+/// What is the agent's own before anybody looked. Where it is a pod that is all of its namespace; an agent elsewhere owns
+/// nothing of the cluster that its kubeconfig names but the Secret of credentials.
+pub(super) fn own(pod: Option<&str>, cluster: Option<&Cluster>) -> Own {
     match cluster {
-        Some(cluster) if flags.kubeconfig.is_none() => {
+        Some(cluster) if pod.is_some() => {
             Own { namespace: cluster.namespace().to_owned(), whole_namespace: true, ..Own::default() }
         }
-        _ => Own::default(),
+        Some(cluster) => Own { credentials: cluster.namespace().to_owned(), ..Own::default() },
+        None => Own::default(),
     }
 }
 
 /// Finds out which kinds there are, so that the first call does not wait for it, and goes on finding out what is the agent's own.
-pub(super) fn follow(flags: &Kubernetes, cluster: Option<Arc<Cluster>>, runtime: &Arc<Runtime>) {
+pub(super) fn follow(pod: Option<String>, cluster: Option<Arc<Cluster>>, runtime: &Arc<Runtime>) {
     let Some(cluster) = cluster else { return };
-    let pod = flags.kubeconfig.is_none().then(|| std::env::var(POD_VARIABLE).unwrap_or_default());
     let runtime = Arc::downgrade(runtime);
     tokio::spawn(async move {
         if let Err(error) = cluster.catalogue(Instant::now() + LOOK_MAX).await {

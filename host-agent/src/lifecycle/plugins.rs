@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::Agent,
+    control::Control,
     fetch::{Missed, Registries, Shelf, artifacts, config_maps},
     grants::Grants,
     http::outgoing,
@@ -14,7 +15,7 @@ use crate::{
     plugin::{self, Runtime, SystemClock},
 };
 
-use super::cluster;
+use super::{cluster, credentials};
 
 /// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
 ///
@@ -25,8 +26,10 @@ pub(super) async fn open(
     program: PathBuf,
     slots: usize,
     metrics: &Metrics,
+    control: Control,
 ) -> Result<Arc<Runtime>, String> {
     let kubernetes = cluster::open(&agent.kubernetes).await?;
+    let pod = cluster::pod(agent).filter(|_| kubernetes.is_some());
     let (missed, misses) = watch::channel(Arc::new(Missed::new()));
     let registries = Registries::open(&agent.registry_plain, agent.registry_credentials.as_deref())
         .map_err(|error| format!("--registry-credentials: {error}"))?;
@@ -56,15 +59,22 @@ pub(super) async fn open(
     config.cache = Some(agent.compiled());
     config.slots = config.slots.max(slots);
     config.host_calls = metrics.host_calls();
-    config.own = cluster::own(&agent.kubernetes, kubernetes.as_deref());
-    config.http = outgoing(agent.credentials.as_deref(), kubernetes.as_deref().and_then(Cluster::address), None).await;
+    config.own = cluster::own(pod.as_deref(), kubernetes.as_deref());
+    config.control = Some(control);
+    config.identity = plugin::Identity {
+        cluster: agent.clusteruuid.clone().unwrap_or_default(),
+        namespace: kubernetes.as_deref().map(|cluster| cluster.namespace().to_owned()).unwrap_or_default(),
+        pod: pod.clone().unwrap_or_default(),
+    };
+    config.credentials = credentials::open(agent, kubernetes.as_ref());
+    config.http = outgoing(config.credentials.clone(), kubernetes.as_deref().and_then(Cluster::address), None).await;
     config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
 
     if let Some((shelf, client, namespace)) = maps {
         tokio::spawn(config_maps(shelf, client, namespace));
     }
-    cluster::follow(&agent.kubernetes, kubernetes, &runtime);
+    cluster::follow(pod, kubernetes, &runtime);
 
     let (wanted, wants) = watch::channel(Arc::default());
     let granted = runtime.clone();

@@ -34,7 +34,7 @@ pub(super) fn task(offer: Offer, run: Run) -> Task {
         }
     }
     Task {
-        uuid: offer.task.iter().map(|byte| format!("{byte:02x}")).collect(),
+        uuid: task_uuid(&offer.task),
         snapshot: offer.snapshot,
         inputs: offer.inputs,
         attempt: offer.attempt,
@@ -47,6 +47,11 @@ pub(super) fn task(offer: Offer, run: Run) -> Task {
         gone: run.gone,
         pause: run.pause,
     }
+}
+
+/// As a run names its task.
+pub(super) fn task_uuid(task: &[u8]) -> String {
+    task.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn note_of(path: &str) -> Option<(&str, u32)> {

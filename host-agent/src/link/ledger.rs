@@ -3,12 +3,13 @@
 
 mod lease;
 mod report;
+mod rest;
 mod restore;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -41,6 +42,8 @@ pub(super) struct Ledger {
     runs: Level<usize>,
     /// Leases and runs that are left.
     busy: Level<usize>,
+    /// Those of them that are not of a task which asked for rest.
+    others: Level<usize>,
     journal: Journal,
 }
 
@@ -59,6 +62,8 @@ struct Inner {
     draining: bool,
     /// The server wants nothing more to be taken on this stream.
     refusing: bool,
+    /// Nothing is to run beside these, as long as they are held.
+    resting: BTreeSet<LeaseId>,
     journal: Journal,
 }
 
@@ -86,6 +91,7 @@ impl Ledger {
             lease_ttl: Duration::from_secs(30),
             draining: false,
             refusing: false,
+            resting: BTreeSet::new(),
             journal: journal.clone(),
         };
         Self {
@@ -96,6 +102,7 @@ impl Ledger {
             valid_until: Level::new(now),
             runs: Level::new(0),
             busy: Level::new(0),
+            others: Level::new(0),
             journal,
         }
     }
@@ -143,6 +150,7 @@ impl Ledger {
         self.running.set(i64::try_from(inner.running).unwrap_or(i64::MAX));
         self.runs.set(inner.running);
         self.busy.set(inner.leases.len().max(inner.running));
+        self.others.set(inner.beside_resting());
     }
 
     /// The server has read a stamp: leases hold from the time at which it was sent.
@@ -250,15 +258,10 @@ impl Ledger {
     /// their end, or a person, can tell what they did. Answers how many go back and how many stay.
     pub(super) fn give_up(&self, now: Instant) -> (usize, usize) {
         let mut inner = self.lock();
-        let harmless = inner.leases.iter().filter(|(_, lease)| lease.is_harmless());
-        let back: Vec<LeaseId> = harmless.map(|(id, _)| id.clone()).collect();
-        for id in &back {
-            inner.lose(id);
-            inner.hand_back(id.clone(), "draining");
-        }
+        let back = inner.hand_back_harmless(&BTreeSet::new());
         let stay = inner.leases.len();
         self.changed(inner, now);
-        (back.len(), stay)
+        (back, stay)
     }
 }
 
@@ -271,6 +274,7 @@ impl Inner {
         }
         let full = self.draining
             || self.refusing
+            || !self.resting.is_empty()
             || self.alone.is_some()
             || self.unsettled_bytes > UNSETTLED_BYTES
             || !self.journal.is_writable();
@@ -283,13 +287,24 @@ impl Inner {
     fn refusal(&self, offer: &Offer, now: Instant) -> Option<&'static str> {
         let fresh =
             |(stamp, sent): &(u64, Instant)| *stamp == offer.credit_stamp && now.duration_since(*sent) <= CREDIT_AGE;
-        if self.draining || self.refusing {
+        if self.draining || self.refusing || !self.resting.is_empty() {
             Some("draining")
         } else if self.alone.is_some() {
             Some("alone")
         } else {
             (!self.stamps.iter().any(fresh)).then_some("stale-credit")
         }
+    }
+
+    /// Gives back what runs and has had no effect, but for `kept`; how many.
+    fn hand_back_harmless(&mut self, kept: &BTreeSet<LeaseId>) -> usize {
+        let harmless = self.leases.iter().filter(|(id, lease)| lease.is_harmless() && !kept.contains(*id));
+        let back: Vec<LeaseId> = harmless.map(|(id, _)| id.clone()).collect();
+        for id in &back {
+            self.lose(id);
+            self.hand_back(id.clone(), "draining");
+        }
+        back.len()
     }
 
     fn hand_back(&mut self, lease_id: LeaseId, reason: &str) {
@@ -299,6 +314,7 @@ impl Inner {
     /// Forgets a lease; its run stops and starts nothing more.
     fn lose(&mut self, lease_id: &LeaseId) {
         let Some(lease) = self.leases.remove(lease_id) else { return };
+        self.resting.remove(lease_id);
         self.outbox.forget_lines(lease_id);
         self.unsettled_bytes -= lease.unsettled_bytes();
         self.journal.gone(lease_id);

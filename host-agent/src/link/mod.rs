@@ -8,6 +8,7 @@ mod ledger;
 mod lines;
 mod outbox;
 mod poll;
+mod rest;
 mod runs;
 mod stream;
 mod transport;
@@ -18,6 +19,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
+    control::Orders,
     executor::Executor,
     journal::{Journal, Opened},
     metrics::Metrics,
@@ -60,6 +62,8 @@ pub struct Link {
     pub metrics: Arc<Metrics>,
     /// The rest of the world.
     pub ambient: Arc<Ambient>,
+    /// What the commands that it runs ask of it.
+    pub orders: Orders,
 }
 
 impl Link {
@@ -86,6 +90,7 @@ impl Link {
             biased;
             served = serve(&*self.transport, &agent, &self.ambient, &closing) => served,
             () = drain(&agent.ledger, &stop, &closing, grace) => Ok(()),
+            never = rest::follow(&agent.ledger, self.orders) => match never {},
         };
         last_writes(&journal).await;
         served

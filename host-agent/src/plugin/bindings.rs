@@ -18,6 +18,11 @@ wasmtime::component::bindgen!({
             import claiflow:plugin/kubernetes@1.0.0;
             import claiflow:plugin/kubernetes-write@1.0.0;
             import claiflow:plugin/kubernetes-exec@1.0.0;
+            import claiflow:plugin/credentials@1.0.0;
+            import claiflow:plugin/credentials-reveal@1.0.0;
+            import claiflow:plugin/credentials-admin@1.0.0;
+            import claiflow:plugin/agent@1.0.0;
+            import claiflow:plugin/agent-control@1.0.0;
         }
     ",
     world: "claiflow:agent/linked",
@@ -28,6 +33,12 @@ wasmtime::component::bindgen!({
         "claiflow:plugin/kubernetes": async | trappable,
         "claiflow:plugin/kubernetes-write": async | trappable,
         "claiflow:plugin/kubernetes-exec": async | trappable,
+        // They wait for the stores.
+        "claiflow:plugin/credentials": async | trappable,
+        "claiflow:plugin/credentials-reveal": async | trappable,
+        "claiflow:plugin/credentials-admin": async | trappable,
+        // They wait for the agent's other tasks, and for plugins that compile.
+        "claiflow:plugin/agent-control": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{credentials::Stores, http::Client, kubernetes::Cluster, metrics::HostCalls};
 
-use super::{authority::Authority, loader::Loaded};
+use super::{authority::Authority, loader::Loaded, own_agent::OwnAgent};
 
 /// What all sandboxes reach, each as far as its plugin's grant goes.
 pub(super) struct Surroundings {
@@ -13,7 +13,11 @@ pub(super) struct Surroundings {
     pub(super) cluster: Option<Arc<Cluster>>,
     /// What sends requests over HTTP.
     pub(super) http: Arc<Client>,
+    /// Where credentials are.
+    pub(super) credentials: Arc<Stores>,
     pub(super) host_calls: HostCalls,
+    /// The agent itself.
+    pub(super) agent: OwnAgent,
 }
 
 /// What a call may do to the world, whatever is granted.
@@ -54,11 +58,14 @@ pub(super) struct Caller {
     /// SHA-256 of its component file: a grant that pins another is not its own.
     pub(super) digest: [u8; 32],
     pub(super) power: Power,
+    /// The task's uuid; empty in `describe`.
+    pub(super) task: String,
     pub(super) surroundings: Arc<Surroundings>,
 }
 
 impl Caller {
-    pub(super) fn of(loaded: &Loaded, power: Power, surroundings: &Arc<Surroundings>) -> Self {
-        Self { plugin: loaded.name.clone(), digest: loaded.digest, power, surroundings: surroundings.clone() }
+    pub(super) fn of(loaded: &Loaded, power: Power, task: &str, surroundings: &Arc<Surroundings>) -> Self {
+        let (plugin, task) = (loaded.name.clone(), task.to_owned());
+        Self { plugin, digest: loaded.digest, power, task, surroundings: surroundings.clone() }
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{
+    control::Control, credentials::Stores, grants::kubernetes::Own, http::Client, kubernetes::Cluster,
+    metrics::HostCalls,
+};
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
@@ -33,8 +36,25 @@ pub struct Config {
     pub own: Own,
     /// What sends the requests that plugins make over HTTP.
     pub http: Arc<Client>,
+    /// Where credentials are, for plugins that name, see or change them.
+    pub credentials: Arc<Stores>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
+    /// What the agent says of itself.
+    pub identity: Identity,
+    /// The way to whoever serves tasks here; none where nobody does.
+    pub control: Option<Control>,
+}
+
+/// What the agent says of itself to its own plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's uuid, 32 hexadecimal digits; empty where no server is asked.
+    pub cluster: String,
+    /// Its namespace; empty outside a cluster.
+    pub namespace: String,
+    /// Its pod's name; empty where it stands for none.
+    pub pod: String,
 }
 
 impl Config {
@@ -53,7 +73,10 @@ impl Config {
             cluster: None,
             own: Own::default(),
             http: Arc::default(),
+            credentials: Arc::default(),
             host_calls: HostCalls::default(),
+            identity: Identity::default(),
+            control: None,
         }
     }
 }

@@ -148,6 +148,7 @@ impl Loader {
             plugin: stem.to_owned(),
             digest: *digest,
             power: Power::Nothing,
+            task: String::new(),
             surroundings: self.surroundings.clone(),
         };
         let order = Order {

@@ -21,7 +21,7 @@ use super::{
     loader::Loaded,
 };
 
-const RESERVED: [&str; 4] = ["kubernetes.", "helm.", "prometheus.", "claiflow."];
+const RESERVED: [&str; 5] = ["kubernetes.", "helm.", "prometheus.", "claiflow.", "credstor."];
 const REASON_MAX_BYTES: usize = 2 << 10;
 
 /// Where one file stands, whatever it serves.

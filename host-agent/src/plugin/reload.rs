@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use notify::{RecursiveMode, Watcher};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     executor::commands::{Inventory, PluginState},
@@ -39,6 +39,8 @@ const GRANTS_MAX_BYTES: u64 = 1 << 20;
 /// What wakes the thread.
 pub(super) enum Wake {
     Changed,
+    /// Somebody wants it looked at now, and to hear when that is done.
+    Look(oneshot::Sender<()>),
     Stop,
 }
 
@@ -115,17 +117,30 @@ impl Reloader {
     /// Runs until [`Wake::Stop`] or until nobody can send it any more.
     pub(super) fn run(mut self, wake: &mpsc::Receiver<Wake>, announce: &mpsc::SyncSender<Wake>) {
         let _watcher = self.watch(announce);
+        let mut asked: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
+            if !asked.is_empty() {
+                self.look_anew();
+            }
             self.round();
             self.published.rounds.send_modify(|rounds| *rounds += 1);
+            for done in asked.drain(..) {
+                // Who asked may be gone.
+                let _ = done.send(());
+            }
             match wake.recv_timeout(self.config.poll_interval) {
                 Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Ok(Wake::Look(done)) => asked.push(done),
                 Ok(Wake::Changed) => {
                     let began = self.clock.monotonic();
                     while self.clock.monotonic().saturating_sub(began) < BURST_MAX {
                         match wake.recv_timeout(QUIET) {
                             Ok(Wake::Changed) => {}
+                            Ok(Wake::Look(done)) => {
+                                asked.push(done);
+                                break;
+                            }
                             Err(mpsc::RecvTimeoutError::Timeout) => break,
                             Ok(Wake::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
                         }
@@ -163,6 +178,14 @@ impl Reloader {
             }
         }
         Some(watcher)
+    }
+
+    /// What was refused is tried again, and what could not be told apart from before is read again.
+    fn look_anew(&mut self) {
+        self.grants_seen = None;
+        for file in self.files.values_mut() {
+            file.seen = None;
+        }
     }
 
     fn round(&mut self) {

@@ -31,6 +31,7 @@ use super::{
     host,
     loader::Loader,
     outcome::Failed,
+    own_agent::OwnAgent,
     registry::{Captures, Registry, Served},
     reload::{Published, Reloader, Wake},
     verdict::verified,
@@ -47,7 +48,7 @@ pub struct Runtime {
     inventory: watch::Receiver<Arc<Inventory>>,
     grants: watch::Receiver<Arc<Grants>>,
     rounds: watch::Receiver<u64>,
-    wake: mpsc::SyncSender<Wake>,
+    wake: Arc<mpsc::SyncSender<Wake>>,
 }
 
 /// Why there is no runtime.
@@ -77,6 +78,8 @@ impl Runtime {
         let reloader = Reloader::new(config, loader, clock, published, gates);
         let (wake, woken) = mpsc::sync_channel(WAKES_MAX);
         let announce = wake.clone();
+        let wake = Arc::new(wake);
+        surroundings.agent.serves(inventory.clone(), &wake);
         // The thread also waits for compile workers, which end with it: it must not be one that a pool may retire.
         std::thread::Builder::new()
             .name("plugins".into())
@@ -131,7 +134,7 @@ impl Runtime {
         };
         let order = Order {
             guest: &served.plugin.guest,
-            caller: Caller::of(&served.plugin, errand.power(call.effect), &self.surroundings),
+            caller: Caller::of(&served.plugin, errand.power(call.effect), &call.task, &self.surroundings),
             errand: errand.errand(Call { command: call.command, inputs: call.inputs, context }),
             limits: &served.limits,
             remaining,
@@ -229,7 +232,9 @@ pub(super) fn loader(config: &Config, clock: Arc<dyn Clock>) -> Result<Loader, O
         authority: Authority::new(config.own.clone()),
         cluster: config.cluster.clone(),
         http: config.http.clone(),
+        credentials: config.credentials.clone(),
         host_calls: config.host_calls.clone(),
+        agent: OwnAgent::new(config.identity.clone(), config.control.clone()),
     };
     Ok(Loader {
         surroundings: Arc::new(surroundings),

@@ -185,6 +185,7 @@ mod tests {
             authority::Authority,
             caller::{Caller, Power, Surroundings},
             clock::SystemClock,
+            own_agent::OwnAgent,
         },
     };
 
@@ -193,9 +194,12 @@ mod tests {
             authority: Authority::new(Own::default()),
             cluster: None,
             http: Arc::default(),
+            credentials: Arc::default(),
             host_calls: HostCalls::default(),
+            agent: OwnAgent::default(),
         };
-        let caller = Caller { plugin: "tool".into(), digest: [0; 32], power, surroundings: Arc::new(surroundings) };
+        let (plugin, task, surroundings) = ("tool".into(), String::new(), Arc::new(surroundings));
+        let caller = Caller { plugin, digest: [0; 32], power, task, surroundings };
         Standing::new(caller, Arc::new(SystemClock::new()), stop, Duration::from_secs(60), 2)
     }
 

@@ -2,7 +2,7 @@
 
 use wasmparser::{CustomSectionReader, Encoding, KnownCustom, Parser, Payload};
 
-use crate::grants::Grant;
+use crate::grants::{Grant, System};
 
 use super::{
     host::lines::clean,
@@ -18,13 +18,27 @@ const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:c
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 /// Package and interface of what is linked where it is granted.
-const SERVED: [(&str, &str); 5] = [
+const SERVED: [(&str, &str); 10] = [
     ("claiflow:plugin", "kubernetes"),
     ("claiflow:plugin", "kubernetes-write"),
     ("claiflow:plugin", "kubernetes-exec"),
+    ("claiflow:plugin", "credentials"),
+    ("claiflow:plugin", "credentials-reveal"),
+    ("claiflow:plugin", "credentials-admin"),
+    ("claiflow:plugin", "agent"),
+    ("claiflow:plugin", "agent-control"),
     ("wasi:http", "types"),
     ("wasi:http", "outgoing-handler"),
 ];
+
+/// The version of the contract that this agent has.
+pub(super) const CONTRACT: &str = "1.0.0";
+
+/// The contract's interfaces that this agent has, granted or not.
+pub(super) fn interfaces() -> impl Iterator<Item = &'static str> {
+    let served = SERVED.into_iter().filter(|(package, _)| *package == "claiflow:plugin");
+    CONTRACT_ALWAYS.into_iter().chain(served.map(|(_, interface)| interface))
+}
 
 /// What a component shows before it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,11 +255,17 @@ fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> 
             credentials("NAME: {hosts: [URL], methods: [GET]}", has(|grant| !grant.credentials.is_empty()))
         }
         ("claiflow:plugin", "credentials-reveal") => credentials(
-            "NAME: {hosts: [URL], methods: [GET], reveal: true}",
+            "NAME: {reveal: true}",
             has(|grant| grant.credentials.iter().any(|(_, credential)| credential.reveal)),
         ),
         ("claiflow:plugin", "process") => {
             (Need { key: "process", element: "PROFILE" }, has(|grant| !grant.process.is_empty()))
+        }
+        ("claiflow:plugin", "credentials-admin") => {
+            (Need { key: "system", element: "credentials" }, has(|grant| grant.system.contains(&System::Credentials)))
+        }
+        ("claiflow:plugin", "agent" | "agent-control") => {
+            (Need { key: "system", element: "agent" }, has(|grant| grant.system.contains(&System::Agent)))
         }
         ("wasi:http", _) => (
             Need { key: "http", element: "{url: URL, methods: [GET], paths: [\"/*\"]}" },

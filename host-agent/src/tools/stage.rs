@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
+    credentials::Stores,
     http::{Client, outgoing, tape::Tape},
     kubernetes::{Cluster, Place},
     plugin::{Config, Limits, Runtime, SystemClock, hex},
@@ -50,12 +51,15 @@ impl Stage {
             read(path).map_err(|reason| format!("--grants {reason}"))?;
         }
         let clock = Arc::new(SystemClock::new());
+        // A replay has no secrets; else only what the author names: what an agent keeps for its plugins is not an author's.
+        let has_secrets = !matches!(tape, Some(Tape::Player(_)));
+        let credentials = Arc::new(Stores::new(call.credentials.clone().filter(|_| has_secrets), None, None));
         let http = match tape {
             Some(tape @ Tape::Player(_)) => Arc::new(Client::default().taped(tape)),
-            tape => outgoing(call.credentials.as_deref(), cluster.as_deref().and_then(Cluster::address), tape).await,
+            tape => outgoing(credentials.clone(), cluster.as_deref().and_then(Cluster::address), tape).await,
         };
         let config =
-            Config { grants, cache: call.cache.clone(), cluster, http, ..Config::new(vec![mount.0.clone()], program) };
+            Config { grants, cache: call.cache.clone(), cluster, http, credentials, ..Config::new(vec![mount.0.clone()], program) };
         let limits = config.limits;
         let runtime = Runtime::open(Config { slots: config.slots.max(slots), ..config }, clock.clone())
             .map_err(|error| error.to_string())?;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use claiflow_agent::{
+    control::Orders,
     executor::Executor,
     journal::Journal,
     link::{Ambient, Link},
@@ -94,6 +95,7 @@ impl Agent {
                         executor: Arc::new(executor),
                         metrics,
                         ambient: Arc::new(ambient),
+                        orders: Orders::none(),
                     };
                     // Nobody refuses a simulated agent.
                     let _ = link.run(stopping, GRACE).await;

@@ -1,5 +1,7 @@
 //! The component's side: exports for the host, made of a [`Plugin`] by `plugin!`, and the imports behind the SDK.
 
+pub(crate) mod agent;
+pub(crate) mod credentials;
 pub(crate) mod http;
 pub(crate) mod kubernetes;
 
@@ -21,6 +23,11 @@ mod bindings {
                 import claiflow:plugin/kubernetes@1.0.0;
                 import claiflow:plugin/kubernetes-write@1.0.0;
                 import claiflow:plugin/kubernetes-exec@1.0.0;
+                import claiflow:plugin/credentials@1.0.0;
+                import claiflow:plugin/credentials-reveal@1.0.0;
+                import claiflow:plugin/credentials-admin@1.0.0;
+                import claiflow:plugin/agent@1.0.0;
+                import claiflow:plugin/agent-control@1.0.0;
                 import wasi:http/outgoing-handler@0.2.12;
                 import wasi:clocks/wall-clock@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
@@ -102,7 +109,7 @@ pub(crate) mod outside {
             },
         },
     };
-    pub(crate) use super::{http, kubernetes};
+    pub(crate) use super::{agent, credentials, http, kubernetes};
     use crate::log::Level;
 
     pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) {

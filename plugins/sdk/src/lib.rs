@@ -23,14 +23,16 @@
 //! ```
 //!
 //! Beside its inputs a command may ask for a [`Context`]; it says why it failed with an [`Error`], writes with [`log`],
-//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`], [`http`]. `cargo xtask
-//! build-plugin` makes the component.
+//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`], [`http`], [`credentials`], and
+//! for the agent's own plugin [`agent`]. `cargo xtask build-plugin` makes the component.
 
 // The attribute names this crate, also in its own tests.
 extern crate self as claiflow_sdk;
 
+pub mod agent;
 pub mod clock;
 mod context;
+pub mod credentials;
 mod error;
 #[doc(hidden)]
 pub mod glue;

@@ -1,7 +1,9 @@
 //! A host for tests: it remembers what a command says, and answers what the test wants. Each thread has its own. What is
-//! remote is played: [`Cluster`] is an API server, [`Web`] are servers.
+//! remote is played: [`Cluster`] is an API server, [`Web`] are servers, [`Stores`] hold credentials, [`Agent`] is the agent itself.
 
+pub(crate) mod agent;
 mod cluster;
+pub(crate) mod stores;
 pub(crate) mod web;
 
 use std::{
@@ -16,7 +18,9 @@ use serde_json::Value;
 
 use crate::log::Level;
 
+pub use agent::Agent;
 pub use cluster::{Cluster, Executed};
+pub use stores::Stores;
 pub use web::{Sent, Web};
 
 /// A line that a command wrote.
@@ -130,7 +134,7 @@ pub(crate) mod outside {
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
     use super::{BuildHasher, Hasher, Level, Line, RandomState, SCENE, cluster};
-    pub(crate) use super::{cluster::answers as kubernetes, web as http};
+    pub(crate) use super::{agent, cluster::answers as kubernetes, stores as credentials, web as http};
     use crate::Error;
 
     const NOTES_MAX: usize = 16;

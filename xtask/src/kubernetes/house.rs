@@ -97,9 +97,14 @@ impl<'a> House<'a> {
         until("the agent takes other grants", Duration::from_secs(15), follows)
     }
 
+    /// The component of a plugin that was built.
+    pub(super) fn component(&self, plugin: &str) -> PathBuf {
+        self.built.plugins.join(plugin).with_extension("wasm")
+    }
+
     /// The digest of a plugin that the agent serves.
     pub(super) fn digest(&self, plugin: &str) -> Result<String> {
-        let file = self.built.plugins.join(plugin).with_extension("wasm");
+        let file = self.component(plugin);
         Ok(sha256(&fs::read(&file).with_context(|| file.display().to_string())?))
     }
 

@@ -1,32 +1,14 @@
 //! Entries for HTTP, from YAML. What could only be a misunderstanding is a mistake.
 
-use ::http::HeaderName;
 use serde_yaml_ng::Value;
 
-use super::{Addresses, CredentialGrant, HttpGrant, METHODS, Network, Origin, Trust, address};
+use super::{Addresses, CredentialGrant, HttpGrant, METHODS, Network, Origin, Trust, address, carrier};
 use crate::grants::{
     Glob,
     fields::{Report, Section},
 };
 
 const PEM_BEGINS: &str = "-----BEGIN CERTIFICATE-----";
-/// Headers that say how a message travels, or who it is for: no credential goes there.
-const TRAVEL: [&str; 14] = [
-    "accept-encoding",
-    "claiflow-credential",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "range",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-connection",
-];
 
 /// One entry under `http`.
 pub(in crate::grants) fn entry(report: &mut Report, value: &Value, at: &str) -> Option<HttpGrant> {
@@ -53,12 +35,19 @@ pub(in crate::grants) fn entry(report: &mut Report, value: &Value, at: &str) -> 
 /// One value under `credentials`.
 pub(in crate::grants) fn credential(report: &mut Report, value: &Value, at: &str) -> CredentialGrant {
     let section = report.section(value, at, &["hosts", "methods", "header", "reveal"]);
+    let reveal = section.get("reveal").is_some_and(|(value, at)| report.flag(value, at));
+    if reveal && section.get("hosts").is_none() && section.get("methods").is_none() {
+        if section.get("header").is_some() {
+            report.add(at, "`header` says nothing without `hosts` and `methods`; name them, or drop it");
+        }
+        return CredentialGrant { reveal, ..CredentialGrant::default() };
+    }
     let hosts = match section.get("hosts") {
         Some((value, at)) => {
             report.items(value, at).into_iter().filter_map(|(item, at)| origin(report, item, &at)).collect()
         }
         None => {
-            report.add(at, "needs `hosts`, such as [\"https://grafana.example.com\"]");
+            report.add(at, "needs `hosts`, such as [\"https://grafana.example.com\"], or `reveal: true`");
             Vec::new()
         }
     };
@@ -66,7 +55,7 @@ pub(in crate::grants) fn credential(report: &mut Report, value: &Value, at: &str
         hosts,
         methods: methods(report, &section),
         header: section.get("header").and_then(|(value, at)| header(report, value, at)),
-        reveal: section.get("reveal").is_some_and(|(value, at)| report.flag(value, at)),
+        reveal,
     }
 }
 
@@ -150,15 +139,5 @@ fn trust(report: &mut Report, value: &Value, at: &str) -> Trust {
 
 fn header(report: &mut Report, value: &Value, at: &str) -> Option<String> {
     let text = report.text(value, at)?;
-    match HeaderName::try_from(text.as_str()) {
-        Ok(name) if TRAVEL.contains(&name.as_str()) => {
-            report.add(at, format!("`{name}` says how a message travels; a credential goes in another header"));
-            None
-        }
-        Ok(name) => Some(name.as_str().to_owned()),
-        Err(_) => {
-            report.add(at, "expected the name of a header, such as x-api-key");
-            None
-        }
-    }
+    carrier(&text).map_err(|message| report.add(at, message)).ok()
 }

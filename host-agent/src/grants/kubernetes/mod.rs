@@ -38,7 +38,7 @@ pub use body::identify;
 pub use identity::{Identity, IdentityBy};
 pub use kind::Kind;
 pub use mask::Mask;
-pub use own::Own;
+pub use own::{CREDENTIALS, Own};
 pub use patch::Patch;
 pub use rbac::{AgentAccount, rbac};
 pub use reach::{Reach, reach};

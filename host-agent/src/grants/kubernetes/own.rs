@@ -12,6 +12,8 @@ use super::{
 
 /// Accounts and roles of plugins begin with it, as those that `inspect --rbac` writes.
 const PLUGIN_ACCOUNT: &str = "claiflow-plugin-";
+/// The Secret that holds credentials.
+pub const CREDENTIALS: &str = "claiflow-credential";
 /// A ConfigMap with it holds a plugin.
 const PLUGIN_LABEL: &str = "claiflow.io/plugin";
 const PLUGIN_LABEL_AT: [&str; 3] = ["metadata", "labels", PLUGIN_LABEL];
@@ -29,6 +31,8 @@ pub struct Own {
     pub accounts: BTreeSet<String>,
     /// The name of its Deployment; its pods and ReplicaSets are known by it.
     pub workload: String,
+    /// The namespace whose Secret `claiflow-credential` the agent keeps credentials in, also where it runs elsewhere. Empty: none.
+    pub credentials: String,
     /// Which of them are the agent's could not be found out: all of its namespace are.
     pub whole_namespace: bool,
 }
@@ -37,6 +41,13 @@ impl Own {
     /// Whether an object is the agent's. `name` none: one that has no name yet, or all of a kind. That the agent's namespace
     /// is there is no secret: it may be read.
     pub(super) fn holds(&self, verb: Verb, kind: &Kind, namespace: Option<&str>, name: Option<&str>) -> bool {
+        if !self.credentials.is_empty()
+            && namespace == Some(&self.credentials)
+            && kind.is("", "secrets")
+            && name == Some(CREDENTIALS)
+        {
+            return true;
+        }
         if self.namespace.is_empty() {
             return false;
         }

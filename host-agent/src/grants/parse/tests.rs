@@ -76,6 +76,10 @@ fn a_mistake_says_where_it_is_and_what_would_be_right() {
         ("plugins: {a: {commands: all}}", "plugins.a.commands", "expected a list"),
         ("plugins: {a: {effect: {x: maybe}}}", "plugins.a.effect.x", "read, idempotent, verify, never"),
         ("plugins: {a: {process: [helm.upgrade]}}", "plugins.a", "needs `sha256`"),
+        ("plugins: {claiflow: {system: [agent]}}", "plugins.claiflow", "needs `sha256`"),
+        ("plugins: {claiflow: {system: [agents]}}", "plugins.claiflow.system[0]", "none of credentials, agent"),
+        ("plugins: {claiflow: {system: agent}}", "plugins.claiflow.system", "expected a list"),
+        ("plugins: {a: {system: [agent]}}", "plugins.a.system", "only the plugin `claiflow`"),
         ("plugins: {a: {http: [{methods: [GET]}]}}", "plugins.a.http[0]", "needs `url`"),
         (
             "plugins: {a: {http: [{url: \"http://x\", methods: [GET, PUT], reads: [PUT]}]}}",

@@ -82,7 +82,12 @@ impl Lease {
 
     /// Whether it can go back to the server in the middle.
     pub(super) fn is_harmless(&self) -> bool {
-        self.outcome.is_none() && !self.effect_begun && self.leaving.is_none()
+        self.runs() && !self.effect_begun
+    }
+
+    /// Whether its run has not come to an end.
+    pub(super) fn runs(&self) -> bool {
+        self.outcome.is_none() && self.leaving.is_none()
     }
 
     /// Why it goes back now, if it does.

@@ -1,5 +1,7 @@
 //! What the host links: one file per import of the contract, and WASI over nothing.
 
+mod agent;
+mod credentials;
 pub(super) mod http;
 pub(super) mod kubernetes;
 pub(super) mod kubernetes_exec;
@@ -26,7 +28,12 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     plugin::kubernetes_types::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::kubernetes::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::kubernetes_write::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
-    plugin::kubernetes_exec::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
+    plugin::kubernetes_exec::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::agent::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::agent_control::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::credentials::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::credentials_reveal::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::credentials_admin::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
 }
 
 impl plugin::types::Host for CallState {}

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     grants::{
-        Grant,
+        Grant, System,
         kubernetes::{Access, Allowed, Caller as Asking, Denial, IdentityBy, Invalid, Kind, authorise, shape},
     },
     kubernetes::{Actor, Cluster, Effect, Error, Failure, Served},
@@ -33,6 +33,12 @@ pub(in crate::plugin::host) struct Made {
 }
 
 impl Made {
+    /// Of what is no kind of the cluster.
+    pub(in crate::plugin::host) fn about(mut self, resource: &str) -> Self {
+        resource.clone_into(&mut self.resource);
+        self
+    }
+
     /// Now it is known which kind is meant.
     pub(in crate::plugin::host) fn of(&mut self, kind: &Kind) {
         self.resource = kind.to_string();
@@ -105,8 +111,9 @@ impl CallState {
         let current = caller.surroundings.authority.current();
         let nothing = Grant::default();
         let grant = current.grant_of(&caller.plugin, &caller.digest).unwrap_or(&nothing);
-        // No plugin is part of the agent.
-        let asking = Asking { plugin: &caller.plugin, built_in: false, own: &current.own };
+        // What may end the agent is part of it.
+        let built_in = grant.system.contains(&System::Agent);
+        let asking = Asking { plugin: &caller.plugin, built_in, own: &current.own };
         let allowed = authorise(grant, &asking, access).map_err(denied)?;
         if let Some(cluster) = &caller.surroundings.cluster {
             cluster.judged(access);

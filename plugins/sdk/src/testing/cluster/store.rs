@@ -58,11 +58,16 @@ impl Store {
         self.changes.iter().filter(move |change| change.revision > revision)
     }
 
-    /// Stores the object under the next version, and answers it as stored.
+    /// Stores the object under the next version, and answers it as stored. A generation goes on with the spec, where the object
+    /// has one.
     pub(super) fn put(&mut self, kind: &Kind, key: &Key, object: Value) -> Value {
         let mut object = object;
         let before = self.objects.get(key);
         let was_there = before.is_some();
+        let generation = before.and_then(|before| {
+            let was = before.pointer("/metadata/generation")?.as_u64()?;
+            Some(was + u64::from(before.get("spec") != object.get("spec")))
+        });
         let uid = before.and_then(|before| before.pointer("/metadata/uid").cloned());
         let uid = uid.unwrap_or_else(|| {
             self.made += 1;
@@ -79,6 +84,9 @@ impl Store {
                     metadata.insert("namespace".to_owned(), key.namespace.clone().into());
                 }
                 metadata.insert("uid".to_owned(), uid);
+                if let Some(generation) = generation {
+                    metadata.insert("generation".to_owned(), generation.into());
+                }
                 metadata.insert("resourceVersion".to_owned(), self.revision.to_string().into());
                 metadata.entry("creationTimestamp").or_insert_with(|| json!("2026-01-01T00:00:00Z"));
             }
