@@ -13,4 +13,5 @@ pub mod lifecycle;
 pub mod link;
 pub mod metrics;
 pub mod plugin;
+pub mod process;
 pub mod tools;

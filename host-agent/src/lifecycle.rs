@@ -3,6 +3,7 @@
 mod cluster;
 mod plugins;
 mod precompile;
+mod processes;
 
 use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 

@@ -27,9 +27,9 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// What tests run: beside the example the hostile plugin, the one that shows its effects, and those of the cluster's API.
+    /// What tests run: beside the example the hostile plugin, the one that shows its effects, those of the cluster's API, and Helm's.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "probe"])
+        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "probe", "helm"])
     }
 
     /// What the fault harness runs: a plugin whose effects can be counted.

@@ -54,7 +54,7 @@ pub struct Grant {
     pub http: Vec<Arc<HttpGrant>>,
     /// Credentials by the glob of their names.
     pub credentials: Vec<(Glob, CredentialGrant)>,
-    /// Host-owned profiles, such as `helm.upgrade`.
+    /// Host-owned profiles of [`super::PROFILES`], such as `helm.upgrade`.
     pub process: Vec<String>,
 }
 

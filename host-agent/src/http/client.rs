@@ -20,9 +20,10 @@ use super::{
     mask::Mask,
     prepare::{prepared, too_long},
     resolve::{Resolve, System},
+    secret::Secret,
     trust::Trusts,
 };
-use crate::grants::http::Allowed;
+use crate::grants::http::{Allowed, Use};
 
 const HEADERS_MAX: usize = 100;
 /// Of the head of an answer, and of what waits of a body.
@@ -69,6 +70,14 @@ impl Client {
     #[must_use]
     pub fn offline() -> Self {
         Self { offline: true, ..Self::default() }
+    }
+
+    /// The bytes of a credential, for another sender than this one. That it may be used was decided before.
+    ///
+    /// # Errors
+    /// `denied` where it is not there, `unavailable` where the store does not answer.
+    pub async fn lend(&self, credential: &Use) -> Result<Secret, Failure> {
+        self.credentials.secret(&credential.name).await
     }
 
     /// Says which addresses are the agent's own pod and the API server; no request goes there.

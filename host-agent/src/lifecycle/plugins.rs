@@ -14,7 +14,7 @@ use crate::{
     plugin::{self, Runtime, SystemClock},
 };
 
-use super::cluster;
+use super::{cluster, processes};
 
 /// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
 ///
@@ -48,7 +48,7 @@ pub(super) async fn open(
     };
     let shelf = Shelf::open(fetched.join("artifacts"), missed).map_err(unusable)?;
 
-    let mut config = plugin::Config::new(agent.plugins.clone(), program);
+    let mut config = plugin::Config::new(agent.plugins.clone(), program.clone());
     config.plugins.extend(maps.as_ref().map(|(shelf, ..)| shelf.directory().to_owned()));
     config.plugins.push(shelf.directory().to_owned());
     config.missed = Some(misses);
@@ -58,6 +58,7 @@ pub(super) async fn open(
     config.host_calls = metrics.host_calls();
     config.own = cluster::own(&agent.kubernetes, kubernetes.as_deref());
     config.http = outgoing(agent.credentials.as_deref(), kubernetes.as_deref().and_then(Cluster::address)).await;
+    config.processes = Some(processes::open(agent, program)?);
     config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
 

@@ -18,6 +18,7 @@ wasmtime::component::bindgen!({
             import claiflow:plugin/kubernetes@1.0.0;
             import claiflow:plugin/kubernetes-write@1.0.0;
             import claiflow:plugin/kubernetes-exec@1.0.0;
+            import claiflow:plugin/process@1.0.0;
         }
     ",
     world: "claiflow:agent/linked",
@@ -28,6 +29,8 @@ wasmtime::component::bindgen!({
         "claiflow:plugin/kubernetes": async | trappable,
         "claiflow:plugin/kubernetes-write": async | trappable,
         "claiflow:plugin/kubernetes-exec": async | trappable,
+        // They wait for programs.
+        "claiflow:plugin/process": async | trappable,
         default: trappable,
     },
     exports: { default: async },
@@ -36,5 +39,6 @@ wasmtime::component::bindgen!({
         "claiflow:plugin/kubernetes.watching": crate::plugin::host::kubernetes::Watching,
         "claiflow:plugin/kubernetes.byte-stream": crate::plugin::host::kubernetes::Log,
         "claiflow:plugin/kubernetes-exec.execution": crate::plugin::host::kubernetes_exec::Running,
+        "claiflow:plugin/process.child": crate::plugin::host::process::Running,
     },
 });

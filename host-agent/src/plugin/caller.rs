@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{http::Client, kubernetes::Cluster, metrics::HostCalls, process::Processes};
 
 use super::{authority::Authority, loader::Loaded};
 
@@ -13,6 +13,8 @@ pub(super) struct Surroundings {
     pub(super) cluster: Option<Arc<Cluster>>,
     /// What sends requests over HTTP.
     pub(super) http: Arc<Client>,
+    /// None: no program is run here.
+    pub(super) processes: Option<Arc<Processes>>,
     pub(super) host_calls: HostCalls,
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::{grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{grants::kubernetes::Own, http::Client, kubernetes::Cluster, metrics::HostCalls, process::Processes};
 
 /// Where plugins come from and what they may use.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub own: Own,
     /// What sends the requests that plugins make over HTTP.
     pub http: Arc<Client>,
+    /// What runs programs; none where no program is run.
+    pub processes: Option<Arc<Processes>>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
 }
@@ -53,6 +55,7 @@ impl Config {
             cluster: None,
             own: Own::default(),
             http: Arc::default(),
+            processes: None,
             host_calls: HostCalls::default(),
         }
     }

@@ -229,6 +229,7 @@ pub(super) fn loader(config: &Config, clock: Arc<dyn Clock>) -> Result<Loader, O
         authority: Authority::new(config.own.clone()),
         cluster: config.cluster.clone(),
         http: config.http.clone(),
+        processes: config.processes.clone(),
         host_calls: config.host_calls.clone(),
     };
     Ok(Loader {

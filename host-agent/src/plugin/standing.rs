@@ -193,6 +193,7 @@ mod tests {
             authority: Authority::new(Own::default()),
             cluster: None,
             http: Arc::default(),
+            processes: None,
             host_calls: HostCalls::default(),
         };
         let caller = Caller { plugin: "tool".into(), digest: [0; 32], power, surroundings: Arc::new(surroundings) };

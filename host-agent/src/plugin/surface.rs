@@ -18,10 +18,11 @@ const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:c
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 /// Package and interface of what is linked where it is granted.
-const SERVED: [(&str, &str); 5] = [
+const SERVED: [(&str, &str); 6] = [
     ("claiflow:plugin", "kubernetes"),
     ("claiflow:plugin", "kubernetes-write"),
     ("claiflow:plugin", "kubernetes-exec"),
+    ("claiflow:plugin", "process"),
     ("wasi:http", "types"),
     ("wasi:http", "outgoing-handler"),
 ];

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod kubernetes;
+pub(crate) mod process;
 
 use std::panic::PanicHookInfo;
 
@@ -21,6 +22,7 @@ mod bindings {
                 import claiflow:plugin/kubernetes@1.0.0;
                 import claiflow:plugin/kubernetes-write@1.0.0;
                 import claiflow:plugin/kubernetes-exec@1.0.0;
+                import claiflow:plugin/process@1.0.0;
                 import wasi:http/outgoing-handler@0.2.12;
                 import wasi:clocks/wall-clock@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
@@ -102,7 +104,7 @@ pub(crate) mod outside {
             },
         },
     };
-    pub(crate) use super::{http, kubernetes};
+    pub(crate) use super::{http, kubernetes, process};
     use crate::log::Level;
 
     pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) {

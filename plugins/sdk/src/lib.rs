@@ -23,7 +23,8 @@
 //! ```
 //!
 //! Beside its inputs a command may ask for a [`Context`]; it says why it failed with an [`Error`], writes with [`log`],
-//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`], [`http`]. `cargo xtask
+//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`], [`http`],
+//! [`process`]. `cargo xtask
 //! build-plugin` makes the component.
 
 // The attribute names this crate, also in its own tests.
@@ -42,6 +43,7 @@ pub mod kubernetes;
 pub mod log;
 mod pattern;
 mod plugin;
+pub mod process;
 pub mod random;
 #[doc(hidden)]
 pub mod section;

@@ -2,6 +2,7 @@
 //! remote is played: [`Cluster`] is an API server, [`Web`] are servers.
 
 mod cluster;
+pub(crate) mod programs;
 pub(crate) mod web;
 
 use std::{
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::log::Level;
 
 pub use cluster::{Cluster, Executed};
+pub use programs::{Programs, Started};
 pub use web::{Sent, Web};
 
 /// A line that a command wrote.
@@ -130,7 +132,7 @@ pub(crate) mod outside {
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
     use super::{BuildHasher, Hasher, Level, Line, RandomState, SCENE, cluster};
-    pub(crate) use super::{cluster::answers as kubernetes, web as http};
+    pub(crate) use super::{cluster::answers as kubernetes, programs as process, web as http};
     use crate::Error;
 
     const NOTES_MAX: usize = 16;

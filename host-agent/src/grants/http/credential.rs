@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ::http::Uri;
+
 use super::{
     super::{Denial, Grant},
     authorise::Request,
@@ -69,6 +71,15 @@ pub(super) fn authorise(request: &Request<'_>, grant: &Grant, url: &Origin, name
             "plugins: {{{plugin}: {{credentials: {{\"{name}\": {{hosts: [\"{url}\"], methods: [{method}]}}}}}}}}"
         )),
     ))
+}
+
+/// Whether the credential may go with a GET to the URL, for a program that sends it by itself.
+///
+/// # Errors
+/// A [`Denial`], with what would allow it.
+pub fn lend(grant: &Grant, plugin: &str, url: &Uri, name: &str) -> Result<Use, Denial> {
+    let origin = Origin::of(url).map_err(Denial::invalid)?;
+    authorise(&Request { plugin, method: "GET", url, credential: Some(name) }, grant, &origin, name)
 }
 
 fn is_name(name: &str) -> bool {

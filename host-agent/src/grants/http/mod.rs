@@ -15,7 +15,7 @@ mod rule;
 
 pub use address::admit;
 pub use authorise::{Allowed, Request, authorise};
-pub use credential::{CredentialGrant, Use};
+pub use credential::{CredentialGrant, Use, lend};
 pub use network::Network;
 pub use origin::{Host, Origin};
 pub use rule::{Addresses, HttpGrant, Trust};

@@ -6,6 +6,7 @@ pub(super) mod kubernetes_exec;
 mod kubernetes_write;
 pub(super) mod lines;
 mod log;
+pub(super) mod process;
 mod stdio;
 mod task;
 
@@ -26,7 +27,8 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     plugin::kubernetes_types::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::kubernetes::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::kubernetes_write::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
-    plugin::kubernetes_exec::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
+    plugin::kubernetes_exec::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::process::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
 }
 
 impl plugin::types::Host for CallState {}
