@@ -134,6 +134,12 @@ pub struct Agent {
     #[command(flatten)]
     /// Where credentials are.
     pub credentials: Credentials,
+    /// The Helm program, for plugins that the grants file lets run it: a path, or a name that is looked for in PATH.
+    #[arg(long, env = "HELM_BIN", value_name = "PROGRAM", default_value = "helm")]
+    pub helm: PathBuf,
+    /// Run programs such as Helm as this user, where the agent itself is root. Without it they run as the agent's user.
+    #[arg(long, env = "CLAIFLOW_PROCESS_UID", value_name = "UID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub process_uid: Option<u32>,
     /// Tasks at once.
     #[arg(long, env = "CLAIFLOW_SLOTS", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub slots: u64,
@@ -186,6 +192,8 @@ impl Arguments {
             "-credentials",
             "-credential-volume",
             "-credential-key",
+            "-helm",
+            "-process-uid",
             "-slots",
             "-precompile",
             "-state",

@@ -15,5 +15,6 @@ pub mod lifecycle;
 pub mod link;
 pub mod metrics;
 pub mod plugin;
+pub mod process;
 pub mod tape;
 pub mod tools;

@@ -4,6 +4,7 @@ mod cluster;
 mod credentials;
 mod plugins;
 mod precompile;
+mod processes;
 
 use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 

@@ -27,10 +27,12 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// What tests run: beside the example the hostile plugin, the one that shows its effects, those of the cluster's API, and
-    /// Prometheus's.
+    /// What tests run: beside the example the hostile plugin, the one that shows its effects, those that are built in, and the probe.
     pub(crate) fn for_tests() -> Result<Self> {
-        Self::build("debug", &["example", "hostile", "effects", "kubernetes", "prometheus", "claiflow", "probe"])
+        Self::build(
+            "debug",
+            &["example", "hostile", "effects", "kubernetes", "prometheus", "claiflow", "helm", "probe"],
+        )
     }
 
     /// What the fault harness runs: a plugin whose effects can be counted.

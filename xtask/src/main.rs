@@ -12,6 +12,7 @@ mod demo;
 mod e2e;
 mod faults;
 mod galera;
+mod helm;
 mod kubernetes;
 mod languages;
 mod openapi;

@@ -10,6 +10,7 @@ pub mod http;
 pub mod kubernetes;
 mod model;
 mod parse;
+pub mod process;
 mod quantity;
 mod signing;
 mod summary;
@@ -19,6 +20,7 @@ pub use self::http::{Addresses, CredentialGrant, HttpGrant, Trust};
 pub use denial::Denial;
 pub use glob::Glob;
 pub use model::{Grant, Grants, LimitsGrant, SYSTEM_PLUGIN, System, Unlisted};
+pub use process::PROFILES;
 pub use signing::SigningRule;
 
 /// Something in the grants file that is not understood. A file with one of these is not used at all.

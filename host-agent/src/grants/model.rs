@@ -58,7 +58,7 @@ pub struct Grant {
     pub http: Vec<Arc<HttpGrant>>,
     /// Credentials by the glob of their names.
     pub credentials: Vec<(Glob, CredentialGrant)>,
-    /// Host-owned profiles, such as `helm.upgrade`.
+    /// Host-owned profiles of [`super::PROFILES`], such as `helm.upgrade`.
     pub process: Vec<String>,
     /// Parts of the agent itself; of the plugin [`SYSTEM_PLUGIN`] alone.
     pub system: BTreeSet<System>,

@@ -9,7 +9,7 @@ use crate::executor::commands::Effect;
 use super::{
     Glob, Grant, Grants, LimitsGrant, Mistake, SYSTEM_PLUGIN, System, Unlisted,
     fields::{Report, Section},
-    http, kubernetes, signing,
+    http, kubernetes, process, signing,
 };
 
 const TEXT_MAX_BYTES: usize = 1 << 20;
@@ -110,12 +110,13 @@ fn plugin(report: &mut Report, name: &str, section: &Section<'_>) -> Grant {
         }
     }
     if let Some((value, at)) = section.get("process") {
-        grant.process = report.texts(value, at);
+        grant.process = process::parse(report, value, at);
     }
     if let Some((value, at)) = section.get("system") {
         grant.system = system(report, name, value, at);
     }
     grant.identity = kubernetes::parse::identity(report, name, section, &grant);
+    process::check(report, section.at(), &grant);
     grant
 }
 

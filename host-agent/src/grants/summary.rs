@@ -10,7 +10,7 @@ impl Grant {
     #[must_use]
     pub fn summary(&self, plugin: &str) -> Vec<String> {
         let mut lines: Vec<String> = self.kubernetes.iter().map(|rule| format!("kubernetes: {rule}")).collect();
-        if !self.kubernetes.is_empty() {
+        if !(self.kubernetes.is_empty() && self.process.is_empty()) {
             let account = self.identity.account_of(plugin);
             lines.push(match self.identity.by {
                 IdentityBy::Token => format!("kubernetes: as the ServiceAccount {account}, by its token"),

@@ -21,10 +21,11 @@ use super::{
     play::play,
     prepare::{prepared, too_long},
     resolve::{Resolve, System},
+    secret::Secret,
     tape::{Ear, Overheard, Tape},
     trust::Trusts,
 };
-use crate::grants::http::Allowed;
+use crate::grants::http::{Allowed, Use};
 
 const HEADERS_MAX: usize = 100;
 /// Of the head of an answer, and of what waits of a body.
@@ -71,6 +72,14 @@ impl Client {
     #[must_use]
     pub fn taped(self, tape: Tape) -> Self {
         Self { tape: Some(tape), ..self }
+    }
+
+    /// The bytes of a credential, for another sender than this one. That it may be used was decided before.
+    ///
+    /// # Errors
+    /// `denied` where it is not there, `unavailable` where the store does not answer.
+    pub async fn lend(&self, credential: &Use) -> Result<Secret, Failure> {
+        Ok(self.credentials.carried(&credential.name, credential.header.as_deref()).await?.value)
     }
 
     /// Says which addresses are the agent's own pod and the API server; no request goes there.

@@ -1,5 +1,7 @@
 //! Cuts a credential out of what a server answers, also where it lies over the borders of chunks.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
@@ -7,9 +9,8 @@ use super::secret::Secret;
 
 const INSTEAD: &[u8] = b"***";
 
-/// Over one body, in its order.
-#[derive(Debug)]
-pub(super) struct Mask {
+/// Over one body, or what one program says, in its order.
+pub struct Mask {
     parts: Vec<Vec<u8>>,
     /// By the byte that a part begins with.
     begins: [bool; 256],
@@ -19,7 +20,13 @@ pub(super) struct Mask {
 
 impl Mask {
     pub(super) fn of(secret: &Secret) -> Self {
-        let parts = secret.parts();
+        Self::over(secret.parts())
+    }
+
+    /// Over these, none of which is empty.
+    #[must_use]
+    pub fn over(mut parts: Vec<Vec<u8>>) -> Self {
+        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
         let mut begins = [false; 256];
         for &byte in parts.iter().filter_map(|part| part.first()) {
             if let Some(begins) = begins.get_mut(usize::from(byte)) {
@@ -30,7 +37,7 @@ impl Mask {
     }
 
     /// What of it may be passed on already.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Bytes {
+    pub fn push(&mut self, piece: &[u8]) -> Bytes {
         let mut all = std::mem::take(&mut self.held);
         all.extend_from_slice(piece);
         let (passed, rest) = self.cut(&all, false);
@@ -39,7 +46,7 @@ impl Mask {
     }
 
     /// What was held back, once nothing follows.
-    pub(super) fn finish(&mut self) -> Bytes {
+    pub fn finish(&mut self) -> Bytes {
         let held = std::mem::take(&mut self.held);
         self.cut(&held, true).0.into()
     }
@@ -83,6 +90,12 @@ impl Mask {
             }
         }
         (passed, at)
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mask")
     }
 }
 

@@ -21,6 +21,7 @@ pub use answer::Answer;
 pub use client::{Client, Timing};
 pub use credentials::{Carried, Credentials, Nowhere};
 pub use failure::Failure;
+pub use mask::Mask;
 pub use outgoing::outgoing;
 pub use resolve::{Resolve, System};
 pub use secret::Secret;

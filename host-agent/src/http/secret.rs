@@ -22,7 +22,8 @@ impl Secret {
         Self(bytes)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// For who puts them where nobody else reads.
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 

@@ -7,7 +7,7 @@ use kube::{
     config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig},
 };
 
-use super::{body::chain, discovery::Discovery, identity::Tokens, tape::Tape};
+use super::{body::chain, discovery::Discovery, identity::Tokens, kubeconfig::Reach, tape::Tape};
 
 /// A connection that is not made within this time is not made.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -39,6 +39,8 @@ pub struct Cluster {
     pub(super) tape: Option<Tape>,
     /// Host and port of the API server.
     address: Option<(String, u16)>,
+    /// For programs; none where somebody else's client stands for the API server.
+    pub(super) reach: Option<Reach>,
 }
 
 impl Cluster {
@@ -82,13 +84,14 @@ impl Cluster {
             let port = if url.scheme_str() == Some("http") { 80 } else { 443 };
             (host.trim_matches(['[', ']']).to_owned(), url.port_u16().unwrap_or(port))
         });
+        let reach = Some(Reach::of(&config));
         let mut bare = config.clone();
         bare.auth_info = AuthInfo::default();
         let client = |config| {
             Client::try_from(config)
                 .map_err(|error| OpenError(format!("the cluster's API cannot be used: {}", chain(&error))))
         };
-        Ok(Some(Arc::new(Self { address, ..Self::over(client(config)?, client(bare)?, namespace) })))
+        Ok(Some(Arc::new(Self { address, reach, ..Self::over(client(config)?, client(bare)?, namespace) })))
     }
 
     /// The same over clients of one's own. `anonymous` adds no identity to what it sends.
@@ -102,6 +105,7 @@ impl Cluster {
             namespace,
             tape: None,
             address: None,
+            reach: None,
         }
     }
 

@@ -113,28 +113,37 @@ impl Cluster {
         if let Some(token) = held.as_ref().filter(|token| Instant::now() < token.refresh) {
             return Ok(token.header.clone());
         }
-        let token = Box::pin(self.ask_token(account, deadline)).await?;
+        let token = Box::pin(self.cached_token(account, deadline)).await?;
         let header = token.header.clone();
         *held = Some(token);
         Ok(header)
     }
 
-    async fn ask_token(&self, account: &str, deadline: Instant) -> Result<Token, Error> {
+    /// For one program alone, which may live so long.
+    pub(super) async fn new_token(&self, account: &str, life: Duration, deadline: Instant) -> Result<String, Error> {
+        Ok(self.ask_token(account, life, deadline).await?.status.token)
+    }
+
+    async fn cached_token(&self, account: &str, deadline: Instant) -> Result<Token, Error> {
         // Its life is counted from before it was asked for, by this clock alone.
         let asked = Instant::now();
-        let request = self.token_request(account)?;
-        let answer = self.whole(&Actor::Agent, &request, Safety::Repeatable, TOKEN_MAX_BYTES, deadline).await;
-        let answer = answer.map_err(|error| self.without_token(account, error))?;
-        let unread =
-            |_| Failure::new("unavailable", format!("the API server gave no token for the account `{account}`"));
-        let TokenRequest { spec, status } = serde_json::from_slice(&answer).map_err(unread)?;
+        let TokenRequest { spec, status } = self.ask_token(account, TOKEN_LIFE, deadline).await?;
         let mut header = value(&format!("Bearer {}", status.token))?;
         header.set_sensitive(true);
         let life = spec.expiration_seconds.map_or(TOKEN_LIFE, Duration::from_secs);
         Ok(Token { header, refresh: asked + life * 4 / 5 })
     }
 
-    fn token_request(&self, account: &str) -> Result<Request, Failure> {
+    async fn ask_token(&self, account: &str, life: Duration, deadline: Instant) -> Result<TokenRequest, Error> {
+        let request = self.token_request(account, life)?;
+        let answer = self.whole(&Actor::Agent, &request, Safety::Repeatable, TOKEN_MAX_BYTES, deadline).await;
+        let answer = answer.map_err(|error| self.without_token(account, error))?;
+        let unread =
+            |_| Failure::new("unavailable", format!("the API server gave no token for the account `{account}`"));
+        Ok(serde_json::from_slice(&answer).map_err(unread)?)
+    }
+
+    fn token_request(&self, account: &str, life: Duration) -> Result<Request, Failure> {
         let kind = Kind {
             group: String::new(),
             version: "v1".to_owned(),
@@ -153,7 +162,7 @@ impl Cluster {
         let body = json!({
             "apiVersion": kind.api_version,
             "kind": kind.kind,
-            "spec": {"expirationSeconds": TOKEN_LIFE.as_secs()},
+            "spec": {"expirationSeconds": life.as_secs()},
         });
         Request::create(&kind, &at, &body, &Writing { manager: "claiflow".to_owned(), dry_run: false })
     }

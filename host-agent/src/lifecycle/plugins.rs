@@ -15,7 +15,7 @@ use crate::{
     plugin::{self, Runtime, SystemClock},
 };
 
-use super::{cluster, credentials};
+use super::{cluster, credentials, processes};
 
 /// Opens the runtime over all of them, and begins to fetch once the grants file has been read.
 ///
@@ -51,7 +51,7 @@ pub(super) async fn open(
     };
     let shelf = Shelf::open(fetched.join("artifacts"), missed).map_err(unusable)?;
 
-    let mut config = plugin::Config::new(agent.plugins.clone(), program);
+    let mut config = plugin::Config::new(agent.plugins.clone(), program.clone());
     config.plugins.extend(maps.as_ref().map(|(shelf, ..)| shelf.directory().to_owned()));
     config.plugins.push(shelf.directory().to_owned());
     config.missed = Some(misses);
@@ -68,6 +68,7 @@ pub(super) async fn open(
     };
     config.credentials = credentials::open(agent, kubernetes.as_ref());
     config.http = outgoing(config.credentials.clone(), kubernetes.as_deref().and_then(Cluster::address), None).await;
+    config.processes = Some(processes::open(agent, program)?);
     config.cluster.clone_from(&kubernetes);
     let runtime = Runtime::open(config, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
 

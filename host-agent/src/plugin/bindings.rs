@@ -23,6 +23,7 @@ wasmtime::component::bindgen!({
             import claiflow:plugin/credentials-admin@1.0.0;
             import claiflow:plugin/agent@1.0.0;
             import claiflow:plugin/agent-control@1.0.0;
+            import claiflow:plugin/process@1.0.0;
         }
     ",
     world: "claiflow:agent/linked",
@@ -39,6 +40,8 @@ wasmtime::component::bindgen!({
         "claiflow:plugin/credentials-admin": async | trappable,
         // They wait for the agent's other tasks, and for plugins that compile.
         "claiflow:plugin/agent-control": async | trappable,
+        // They wait for programs.
+        "claiflow:plugin/process": async | trappable,
         default: trappable,
     },
     exports: { default: async },
@@ -47,5 +50,6 @@ wasmtime::component::bindgen!({
         "claiflow:plugin/kubernetes.watching": crate::plugin::host::kubernetes::Watching,
         "claiflow:plugin/kubernetes.byte-stream": crate::plugin::host::kubernetes::Log,
         "claiflow:plugin/kubernetes-exec.execution": crate::plugin::host::kubernetes_exec::Running,
+        "claiflow:plugin/process.child": crate::plugin::host::process::Running,
     },
 });

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{credentials::Stores, http::Client, kubernetes::Cluster, metrics::HostCalls};
+use crate::{credentials::Stores, http::Client, kubernetes::Cluster, metrics::HostCalls, process::Processes};
 
 use super::{authority::Authority, loader::Loaded, own_agent::OwnAgent};
 
@@ -15,6 +15,8 @@ pub(super) struct Surroundings {
     pub(super) http: Arc<Client>,
     /// Where credentials are.
     pub(super) credentials: Arc<Stores>,
+    /// None: no program is run here.
+    pub(super) processes: Option<Arc<Processes>>,
     pub(super) host_calls: HostCalls,
     /// The agent itself.
     pub(super) agent: OwnAgent,

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     control::Control, credentials::Stores, grants::kubernetes::Own, http::Client, kubernetes::Cluster,
-    metrics::HostCalls,
+    metrics::HostCalls, process::Processes,
 };
 
 /// Where plugins come from and what they may use.
@@ -38,6 +38,8 @@ pub struct Config {
     pub http: Arc<Client>,
     /// Where credentials are, for plugins that name, see or change them.
     pub credentials: Arc<Stores>,
+    /// What runs programs; none where no program is run.
+    pub processes: Option<Arc<Processes>>,
     /// Where host calls are counted.
     pub host_calls: HostCalls,
     /// What the agent says of itself.
@@ -74,6 +76,7 @@ impl Config {
             own: Own::default(),
             http: Arc::default(),
             credentials: Arc::default(),
+            processes: None,
             host_calls: HostCalls::default(),
             identity: Identity::default(),
             control: None,

@@ -233,6 +233,7 @@ pub(super) fn loader(config: &Config, clock: Arc<dyn Clock>) -> Result<Loader, O
         cluster: config.cluster.clone(),
         http: config.http.clone(),
         credentials: config.credentials.clone(),
+        processes: config.processes.clone(),
         host_calls: config.host_calls.clone(),
         agent: OwnAgent::new(config.identity.clone(), config.control.clone()),
     };

@@ -195,6 +195,7 @@ mod tests {
             cluster: None,
             http: Arc::default(),
             credentials: Arc::default(),
+            processes: None,
             host_calls: HostCalls::default(),
             agent: OwnAgent::default(),
         };

@@ -18,7 +18,7 @@ const WASI_ALWAYS: [&str; 6] = ["wasi:io", "wasi:clocks", "wasi:random", "wasi:c
 /// Interfaces of the contract that need no grant; the types of `kubernetes` hold no function.
 const CONTRACT_ALWAYS: [&str; 4] = ["types", "task", "log", "kubernetes-types"];
 /// Package and interface of what is linked where it is granted.
-const SERVED: [(&str, &str); 10] = [
+const SERVED: [(&str, &str); 11] = [
     ("claiflow:plugin", "kubernetes"),
     ("claiflow:plugin", "kubernetes-write"),
     ("claiflow:plugin", "kubernetes-exec"),
@@ -27,6 +27,7 @@ const SERVED: [(&str, &str); 10] = [
     ("claiflow:plugin", "credentials-admin"),
     ("claiflow:plugin", "agent"),
     ("claiflow:plugin", "agent-control"),
+    ("claiflow:plugin", "process"),
     ("wasi:http", "types"),
     ("wasi:http", "outgoing-handler"),
 ];

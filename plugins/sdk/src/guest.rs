@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod credentials;
 pub(crate) mod http;
 pub(crate) mod kubernetes;
+pub(crate) mod process;
 
 use std::panic::PanicHookInfo;
 
@@ -28,6 +29,7 @@ mod bindings {
                 import claiflow:plugin/credentials-admin@1.0.0;
                 import claiflow:plugin/agent@1.0.0;
                 import claiflow:plugin/agent-control@1.0.0;
+                import claiflow:plugin/process@1.0.0;
                 import wasi:http/outgoing-handler@0.2.12;
                 import wasi:clocks/wall-clock@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
@@ -109,7 +111,7 @@ pub(crate) mod outside {
             },
         },
     };
-    pub(crate) use super::{agent, credentials, http, kubernetes};
+    pub(crate) use super::{agent, credentials, http, kubernetes, process};
     use crate::log::Level;
 
     pub(crate) fn log(level: Level, message: String, fields: Vec<(String, String)>) {

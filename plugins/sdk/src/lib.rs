@@ -23,8 +23,8 @@
 //! ```
 //!
 //! Beside its inputs a command may ask for a [`Context`]; it says why it failed with an [`Error`], writes with [`log`],
-//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`], [`http`], [`credentials`], and
-//! for the agent's own plugin [`agent`]. `cargo xtask build-plugin` makes the component.
+//! and looks at the running task with [`task`]. What an operator grants it can do more: [`kubernetes`], [`http`], [`process`],
+//! [`credentials`], and for the agent's own plugin [`agent`]. `cargo xtask build-plugin` makes the component.
 
 // The attribute names this crate, also in its own tests.
 extern crate self as claiflow_sdk;
@@ -44,6 +44,7 @@ pub mod kubernetes;
 pub mod log;
 mod pattern;
 mod plugin;
+pub mod process;
 pub mod random;
 #[doc(hidden)]
 pub mod section;

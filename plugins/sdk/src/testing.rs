@@ -3,6 +3,7 @@
 
 pub(crate) mod agent;
 mod cluster;
+pub(crate) mod programs;
 pub(crate) mod stores;
 pub(crate) mod web;
 
@@ -20,6 +21,7 @@ use crate::log::Level;
 
 pub use agent::Agent;
 pub use cluster::{Cluster, Executed};
+pub use programs::{Programs, Started};
 pub use stores::Stores;
 pub use web::{Sent, Web};
 
@@ -134,7 +136,9 @@ pub(crate) mod outside {
     use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
     use super::{BuildHasher, Hasher, Level, Line, RandomState, SCENE, cluster};
-    pub(crate) use super::{agent, cluster::answers as kubernetes, stores as credentials, web as http};
+    pub(crate) use super::{
+        agent, cluster::answers as kubernetes, programs as process, stores as credentials, web as http,
+    };
     use crate::Error;
 
     const NOTES_MAX: usize = 16;

@@ -20,7 +20,7 @@ use crate::{
 /// The agent's namespace.
 pub(super) const NAMESPACE: &str = "claiflow-agent";
 /// The agent's account.
-const ACCOUNT: &str = "claiflow-agent";
+pub(super) const ACCOUNT: &str = "claiflow-agent";
 /// The account of the plugin `kubernetes`, as the agent names it where its grant says nothing.
 pub(super) const PLUGIN_ACCOUNT: &str = "claiflow-plugin-kubernetes";
 
@@ -72,6 +72,11 @@ impl<'a> House<'a> {
         command.args(["--server", &format!("127.0.0.1:{}", self.pair.grpc_port()), "--clusteruuid", cluster]);
         command.args(["--token", token]).arg("--plugins").arg(plugins).arg("--state").arg(state);
         command
+    }
+
+    /// The components of the tests' plugins.
+    pub(super) fn plugins(&self) -> &Path {
+        &self.built.plugins
     }
 
     /// A program of the checkout.

@@ -2,9 +2,11 @@
 
 #![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
 
+mod charts;
 mod config_map;
 mod examples;
 mod grants;
+mod helm;
 mod house;
 mod life;
 mod manifests;
@@ -33,7 +35,7 @@ pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<
         ("the manifests of deploy/ are taken as they are", manifests::taken),
         ("docs/plugins.md makes a plugin and gives what it shows", tutorial::walked),
     ];
-    let promises: [(&'static str, Promise); 7] = [
+    let promises: [(&'static str, Promise); 8] = [
         ("a plugin acts through its own account", grants::identity),
         ("a withdrawn grant counts from the next call on", grants::withdrawal),
         ("bad input is told by name", grants::bad_input),
@@ -41,6 +43,7 @@ pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<
         ("every story of examples/ on a cluster gives what it says", examples::told),
         ("every predefined template of Kubernetes runs", predefined::run),
         ("an agent leaves, comes back and upgrades itself, or stays as it was", life::lived),
+        ("Helm installs, upgrades, takes back, and is taken up again", helm::stories),
     ];
     let mut outcomes = Vec::new();
     for (name, ground) in grounds {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ::http::HeaderName;
+use ::http::{HeaderName, Uri};
 
 use super::{
     super::{Denial, Grant},
@@ -128,6 +128,15 @@ fn no_name(before: &str, name: &str) -> Denial {
         "`{before}{}` names no credential: letters, digits, `-`, `_` and `.`, a letter or digit at both ends",
         shown(name)
     ))
+}
+
+/// Whether the credential may go with a GET to the URL, for a program that sends it by itself.
+///
+/// # Errors
+/// A [`Denial`], with what would allow it.
+pub fn lend(grant: &Grant, plugin: &str, url: &Uri, name: &str) -> Result<Use, Denial> {
+    let origin = Origin::of(url).map_err(Denial::invalid)?;
+    authorise(&Request { plugin, method: "GET", url, credential: Some(name) }, grant, &origin, name)
 }
 
 fn is_name(name: &str) -> bool {

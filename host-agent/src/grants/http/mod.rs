@@ -15,7 +15,7 @@ mod rule;
 
 pub use address::{admit, classes as addresses_of};
 pub use authorise::{Allowed, Request, authorise};
-pub use credential::{CredentialGrant, Use, carrier, knows, reveals};
+pub use credential::{CredentialGrant, Use, carrier, knows, lend, reveals};
 pub use network::Network;
 pub use origin::{Host, Origin};
 pub use rule::{Addresses, HttpGrant, Trust};

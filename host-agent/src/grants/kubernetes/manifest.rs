@@ -39,6 +39,22 @@ impl<'a> Manifests<'a> {
         }
     }
 
+    /// What Helm does depends on the charts, which nobody here knows.
+    pub(super) fn explain_releases(&mut self) {
+        let account = self.account;
+        for line in [
+            "# Helm acts as that account too, and needs what the charts need: bind a role of your own to it in each namespace that it may",
+            "# install into, such as the ClusterRole `admin`, with every verb on Secrets there (a release is kept in Secrets), get, list and",
+            "# watch on what it waits for, and create and patch on Namespaces where it shall make them:",
+        ] {
+            self.line(line);
+        }
+        let namespace = self.agent.namespace;
+        self.line(&format!(
+            "#   kubectl create rolebinding helm --clusterrole=admin --serviceaccount={namespace}:{account} --namespace=NAMESPACE"
+        ));
+    }
+
     pub(super) fn account(&mut self) {
         let (account, namespace) = (self.account, self.agent.namespace);
         self.object("v1", "ServiceAccount", account, Some(namespace));

@@ -31,10 +31,11 @@ pub(super) struct Entry {
 }
 
 /// The manifests, as YAML to apply: the plugin's account, its roles and their bindings, and the agent's right to act as that
-/// account. Empty when the plugin has no rule over the cluster's API.
+/// account. Of a plugin that has programs run, the roles for what they do are not known here: that is said in a comment. Empty when the
+/// plugin has neither a rule over the cluster's API nor such a program.
 #[must_use]
 pub fn rbac(plugin: &str, grant: &Grant, agent: &AgentAccount<'_>) -> String {
-    if grant.kubernetes.is_empty() {
+    if grant.kubernetes.is_empty() && grant.process.is_empty() {
         return String::new();
     }
     let mut everywhere = Entries::new();
@@ -61,6 +62,9 @@ pub fn rbac(plugin: &str, grant: &Grant, agent: &AgentAccount<'_>) -> String {
     let role = format!("claiflow-plugin-{plugin}");
     let mut manifests = manifest::Manifests::new(plugin, agent, &account, &role);
     manifests.explain(grant.identity.by, &wider);
+    if grant.process.iter().any(|profile| profile.starts_with("helm.")) {
+        manifests.explain_releases();
+    }
     if grant.identity.by != IdentityBy::Agent {
         manifests.account();
     }

@@ -8,6 +8,7 @@ pub(super) mod kubernetes_exec;
 mod kubernetes_write;
 pub(super) mod lines;
 mod log;
+pub(super) mod process;
 mod stdio;
 mod task;
 
@@ -33,7 +34,8 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     plugin::agent_control::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::credentials::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
     plugin::credentials_reveal::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
-    plugin::credentials_admin::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
+    plugin::credentials_admin::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)?;
+    plugin::process::add_to_linker::<CallState, HasSelf<CallState>>(linker, |state| state)
 }
 
 impl plugin::types::Host for CallState {}

@@ -126,7 +126,9 @@ async fn run(args: InspectArgs, worker: PathBuf, clock: Arc<dyn Clock>) -> Resul
         let agent = AgentAccount { namespace: &args.namespace, account: &args.account };
         let manifests = grants.plugins.get(&name).map(|grant| rbac(&name, grant, &agent)).unwrap_or_default();
         if manifests.is_empty() {
-            return Err(format!("the grants file gives `{name}` nothing over the cluster's API, so it needs no role"));
+            return Err(format!(
+                "the grants file gives `{name}` nothing over the cluster's API and no program to run, so it needs no role"
+            ));
         }
         return Ok((manifests, true));
     }

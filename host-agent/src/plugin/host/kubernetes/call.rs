@@ -43,6 +43,11 @@ impl Made {
     pub(in crate::plugin::host) fn of(&mut self, kind: &Kind) {
         self.resource = kind.to_string();
     }
+
+    /// Now it is known which program is meant.
+    pub(in crate::plugin::host) fn program(&mut self, profile: &str) {
+        profile.clone_into(&mut self.resource);
+    }
 }
 
 impl CallState {
@@ -118,13 +123,17 @@ impl CallState {
         if let Some(cluster) = &caller.surroundings.cluster {
             cluster.judged(access);
         }
-        let account = || grant.identity.account_of(&caller.plugin);
-        let actor = match grant.identity.by {
-            IdentityBy::Token => Actor::Account(account()),
-            IdentityBy::Impersonate => Actor::Impersonated(account()),
-            IdentityBy::Agent => Actor::Agent,
-        };
-        Ok((allowed, actor))
+        Ok((allowed, actor(grant, &caller.plugin)))
+    }
+}
+
+/// As whom the plugin acts over the cluster's API.
+pub(in crate::plugin::host) fn actor(grant: &Grant, plugin: &str) -> Actor {
+    let account = || grant.identity.account_of(plugin);
+    match grant.identity.by {
+        IdentityBy::Token => Actor::Account(account()),
+        IdentityBy::Impersonate => Actor::Impersonated(account()),
+        IdentityBy::Agent => Actor::Agent,
     }
 }
 
