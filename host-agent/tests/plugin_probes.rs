@@ -16,8 +16,9 @@ mod plugin_parts;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use claiflow_agent::{
+    credentials::Stores,
     executor::commands::{Commands, PluginState},
-    http::{Client, Directory},
+    http::Client,
     plugin::{Runtime, SystemClock},
 };
 use http_parts::{Names, Server};
@@ -72,7 +73,7 @@ async fn probed(plane: &Plane, server: &Server, name: &str, bytes: &[u8]) -> Vec
     let credentials = house.root.path().join("credentials");
     std::fs::create_dir(&credentials).unwrap();
     std::fs::write(credentials.join("shop"), "Bearer abcdef123456\n").unwrap();
-    house.config.http = Arc::new(Client::new(names, Arc::new(Directory::new(credentials))));
+    house.config.http = Arc::new(Client::new(names, Arc::new(Stores::new(Some(credentials), None, None))));
     house.config.cluster = Some(plane.cluster().await);
     house.config.cache = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("plugin-languages"));
     // A debug build on a busy machine.

@@ -41,7 +41,7 @@ func (c *Call) Config(settings any) error {
 	return nil
 }
 
-// Parsed reads the contract's text. Keys that nobody knows here are left alone: the contract lets this object grow.
+// parsed reads the contract's text. Keys that nobody knows here are left alone: the contract lets this object grow.
 func parsed(command, text string, taken map[string]string) (*Call, error) {
 	call := &Call{}
 	if err := json.Unmarshal([]byte(text), call); err != nil {

@@ -77,7 +77,7 @@ func Command[In, Out any](name string, options Options, run func(*Call, In) (Out
 	served := &command{
 		name: name, options: options,
 		in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](),
-		run: func(call *Call, inputs any) (any, error) {
+		run: func(call *Call, inputs string) (any, error) {
 			in, err := decoded[In](inputs)
 			if err != nil {
 				return nil, err
@@ -97,7 +97,7 @@ func Command[In, Out any](name string, options Options, run func(*Call, In) (Out
 // Verify names the function that tells whether an earlier attempt of a call took effect. It is asked with the same inputs, the effect key
 // and the notes of the call, and may change nothing.
 func (s *Served[In]) Verify(ask func(*Call, In) (Verdict, error)) *Served[In] {
-	s.command.verify = func(call *Call, inputs any) (any, error) {
+	s.command.verify = func(call *Call, inputs string) (any, error) {
 		in, err := decoded[In](inputs)
 		if err != nil {
 			return nil, err
@@ -111,7 +111,7 @@ func (s *Served[In]) Verify(ask func(*Call, In) (Verdict, error)) *Served[In] {
 	return s
 }
 
-// Fault is what is wrong with the effect, or empty.
+// fault is what is wrong with the effect, or empty.
 func (o Options) fault() string {
 	rules := o.Rules
 	if rules == nil {

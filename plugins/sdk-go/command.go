@@ -15,8 +15,8 @@ type command struct {
 	name    string
 	options Options
 	in, out reflect.Type
-	run     func(*Call, any) (any, error)
-	verify  func(*Call, any) (any, error)
+	run     step
+	verify  step
 }
 
 var (
@@ -25,7 +25,7 @@ var (
 	order []*command
 )
 
-// Find is the command that serves `name`, and what its places took.
+// find is the command that serves `name`, and what its places took.
 func find(name string) (*command, map[string]string) {
 	if served := commands[name]; served != nil && !pattern.Is(name) {
 		return served, nil
@@ -43,39 +43,40 @@ func find(name string) (*command, map[string]string) {
 	return best, taken
 }
 
-// Fitting reads the text of the inputs and checks it.
-func (c *command) fitting(text string) (any, error) {
+// fitting checks the text of the inputs, and answers it with what is missing and has a default.
+func (c *command) fitting(text string) (string, error) {
+	kind, err := shape.Of(c.in)
+	if err != nil && c.options.Inputs != nil {
+		return text, nil
+	}
+	if err != nil {
+		return "", err
+	}
 	reader := json.NewDecoder(strings.NewReader(text))
 	// Whole numbers keep all of their digits.
 	reader.UseNumber()
 	var inputs any
 	if err := reader.Decode(&inputs); err != nil {
-		return nil, err
+		return "", err
 	}
-	kind, err := shape.Of(c.in)
-	if err != nil && c.options.Inputs == nil {
-		return nil, err
+	fitting, isOther, err := kind.Fit(inputs)
+	if err != nil || !isOther {
+		return text, err
 	}
-	if err != nil {
-		return inputs, nil
-	}
-	return kind.Fit(inputs)
+	made, err := json.Marshal(fitting)
+	return string(made), err
 }
 
-// Decoded is what fits, as the type that a function takes.
-func decoded[In any](inputs any) (In, error) {
+// decoded are inputs that fit, as the type that a function takes.
+func decoded[In any](inputs string) (In, error) {
 	var in In
-	text, err := json.Marshal(inputs)
-	if err != nil {
-		return in, err
-	}
-	if err := json.Unmarshal(text, &in); err != nil {
+	if err := json.Unmarshal([]byte(inputs), &in); err != nil {
 		return in, Errorf("invalid", "the inputs do not fit: %w", err)
 	}
 	return in, nil
 }
 
-// Written is the JSON text of a result: a pointer to it, so that what was never made can be made empty.
+// written is the JSON text of a result: a pointer to it, so that what was never made can be made empty.
 func written(result any) (string, error) {
 	shape.Fill(reflect.ValueOf(result))
 	var text bytes.Buffer
@@ -87,7 +88,7 @@ func written(result any) (string, error) {
 	return strings.TrimSuffix(text.String(), "\n"), nil
 }
 
-// Described is what an agent learns of a command when it loads the plugin.
+// described is what an agent learns of a command when it loads the plugin.
 func (c *command) described() (map[string]any, error) {
 	if c.options.verifies() != (c.verify != nil) {
 		return nil, fmt.Errorf("command %q: the effect \"verify\" and `.Verify(…)` go together", c.name)

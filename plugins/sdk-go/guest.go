@@ -38,14 +38,14 @@ func run(name, inputs, context string) (string, *host.Failure) {
 func verify(name, inputs, context string) (string, *host.Failure) {
 	return answered(name, inputs, context, func(served *command) step {
 		if served.verify == nil {
-			return func(*Call, any) (any, error) { return Unknown("this command cannot tell").contract(), nil }
+			return func(*Call, string) (any, error) { return Unknown("this command cannot tell").contract(), nil }
 		}
 		return served.verify
 	})
 }
 
-// A step of a call, from inputs that fit to something that JSON can have.
-type step func(*Call, any) (any, error)
+// step of a call, from the text of inputs that fit to something that JSON can have.
+type step func(*Call, string) (any, error)
 
 func answered(name, inputs, context string, of func(*command) step) (text string, failure *host.Failure) {
 	// A mistake in the code is found by its place, which the task's log then has.

@@ -87,7 +87,7 @@ enum Task {
     Faults(faults::Faults),
     /// Write the OpenAPI document that the server prints to host-server/openapi.json.
     Openapi,
-    /// Make a component of each plugin, in Rust, JavaScript or Python.
+    /// Make a component of each plugin, in Rust, JavaScript, Python or Go.
     BuildPlugin(plugin::BuildPlugin),
     /// Make a folder for a plugin, with one command and its test.
     NewPlugin(plugin::NewPlugin),

@@ -114,8 +114,8 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
     if wanted(Part::Cargo) {
         match languages::build(&built.plugins.join("languages")) {
             Ok(()) => count.take(languages::run(&directory.path().join("languages"))),
-            Err(error) if strict => return Err(error.context("plugins in JavaScript and Python cannot be built")),
-            Err(error) => count.skip("plugins in JavaScript and Python", &format!("{error:#}")),
+            Err(error) if strict => return Err(error.context("plugins in JavaScript, Python and Go cannot be built")),
+            Err(error) => count.skip("plugins in JavaScript, Python and Go", &format!("{error:#}")),
         }
         let mut cargo = crate::process::cargo();
         cargo.current_dir(root()).args(["test", "--workspace", "--no-fail-fast"]).envs(variables);

@@ -78,7 +78,7 @@ func (c *Cluster) asked(format string, parts ...any) error {
 	return c.refused[call]
 }
 
-// Changing is the same for what changes something.
+// changing is the same for what changes something.
 func (c *Cluster) changing(verb string, target host.Object) error {
 	if isAsked {
 		return refusal("denied", "`Verify` changes nothing", nil)
@@ -154,7 +154,7 @@ func written(value any) string {
 	return string(text)
 }
 
-// Copied is anything as the object that JSON makes of it.
+// copied is anything as the object that JSON makes of it.
 func copied(it any) object {
 	var made object
 	if err := json.Unmarshal([]byte(written(it)), &made); err != nil {

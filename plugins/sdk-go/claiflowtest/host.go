@@ -108,7 +108,7 @@ func made(ask func(string, string, string) (string, *host.Failure), command stri
 	return answer, err
 }
 
-// Refusal is a failure as the host says it.
+// refusal is a failure as the host says it.
 func refusal(code, message string, details map[string]any) error {
 	text := ""
 	if details != nil {
@@ -119,5 +119,5 @@ func refusal(code, message string, details map[string]any) error {
 	return &host.Failure{Code: code, Message: message, Details: text}
 }
 
-// Failure is an author's error as the host says it.
+// failure is an author's error as the host says it.
 func failure(err *claiflow.Error) error { return refusal(err.Code, err.Message, err.Details) }

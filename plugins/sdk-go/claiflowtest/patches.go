@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Merged is RFC 7386.
+// merged is RFC 7386.
 func merged(before, change any) any {
 	changes, is := change.(map[string]any)
 	if !is {
@@ -33,7 +33,7 @@ type operation struct {
 	Value any    `json:"value"`
 }
 
-// Operated is RFC 6902, without `move` and `copy`.
+// operated is RFC 6902, without `move` and `copy`.
 func operated(it any, text string) (any, error) {
 	var operations []operation
 	if err := json.Unmarshal([]byte(text), &operations); err != nil {
@@ -50,7 +50,7 @@ func operated(it any, text string) (any, error) {
 	return it, nil
 }
 
-// On is a value after the operation at a path below it.
+// on is a value after the operation at a path below it.
 func (o operation) on(value any, path []string) (any, error) {
 	if len(path) == 0 {
 		if o.Op == "test" && !reflect.DeepEqual(value, o.Value) {

@@ -8,7 +8,7 @@ import (
 	"claiflow/internal/host"
 )
 
-// Played is a Host as commands see it.
+// played is a Host as commands see it.
 type played struct {
 	*Host
 	*Cluster

@@ -7,7 +7,7 @@ import (
 	"claiflow/internal/host"
 )
 
-// Options that a played call looks at.
+// options that a played call looks at.
 type options struct {
 	Fields          []string          `json:"fields"`
 	Labels          map[string]string `json:"labels"`
@@ -129,7 +129,7 @@ func (s *stream) Read(uint32, uint32) ([]byte, bool, error) {
 
 func (s *stream) Drop() {}
 
-// Picked are these paths of an object, and what names it.
+// picked are these paths of an object, and what names it.
 func picked(it object, fields []string) object {
 	if len(fields) == 0 {
 		return copied(it)

@@ -119,7 +119,7 @@ func isRedirection(status int) bool {
 	return slices.Contains([]int{301, 302, 303, 307, 308}, status)
 }
 
-// To makes it the request that a redirection asks for.
+// to makes it the request that a redirection asks for.
 func (r *Request) to(status int, location string) {
 	request := &r.request
 	target := joined(request.URL, location)

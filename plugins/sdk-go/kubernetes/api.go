@@ -94,7 +94,7 @@ func (a Api[T]) asked(name string, options []Options) (host.Object, string, erro
 	return target, text, err
 }
 
-// Read is a host's answer as a value.
+// read is a host's answer as a value.
 func read[T any](text string, err error) (T, error) {
 	var value T
 	if err != nil {

@@ -45,7 +45,7 @@ type Options struct {
 	Tty   bool `json:"tty,omitempty"`
 }
 
-// TextOf is the contract's text of the options, of which a caller gives one or none.
+// textOf is the contract's text of the options, of which a caller gives one or none.
 func textOf(options []Options) (string, error) {
 	var given Options
 	switch len(options) {

@@ -120,7 +120,7 @@ impl Told {
             query: parameters(head.uri.query().unwrap_or_default(), secrets),
             headers: told(&head.headers, &LEFT_OUT, secrets),
             credential: credential.map(|credential| credential.name.clone()),
-            credential_header: credential.map(|it| it.header.clone()).filter(|header| header != CARRIER),
+            credential_header: credential.and_then(|it| it.header.clone()).filter(|header| header != CARRIER),
             body: Content::of(body, kind, secrets),
         }
     }

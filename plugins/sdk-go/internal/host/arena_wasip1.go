@@ -25,13 +25,13 @@ var arena = struct {
 // One lift at a time: pieces are given back in the order in which they were taken.
 var lifting sync.Mutex
 
-// Area is where one host call leaves its result.
+// area is where one host call leaves its result.
 type area struct {
 	words [16]uint64
 	taken uint32
 }
 
-// Begin prepares for a host call; `end` gives back what the host takes of the arena.
+// begin prepares for a host call; `end` gives back what the host takes of the arena.
 func begin() *area {
 	lifting.Lock()
 	return &area{taken: arena.taken}
@@ -50,12 +50,12 @@ func (a *area) tag(at int) uint32 { return a.word(at) & 0xff }
 
 func (a *area) isSet(at int) bool { return a.tag(at) != 0 }
 
-// Text at pointer and length, copied.
+// text at pointer and length, copied.
 func (a *area) text(at int) string { return string(given(a.word(at), a.word(at+4))) }
 
 func (a *area) bytes(at int) []byte { return append([]byte{}, given(a.word(at), a.word(at+4))...) }
 
-// Failure is the contract's record.
+// failure is the contract's record.
 func (a *area) failure(at int) error {
 	failure := &Failure{Code: a.text(at), Message: a.text(at + 8)}
 	if a.isSet(at + 16) {
@@ -64,7 +64,7 @@ func (a *area) failure(at int) error {
 	return failure
 }
 
-// Done reads a `result<_, failure>`.
+// done reads a `result<_, failure>`.
 func (a *area) done() error {
 	if a.isSet(0) {
 		return a.failure(4)
@@ -72,7 +72,7 @@ func (a *area) done() error {
 	return nil
 }
 
-// Json reads a `result<json, failure>`.
+// json reads a `result<json, failure>`.
 func (a *area) json() (string, error) {
 	if a.isSet(0) {
 		return "", a.failure(4)
@@ -80,7 +80,7 @@ func (a *area) json() (string, error) {
 	return a.text(4), nil
 }
 
-// Handle reads a `result<own<…>, failure>`.
+// handle reads a `result<own<…>, failure>`.
 func (a *area) handle() (uint32, error) {
 	if a.isSet(0) {
 		return 0, a.failure(4)
@@ -88,7 +88,7 @@ func (a *area) handle() (uint32, error) {
 	return a.word(4), nil
 }
 
-// Given is what the host put into the arena, until `end`.
+// given is what the host put into the arena, until `end`.
 func given(pointer, length uint32) []byte {
 	if length == 0 {
 		return nil
@@ -96,23 +96,23 @@ func given(pointer, length uint32) []byte {
 	return arena.room[pointer-address(unsafe.Pointer(&arena.room)):][:length]
 }
 
-// Anchor makes whatever an address is taken of lie in the heap: a stack moves when it grows.
+// anchor makes whatever an address is taken of lie in the heap: a stack moves when it grows.
 var anchor unsafe.Pointer
 
-// Address of something in the component's memory. Whoever hands it over keeps the thing alive until the host has read it.
+// address of something in the component's memory. Whoever hands it over keeps the thing alive until the host has read it.
 func address(place unsafe.Pointer) uint32 {
 	anchor = place
 	return uint32(uintptr(place))
 }
 
-// Pair is a text or a list as it lies in memory.
+// pair is a text or a list as it lies in memory.
 type pair struct{ pointer, length uint32 }
 
 func pairOf(text string) pair {
 	return pair{address(unsafe.Pointer(unsafe.StringData(text))), uint32(len(text))}
 }
 
-// Aloud reads bytes as a text without copying them, for a call that only reads them.
+// aloud reads bytes as a text without copying them, for a call that only reads them.
 func aloud(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
 
 func flag(is bool) uint32 {

@@ -18,7 +18,7 @@ var errorCodes = [...]string{
 	"HttpProtocolError", "LoopDetected", "ConfigurationError", "InternalError",
 }
 
-// Coded reads the host's `CODE: MESSAGE`.
+// coded reads the host's `CODE: MESSAGE`.
 func coded(text string) error {
 	code, message, isThere := strings.Cut(text, ": ")
 	isCode := isThere && code != "" && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz-") == ""

@@ -57,7 +57,7 @@ func Send(request Request) (Answer, error) {
 	return read(response)
 }
 
-// Handle hands a request over and writes its body.
+// handle hands a request over and writes its body.
 func handle(prepared uint32, request Request) (uint32, error) {
 	var upload uint32
 	if len(request.Body) > 0 {
@@ -80,7 +80,7 @@ func handle(prepared uint32, request Request) (uint32, error) {
 	return future, nil
 }
 
-// Got is the response in a future that is ready.
+// got is the response in a future that is ready.
 func got(future uint32) (uint32, error) {
 	result := begin()
 	defer result.end()
@@ -91,7 +91,7 @@ func got(future uint32) (uint32, error) {
 	return result.word(24), result.refusal(16, 24)
 }
 
-// Prepare makes an outgoing request of everything but the body.
+// prepare makes an outgoing request of everything but the body.
 func prepare(request Request) (uint32, error) {
 	parts, err := url.Parse(request.URL)
 	if err != nil || parts.Scheme == "" || parts.Host == "" {
@@ -117,7 +117,7 @@ func prepare(request Request) (uint32, error) {
 	return prepared, nil
 }
 
-// CaseOf is the number of a case among known ones, or the one behind them with its text.
+// caseOf is the number of a case among known ones, or the one behind them with its text.
 func caseOf(known, text string) (uint32, string) {
 	cases := strings.Fields(known)
 	for at, name := range cases {

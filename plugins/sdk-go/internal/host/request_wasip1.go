@@ -60,7 +60,7 @@ func bodyOf(request uint32) uint32 {
 	return result.word(4)
 }
 
-// Written says whether the other side took all of it.
+// written says whether the other side took all of it.
 func written(upload uint32, data []byte) bool {
 	result := begin()
 	bodyWrite(upload, result.place())

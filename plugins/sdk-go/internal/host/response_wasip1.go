@@ -42,7 +42,7 @@ func errorToDebugString(failure uint32, result unsafe.Pointer)
 //go:wasmimport wasi:http/types@0.2.12 http-error-code
 func httpErrorCode(failure uint32, result unsafe.Pointer)
 
-// Read reads a response to its end.
+// read reads a response to its end.
 func read(response uint32) (Answer, error) {
 	defer responseDrop(response)
 	answer := Answer{Status: int(responseStatus(response)), Headers: headersOf(response)}
@@ -64,7 +64,7 @@ func read(response uint32) (Answer, error) {
 	}
 }
 
-// LengthOf is how long the answer says to be, as far as that can be: room that is made once is half of what grows.
+// lengthOf is how long the answer says to be, as far as that can be: room that is made once is half of what grows.
 func lengthOf(headers []Header) int {
 	for _, header := range headers {
 		if header.Name == "content-length" {
@@ -111,7 +111,7 @@ func headersOf(response uint32) []Header {
 	return headers
 }
 
-// Broken is why a body ended before its end.
+// broken is why a body ended before its end.
 func broken(failure uint32) error {
 	result := begin()
 	defer result.end()
@@ -127,7 +127,7 @@ func broken(failure uint32) error {
 	return &Failure{Code: "unavailable", Message: first}
 }
 
-// Refusal reads the error of a `result<…, error-code>` at `tag`.
+// refusal reads the error of a `result<…, error-code>` at `tag`.
 func (a *area) refusal(tag, payload int) error {
 	if !a.isSet(tag) {
 		return nil
@@ -135,7 +135,7 @@ func (a *area) refusal(tag, payload int) error {
 	return a.errorCode(payload)
 }
 
-// ErrorCode reads WASI's `error-code`: its case, and a payload 8 bytes behind it.
+// errorCode reads WASI's `error-code`: its case, and a payload 8 bytes behind it.
 func (a *area) errorCode(at int) error {
 	number := int(a.tag(at))
 	if number == internalError && a.isSet(at+8) {

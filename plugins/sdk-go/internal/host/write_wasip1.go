@@ -37,7 +37,7 @@ func (o Object) flat() object {
 	}
 }
 
-// Parameters in memory: an object, and up to three texts.
+// parameters in memory: an object, and up to three texts.
 type parameters struct {
 	target object
 	texts  [3]pair
@@ -96,7 +96,7 @@ func Remove(target Object, options string) (string, error) {
 	return result.json()
 }
 
-// Keep holds what the host has just read from being collected before.
+// keep holds what the host has just read from being collected before.
 func keep(target Object, texts ...string) {
 	runtime.KeepAlive(target)
 	runtime.KeepAlive(texts)

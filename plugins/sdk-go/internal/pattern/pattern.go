@@ -67,7 +67,7 @@ func Captures(pattern, command string) map[string]string {
 	return taken
 }
 
-// Place is the name in `{name}` or `{name+}`.
+// place is the name in `{name}` or `{name+}`.
 func place(segment string) (name string, isRest, isPlace bool) {
 	inner, isOpen := strings.CutPrefix(segment, "{")
 	inner, isClosed := strings.CutSuffix(inner, "}")

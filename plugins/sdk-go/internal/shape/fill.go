@@ -37,7 +37,7 @@ func Fill(value reflect.Value) {
 	}
 }
 
-// FillMap goes on with copies: what lies in a map cannot be set.
+// fillMap goes on with copies: what lies in a map cannot be set.
 func fillMap(value reflect.Value) {
 	if !mayHold(value.Type().Elem()) {
 		return
@@ -50,12 +50,12 @@ func fillMap(value reflect.Value) {
 	}
 }
 
-// IsWritten says whether a type writes itself, such as JSON text that is passed on.
+// isWritten says whether a type writes itself, such as JSON text that is passed on.
 func isWritten(kind reflect.Type) bool {
 	return kind.Implements(marshaler) || kind.Implements(textMarshaler)
 }
 
-// MayHold says whether there can be a list or a map in a value.
+// mayHold says whether there can be a list or a map in a value.
 func mayHold(kind reflect.Type) bool {
 	switch kind.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:

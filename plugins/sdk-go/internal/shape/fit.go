@@ -19,11 +19,18 @@ func (m *Misfit) Error() string {
 	return m.place + ": " + m.what
 }
 
-// Fit checks a value that was decoded with numbers kept as texts. It answers the value with what is missing and has a default, and with
-// whole numbers as Go reads them. Properties that nobody knows are left alone.
-func (s *Shape) Fit(value any) (any, error) { return s.fit(value, "") }
+// Fit checks a value that was decoded with numbers kept as texts, and answers it with what is missing and has a default, and with whole
+// numbers as Go reads them; `isOther` says that it is not as it was. Properties that nobody knows are left alone.
+func (s *Shape) Fit(value any) (fitting any, isOther bool, err error) {
+	fitter := &fitter{}
+	fitting, err = fitter.fit(s, value, "")
+	return fitting, fitter.isOther, err
+}
 
-func (s *Shape) fit(value any, place string) (any, error) {
+// fitter goes through one value.
+type fitter struct{ isOther bool }
+
+func (f *fitter) fit(s *Shape, value any, place string) (any, error) {
 	if s.kind == "" || value == nil && s.isNullable {
 		return value, nil
 	}
@@ -42,12 +49,12 @@ func (s *Shape) fit(value any, place string) (any, error) {
 		}
 	case json.Number:
 		if s.kind == "number" || s.kind == "integer" {
-			return s.number(typed, wrong)
+			return f.number(s, typed, wrong)
 		}
 	case []any:
 		if s.kind == "array" {
 			for at, item := range typed {
-				fitting, err := s.items.fit(item, place+"/"+strconv.Itoa(at))
+				fitting, err := f.fit(s.items, item, place+"/"+strconv.Itoa(at))
 				if err != nil {
 					return nil, err
 				}
@@ -57,13 +64,13 @@ func (s *Shape) fit(value any, place string) (any, error) {
 		}
 	case map[string]any:
 		if s.kind == "object" {
-			return s.object(typed, place)
+			return f.object(s, typed, place)
 		}
 	}
 	return nil, wrong("is not of type %s", s.kind)
 }
 
-func (s *Shape) number(value json.Number, wrong func(string, ...any) error) (any, error) {
+func (f *fitter) number(s *Shape, value json.Number, wrong func(string, ...any) error) (any, error) {
 	size, err := value.Float64()
 	if err != nil {
 		return nil, wrong("is not of type %s", s.kind)
@@ -73,7 +80,7 @@ func (s *Shape) number(value json.Number, wrong func(string, ...any) error) (any
 		if size != math.Trunc(size) {
 			return nil, wrong("is not of type integer")
 		}
-		value = json.Number(strconv.FormatFloat(size, 'f', 0, 64))
+		value, f.isOther = json.Number(strconv.FormatFloat(size, 'f', 0, 64)), true
 	}
 	// A tag that is no number was refused with the type.
 	if least, err := s.minimum.Float64(); err == nil && size < least {
@@ -85,10 +92,10 @@ func (s *Shape) number(value json.Number, wrong func(string, ...any) error) (any
 	return value, nil
 }
 
-func (s *Shape) object(value map[string]any, place string) (any, error) {
+func (f *fitter) object(s *Shape, value map[string]any, place string) (any, error) {
 	if s.items != nil {
 		for name, item := range value {
-			fitting, err := s.items.fit(item, place+"/"+name)
+			fitting, err := f.fit(s.items, item, place+"/"+name)
 			if err != nil {
 				return nil, err
 			}
@@ -102,9 +109,9 @@ func (s *Shape) object(value map[string]any, place string) (any, error) {
 		case !is && field.isRequired:
 			return nil, &Misfit{place, strconv.Quote(field.name) + " is a required property"}
 		case !is && field.standard != "":
-			value[field.name] = json.RawMessage(field.standard)
+			value[field.name], f.isOther = json.RawMessage(field.standard), true
 		case is:
-			fitting, err := field.shape.fit(item, place+"/"+field.name)
+			fitting, err := f.fit(field.shape, item, place+"/"+field.name)
 			if err != nil {
 				return nil, err
 			}

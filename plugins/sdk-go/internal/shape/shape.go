@@ -98,7 +98,7 @@ func of(kind reflect.Type, above []reflect.Type) (*Shape, error) {
 	}
 }
 
-// Add takes in the fields of a struct: those of one that is embedded become its own.
+// add takes in the fields of a struct: those of one that is embedded become its own.
 func (s *Shape) add(kind reflect.Type, above []reflect.Type) error {
 	for at := range kind.NumField() {
 		member := kind.Field(at)

@@ -33,7 +33,7 @@ func fitted(t *testing.T, kind any, text string) (string, error) {
 	if err := reader.Decode(&value); err != nil {
 		t.Fatal(err)
 	}
-	fitting, err := shape.Fit(value)
+	fitting, _, err := shape.Fit(value)
 	if err != nil {
 		return "", err
 	}
