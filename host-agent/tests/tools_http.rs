@@ -115,7 +115,7 @@ async fn what_is_recorded_of_servers_holds_no_secret_and_replays_without_them() 
         assert!(!tape.contains(secret), "{secret}: {tape}");
     }
     for part in [
-        "  request:\n    method: GET\n",
+        "- request:\n    method: GET\n",
         "two words",
         "x-api-key: <redacted>",
         "credential: shop",

@@ -76,10 +76,13 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
     let directory = tempfile::tempdir()?;
     let maria = directory.path().join("maria");
     std::fs::create_dir_all(&maria)?;
-    let database = match MariaDb::start(&maria) {
-        Ok(database) => Some(database),
-        Err(error) if strict => return Err(error.context("MariaDB cannot be set up")),
-        Err(error) => {
+    // Nothing is set up that no wanted part uses.
+    let needed = |parts: &[Part]| parts.iter().any(|part| wanted(*part));
+    let database = match needed(&[Part::Cargo, Part::Mariadb, Part::Faults]).then(|| MariaDb::start(&maria)) {
+        None => None,
+        Some(Ok(database)) => Some(database),
+        Some(Err(error)) if strict => return Err(error.context("MariaDB cannot be set up")),
+        Some(Err(error)) => {
             count.skip("everything on MariaDB", &format!("{error:#}"));
             None
         }
@@ -89,21 +92,25 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         ("CLAIFLOW_TEST_PLUGINS", built.plugins.display().to_string()),
         ("CLAIFLOW_STRICT", if strict { "1" } else { "0" }.to_owned()),
     ];
-    let registry = match Registry::start(&directory.path().join("registry")) {
-        Ok(registry) => Some(registry),
-        Err(error) if strict => return Err(error.context("a registry cannot be set up")),
-        Err(error) => {
+    let registry = needed(&[Part::Cargo, Part::Registry]).then(|| Registry::start(&directory.path().join("registry")));
+    let registry = match registry {
+        None => None,
+        Some(Ok(registry)) => Some(registry),
+        Some(Err(error)) if strict => return Err(error.context("a registry cannot be set up")),
+        Some(Err(error)) => {
             count.skip("plugins from a registry", &format!("{error:#}"));
             None
         }
     };
     variables.extend(registry.as_ref().map(|registry| ("CLAIFLOW_TEST_REGISTRY", registry.address.clone())));
-    let plane =
-        Programs::ready().and_then(|programs| ControlPlane::start(programs, &directory.path().join("plane"), 2));
+    let plane = needed(&[Part::Cargo, Part::Kubernetes]).then(|| {
+        Programs::ready().and_then(|programs| ControlPlane::start(programs, &directory.path().join("plane"), 2))
+    });
     let plane = match plane {
-        Ok(plane) => Some(plane),
-        Err(error) if strict => return Err(error.context("a control plane cannot be set up")),
-        Err(error) => {
+        None => None,
+        Some(Ok(plane)) => Some(plane),
+        Some(Err(error)) if strict => return Err(error.context("a control plane cannot be set up")),
+        Some(Err(error)) => {
             count.skip("everything on Kubernetes", &format!("{error:#}"));
             None
         }

@@ -35,7 +35,7 @@ pub(super) fn inputs(scene: &Scene<'_>) -> Result<()> {
         ),
         ("query_range", json!({"query": "up", "start": 1, "end": 2, "step": "often"}), &["`step` is `often`", "`15s`"]),
         ("series", json!({"match": []}), &["`match` is empty"]),
-        ("labels", json!({"match": ["{"]}), &["bad_data", "match[]"]),
+        ("labels", json!({"match": ["{"]}), &["bad_data", "parse error"]),
         ("targets/metadata", json!({"match_target": "{"}), &["bad_data"]),
         ("alerts", json!({"url": "http://me:secret@127.0.0.1"}), &["`url` holds a user or a password"]),
         ("alerts", json!({"url": "http://127.0.0.1/graph?g0.expr=up"}), &["`url` goes on behind its path"]),
@@ -57,7 +57,7 @@ pub(super) fn servers(scene: &Scene<'_>) -> Result<()> {
         (stub("busy"), &["answers with 503", "try again later"]),
         (stub("broken"), &["answers with 500, saying `boom`"]),
         (stub("flood"), &["too large", "fewer series"]),
-        (stub("much"), &["at most 1048576 are allowed", "limits: {output: …}"]),
+        (stub("much"), &["than the 1048576 bytes of a result", "limits: {output: …}"]),
         (stub("slow"), &["did not answer in time", "limits: {wall: …}"]),
         (json!({"url": format!("http://{}", scene.nobody)}), &["does not answer; see that it runs", "refused"]),
         (

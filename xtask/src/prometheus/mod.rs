@@ -32,9 +32,17 @@ pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<
         ("what is no Prometheus, away, slow or not granted is told with what to do", mistakes::servers),
     ];
     match std::fs::create_dir_all(directory).context("a directory").and_then(|()| Scene::open(built, directory)) {
-        Ok(scene) => promises.map(|(name, promise)| told(name, promise(&scene).with_context(|| scene.said()))).into(),
+        Ok(scene) => {
+            promises.map(|(name, promise)| told(name, promise(&scene).with_context(|| tail(&scene.said())))).into()
+        }
         Err(error) => vec![told("server, agent and Prometheus start", Err(error))],
     }
+}
+
+/// The last lines.
+fn tail(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().collect();
+    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n")
 }
 
 fn told(name: &'static str, outcome: Result<()>) -> (&'static str, Result<()>) {

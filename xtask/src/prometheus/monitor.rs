@@ -79,6 +79,9 @@ impl Monitor {
             ensure!(alerts["alerts"][0]["state"] == "firing", "{alerts}");
             let recorded = self.data(&format!("query?query={RECORD}"))?;
             ensure!(recorded["result"][0]["value"][1] == "1", "{recorded}");
+            // Long enough that it is known of the last seconds, too.
+            let lately = self.data("query?query=min_over_time(claiflow_agents_connected[6s])")?;
+            ensure!(lately["result"][0]["value"][1] == "1", "{lately}");
             Ok(())
         };
         until("Prometheus scrapes and its alert fires", Duration::from_secs(60), watches)

@@ -28,13 +28,17 @@ struct Case {
     holds: fn(&Value, &Scene<'_>) -> bool,
 }
 
+/// Scrapes come each second: what was then does not change any more.
+fn moment() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() - 2)
+}
+
 fn of(api: &'static str, inputs: Value, direct: Option<String>, holds: fn(&Value, &Scene<'_>) -> bool) -> Case {
     Case { api, inputs, direct, holds }
 }
 
 fn cases() -> Result<Vec<Case>> {
-    // Scrapes come each second: what was then does not change any more.
-    let then = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() - 2;
+    let then = moment()?;
     let start = then - 1;
     Ok(vec![
         of(
@@ -167,8 +171,9 @@ pub(super) fn ways(scene: &Scene<'_>) -> Result<()> {
     let data = scene.call("prometheus.query.v1", moved)?;
     ensure!(data == Ok(json!({"resultType": "scalar", "result": [7, "1"]})), "{data:?}");
     // An expression may be longer than a URL.
-    let long = format!("vector(0){}", " + 1".repeat(4_000));
-    let data = scene.call("prometheus.query.v1", json!({"query": long, "time": 7}))?;
-    ensure!(data == Ok(json!({"resultType": "vector", "result": [{"metric": {}, "value": [7, "4000"]}]})), "{data:?}");
+    let then = moment()?;
+    let long = format!("count(up{{job=~\"{JOB}|{}\"}})", "x".repeat(16_000));
+    let data = scene.call("prometheus.query.v1", json!({"query": long, "time": then}))?;
+    ensure!(data == Ok(json!({"resultType": "vector", "result": [{"metric": {}, "value": [then, "1"]}]})), "{data:?}");
     Ok(())
 }
