@@ -63,7 +63,9 @@ async fn keeps_its_promises(stores: &Stores, storage: Storage) {
     ];
     for (what, act, code) in steps {
         let outcome = match act {
-            Put(mode, effect_key, data) => stores.put("grafana-1", storage, put(mode, effect_key, &json!(data)), deadline()).await,
+            Put(mode, effect_key, data) => {
+                stores.put("grafana-1", storage, put(mode, effect_key, &json!(data)), deadline()).await
+            }
             Remove => stores.remove("grafana-1", storage, deadline()).await,
             Find(data, effect_key) => stores.find("grafana-1", deadline()).await.map(|found| {
                 assert!(found.kind == "grafana" && found.effect_key == effect_key, "{what}: {found:?}");
@@ -110,12 +112,13 @@ async fn a_secret_keeps_what_a_store_promises_and_what_others_put_there() {
     }});
     let patch = kube::api::Patch::Merge(former);
     secrets.patch("claiflow-credential", &kube::api::PatchParams::default(), &patch).await.unwrap();
-    let adds = (0..8).map(|at| {
-        let stores = &stores;
-        async move {
-            stores.put(&format!("many-{at}"), Storage::Secret, put(Mode::Add, "", &json!("x")), deadline()).await
-        }
-    });
+    let adds =
+        (0..8).map(|at| {
+            let stores = &stores;
+            async move {
+                stores.put(&format!("many-{at}"), Storage::Secret, put(Mode::Add, "", &json!("x")), deadline()).await
+            }
+        });
     for added in futures_util::future::join_all(adds).await {
         added.unwrap();
     }

@@ -39,7 +39,8 @@ pub(super) fn run(house: &House<'_>) -> Result<()> {
     })?;
     let mut table = Table { house, lines: String::new() };
     for storage in ["k8s/secret", "volume"] {
-        let give = |data: String| json!({"credentials": {"shop": {"type": "grafana", "storage": storage, "data": data}}});
+        let give =
+            |data: String| json!({"credentials": {"shop": {"type": "grafana", "storage": storage, "data": data}}});
         let keys = json!({"credential_keys": [{"key": "shop", "storage": storage}]});
         table.row("add", storage, give(PLANTED.to_owned()))?;
         uses(house, &server, &format!("Bearer {PLANTED}"))?;
@@ -82,7 +83,8 @@ impl Table<'_> {
 /// The Secret and the agent's right to it, as `deploy/` has them.
 fn manifests() -> [Value; 3] {
     let metadata = json!({"name": SECRET, "namespace": NAMESPACE});
-    let rule = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET], "verbs": ["get", "patch"]});
+    let rule =
+        json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": [SECRET], "verbs": ["get", "patch"]});
     let rbac = "rbac.authorization.k8s.io";
     let version = format!("{rbac}/v1");
     [
@@ -120,7 +122,8 @@ fn template(house: &House<'_>, verb: &str, inputs: &Value) -> Result<Value> {
     let found = listed.as_array().into_iter().flatten().find(|template| {
         template["flow"].as_str().map_or_else(|| template["flow"].to_string(), str::to_owned).contains(&command)
     });
-    let uuid = found.and_then(|template| template["uuid"].as_str()).with_context(|| format!("no template of {command}"))?;
+    let uuid =
+        found.and_then(|template| template["uuid"].as_str()).with_context(|| format!("no template of {command}"))?;
     let task = house.pair.create(uuid, inputs)?;
     let ended = house.pair.ended(&task)?;
     ensure!(ended["state"] == "succeeded", "{command}: {}: {}", ended["state"], ended["error"]);
@@ -179,7 +182,11 @@ fn in_files(directory: &Path) -> Result<()> {
 /// No plugin reads the Secret, whatever its grants say.
 fn stolen(house: &House<'_>) -> Result<()> {
     let outcome = house.call("kubernetes.secrets.get.v1", &json!({"name": SECRET, "namespace": NAMESPACE}))?;
-    ensure!(outcome.as_ref().is_err_and(|error| error.contains("the agent's own")), "it may be read: {}", outcome.is_ok());
+    ensure!(
+        outcome.as_ref().is_err_and(|error| error.contains("the agent's own")),
+        "it may be read: {}",
+        outcome.is_ok()
+    );
     Ok(())
 }
 
