@@ -20,7 +20,7 @@ use crate::{
 /// The agent's namespace.
 pub(super) const NAMESPACE: &str = "claiflow-agent";
 /// The agent's account.
-const ACCOUNT: &str = "claiflow-agent";
+pub(super) const ACCOUNT: &str = "claiflow-agent";
 /// The account of the plugin `kubernetes`, as the agent names it where its grant says nothing.
 pub(super) const PLUGIN_ACCOUNT: &str = "claiflow-plugin-kubernetes";
 
@@ -79,6 +79,11 @@ impl<'a> House<'a> {
         self.built.program(name)
     }
 
+    /// The agent's state directory.
+    pub(super) fn state(&self) -> PathBuf {
+        self.directory.join("agent")
+    }
+
     /// Everything that the agent said.
     pub(super) fn said(&self) -> String {
         self.agent.said()
@@ -94,7 +99,7 @@ impl<'a> House<'a> {
         let aside = self.directory.join("grants.yaml.part");
         fs::write(&aside, grants)?;
         fs::rename(&aside, self.directory.join("grants.yaml"))?;
-        until("the agent takes other grants", Duration::from_secs(15), follows)
+        until("the agent takes other grants", Duration::from_secs(60), follows)
     }
 
     /// The component of a plugin that was built.

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
 
 mod config_map;
+mod credentials;
 mod examples;
 mod grants;
 mod house;
@@ -33,13 +34,14 @@ pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<
         ("the manifests of deploy/ are taken as they are", manifests::taken),
         ("docs/plugins.md makes a plugin and gives what it shows", tutorial::walked),
     ];
-    let promises: [(&'static str, Promise); 7] = [
+    let promises: [(&'static str, Promise); 8] = [
         ("a plugin acts through its own account", grants::identity),
         ("a withdrawn grant counts from the next call on", grants::withdrawal),
         ("bad input is told by name", grants::bad_input),
         ("a plugin in a ConfigMap is changed, broken and repaired", config_map::life),
         ("every story of examples/ on a cluster gives what it says", examples::told),
         ("every predefined template of Kubernetes runs", predefined::run),
+        ("a credential is kept, used unseen, and its key changed", credentials::run),
         ("an agent leaves, comes back and upgrades itself, or stays as it was", life::lived),
     ];
     let mut outcomes = Vec::new();
