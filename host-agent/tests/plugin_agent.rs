@@ -17,7 +17,7 @@ use claiflow_agent::{
     executor::commands::{CallDone, CallFailed, CommandCall, Commands, Effect, PluginState, Verified},
     plugin::Identity,
 };
-use plugin_parts::{Guest, House, PATIENCE, built, call};
+use plugin_parts::{Guest, House, PATIENCE, built, call, eventually};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -53,11 +53,7 @@ impl Stage {
     }
 
     fn grant(&self, system: &str) {
-        let kubernetes = "kubernetes: [{groups: [\"\"], resources: [pods], verbs: [get], namespaces: [x]}]";
-        let grant = format!(
-            "{{sha256: \"{}\", commands: [\"claiflow.*\", \"credstor.*\"], {kubernetes}, {system}}}",
-            self.digest
-        );
+        let grant = format!("{{sha256: \"{}\", commands: [\"claiflow.*\", \"credstor.*\"], {system}}}", self.digest);
         self.house.grant(&format!("plugins: {{claiflow: {grant}}}"));
     }
 
@@ -108,6 +104,13 @@ async fn what_changes_the_agent_is_refused_to_reads_and_to_whoever_is_not_grante
     let failed = stage.house.runtime().call(upgrade()).await.unwrap_err();
     assert_eq!(format!("{:?}", failed.applied), "No", "{failed:?}");
     assert!(!stage.leave.is_cancelled());
+    // Another part of the agent is granted alone: it loads, and this part is refused at the call.
+    stage.grant("system: [credentials]");
+    eventually("the agent is not granted any more", async || {
+        let listed = stage.run("claiflow.plugin.list", Effect::Read).await;
+        listed.is_err_and(|failed| failed.code == "denied" && failed.message.contains("system: [agent]"))
+    })
+    .await;
     // A grant that is withdrawn sets it aside: its imports are not granted any more.
     stage.grant("system: []");
     stage
@@ -115,7 +118,7 @@ async fn what_changes_the_agent_is_refused_to_reads_and_to_whoever_is_not_grante
         .until("it is refused", |inventory| inventory.plugins.iter().all(|it| it.state == PluginState::Refused))
         .await;
     let plugin = stage.house.plugin("claiflow");
-    assert!(plugin.reason.contains("system: ["), "{plugin:?}");
+    assert!(plugin.reason.contains("which nobody granted"), "{plugin:?}");
     assert!(plugin.missing.iter().any(|import| import.starts_with("claiflow:plugin/agent-control")), "{plugin:?}");
 }
 

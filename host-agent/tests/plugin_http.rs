@@ -18,10 +18,10 @@ use std::{
 };
 
 use claiflow_agent::{
+    credentials::Stores,
     executor::commands::{
         Applied, CallDone, CallFailed, CallSink, CommandCall, Commands, Effect, LogLevel, PluginState, Verified,
     },
-    credentials::Stores,
     http::Client,
     metrics::Metrics,
 };

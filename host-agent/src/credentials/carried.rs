@@ -53,9 +53,8 @@ pub(super) fn carried(name: &str, credential: &Credential, granted: Option<&str>
 
 fn token(text: &str, granted: Option<&str>) -> String {
     let text = text.trim();
-    let has_scheme = text.split_once(' ').is_some_and(|(scheme, _)| {
-        SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known))
-    });
+    let has_scheme =
+        text.split_once(' ').is_some_and(|(scheme, _)| SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)));
     let is_own_header = granted.is_some_and(|header| header != AUTHORIZATION.as_str());
     if has_scheme || is_own_header { text.to_owned() } else { format!("Bearer {text}") }
 }

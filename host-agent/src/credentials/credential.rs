@@ -88,9 +88,7 @@ impl Credential {
     pub(super) fn read(bytes: &[u8]) -> Self {
         match serde_json::from_slice::<Record>(bytes) {
             Ok(Record { kind, data, effect_key, .. }) => Self { kind, data: Data::Json(data), effect_key },
-            Err(_) => {
-                Self { kind: String::new(), data: Data::Plain(bytes.to_owned()), effect_key: String::new() }
-            }
+            Err(_) => Self { kind: String::new(), data: Data::Plain(bytes.to_owned()), effect_key: String::new() },
         }
     }
 

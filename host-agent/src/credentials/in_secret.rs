@@ -140,10 +140,7 @@ impl InSecret {
 
     fn at(&self) -> Result<Object, Failure> {
         let namespace = Namespace::new(self.0.namespace()).map_err(|error| self.wrong(&error))?;
-        Ok(Object {
-            namespace: Some(namespace),
-            name: Some(Name::new(SECRET).map_err(|error| self.wrong(&error))?),
-        })
+        Ok(Object { namespace: Some(namespace), name: Some(Name::new(SECRET).map_err(|error| self.wrong(&error))?) })
     }
 
     /// The API server may quote a body: of what it says only the code and its own word are told.

@@ -27,9 +27,8 @@ impl Mounted {
     }
 
     pub(super) fn entries(&self) -> Result<Vec<Entry>, Failure> {
-        let names = files::names(&self.0).map_err(|error| {
-            Failure::new("unavailable", format!("{} cannot be listed: {error}", self.0.display()))
-        })?;
+        let names = files::names(&self.0)
+            .map_err(|error| Failure::new("unavailable", format!("{} cannot be listed: {error}", self.0.display())))?;
         let keys = names.into_iter().filter(|name| is_key(name));
         Ok(keys
             .map(|key| {

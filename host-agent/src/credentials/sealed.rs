@@ -56,9 +56,8 @@ pub(super) fn open(
     former: Option<&Former>,
 ) -> Result<Vec<u8>, String> {
     let Some(id) = key_of(file) else { return open_former(file, former) };
-    let missing = || {
-        format!("it is encrypted under the key {}, which {} does not hold", hex(id), key_file.path().display())
-    };
+    let missing =
+        || format!("it is encrypted under the key {}, which {} does not hold", hex(id), key_file.path().display());
     let key = keys.and_then(|keys| keys.find(id)).ok_or_else(missing)?;
     let rest = file.get(HEAD_BYTES..).unwrap_or_default();
     decrypt(&key.cipher, rest, &bound(&key.id, name))

@@ -52,11 +52,7 @@ impl Stores {
     /// Nothing is read yet. `mounted`: a directory with a file for each credential.
     #[must_use]
     pub fn new(mounted: Option<PathBuf>, volume: Option<Volume>, cluster: Option<Arc<Cluster>>) -> Self {
-        Self {
-            mounted: mounted.map(Mounted::new),
-            volume: volume.map(Arc::new),
-            secret: cluster.map(InSecret::new),
-        }
+        Self { mounted: mounted.map(Mounted::new), volume: volume.map(Arc::new), secret: cluster.map(InSecret::new) }
     }
 
     /// The credential of this key. Where several stores have one, that of the operator's files counts, then the agent's own, then the
@@ -163,9 +159,7 @@ async fn waiting<T: Send + 'static>(
     match tokio::time::timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(Failure::new("failed", "the store of credentials broke off").with(Effect::Unknown)),
-        Err(_) => {
-            Err(Failure::new("timeout", "the disk that holds credentials does not answer").with(Effect::Unknown))
-        }
+        Err(_) => Err(Failure::new("timeout", "the disk that holds credentials does not answer").with(Effect::Unknown)),
     }
 }
 

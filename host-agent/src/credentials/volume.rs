@@ -109,8 +109,9 @@ impl Volume {
         match files::remove(&self.directory.join(key)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(absent(key, HERE)),
             Err(error) => Err(none(error)),
-            Ok(durable) => durable
-                .map_err(|error| file(&self.told("was written to, and may forget it"), &error, Effect::Unknown)),
+            Ok(durable) => {
+                durable.map_err(|error| file(&self.told("was written to, and may forget it"), &error, Effect::Unknown))
+            }
         }
     }
 

@@ -239,8 +239,12 @@ fn admission(name: &Interface<'_>, grant: Option<&Grant>) -> Admission {
 
 /// The part of a grant that an interface needs, and whether it is there.
 fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> {
+    // The agent's own plugin is one file for several parts: who grants one of them need not grant the others, and what is not
+    // granted is refused when it is called.
+    let is_system = grant.is_some_and(|grant| !grant.system.is_empty());
     let has = |check: fn(&Grant) -> bool| grant.is_some_and(check);
-    let kubernetes = |element| (Need { key: "kubernetes", element }, has(|grant| !grant.kubernetes.is_empty()));
+    let kubernetes =
+        |element| (Need { key: "kubernetes", element }, is_system || has(|grant| !grant.kubernetes.is_empty()));
     let credentials = |element, granted| (Need { key: "credentials", element }, granted);
     Some(match (name.package, name.interface) {
         ("claiflow:plugin", "kubernetes") => {
@@ -263,10 +267,10 @@ fn need_of(name: &Interface<'_>, grant: Option<&Grant>) -> Option<(Need, bool)> 
             (Need { key: "process", element: "PROFILE" }, has(|grant| !grant.process.is_empty()))
         }
         ("claiflow:plugin", "credentials-admin") => {
-            (Need { key: "system", element: "credentials" }, has(|grant| grant.system.contains(&System::Credentials)))
+            (Need { key: "system", element: System::Credentials.as_str() }, is_system)
         }
         ("claiflow:plugin", "agent" | "agent-control") => {
-            (Need { key: "system", element: "agent" }, has(|grant| grant.system.contains(&System::Agent)))
+            (Need { key: "system", element: System::Agent.as_str() }, is_system)
         }
         ("wasi:http", _) => (
             Need { key: "http", element: "{url: URL, methods: [GET], paths: [\"/*\"]}" },

@@ -8,8 +8,8 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
     credentials::Stores,
+    executor::commands::{Commands as _, Declared, Effect, PluginEntry, PluginState, Server},
     http::{Client, outgoing, tape::Tape},
     kubernetes::{Cluster, Place},
     plugin::{Config, Limits, Runtime, SystemClock, hex},
@@ -58,8 +58,14 @@ impl Stage {
             Some(tape @ Tape::Player(_)) => Arc::new(Client::default().taped(tape)),
             tape => outgoing(credentials.clone(), cluster.as_deref().and_then(Cluster::address), tape).await,
         };
-        let config =
-            Config { grants, cache: call.cache.clone(), cluster, http, credentials, ..Config::new(vec![mount.0.clone()], program) };
+        let config = Config {
+            grants,
+            cache: call.cache.clone(),
+            cluster,
+            http,
+            credentials,
+            ..Config::new(vec![mount.0.clone()], program)
+        };
         let limits = config.limits;
         let runtime = Runtime::open(Config { slots: config.slots.max(slots), ..config }, clock.clone())
             .map_err(|error| error.to_string())?;

@@ -83,7 +83,11 @@ fn wrong_inputs_are_refused_without_a_word_of_the_secret() {
         ("add", one(json!({"type": "grafana", "data": {"hidden": "hidden"}})), "expected a text"),
         ("add", one(json!({"type": "ncp", "data": "hidden"})), "expected an object"),
         ("add", one(json!({"type": "ncp"})), "expected an object"),
-        ("add", one(json!({"type": "grafana", "data": "hidden", "storage": "disk"})), "expected `k8s/secret` or `volume`"),
+        (
+            "add",
+            one(json!({"type": "grafana", "data": "hidden", "storage": "disk"})),
+            "expected `k8s/secret` or `volume`",
+        ),
         ("remove", json!({"credential_keys": []}), "credential_keys: it is empty"),
         ("remove", json!({"credential_keys": [{"key": "a", "storage": "disk"}]}), "credential_keys[0].storage"),
     ] {

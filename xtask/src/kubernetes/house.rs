@@ -84,6 +84,11 @@ impl<'a> House<'a> {
         self.built.program(name)
     }
 
+    /// The agent's state directory.
+    pub(super) fn state(&self) -> PathBuf {
+        self.directory.join("agent")
+    }
+
     /// Everything that the agent said.
     pub(super) fn said(&self) -> String {
         self.agent.said()
@@ -99,7 +104,7 @@ impl<'a> House<'a> {
         let aside = self.directory.join("grants.yaml.part");
         fs::write(&aside, grants)?;
         fs::rename(&aside, self.directory.join("grants.yaml"))?;
-        until("the agent takes other grants", Duration::from_secs(15), follows)
+        until("the agent takes other grants", Duration::from_secs(60), follows)
     }
 
     /// The component of a plugin that was built.

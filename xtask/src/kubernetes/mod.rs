@@ -4,6 +4,7 @@
 
 mod charts;
 mod config_map;
+mod credentials;
 mod examples;
 mod grants;
 mod helm;
@@ -42,6 +43,7 @@ pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<
         ("a plugin in a ConfigMap is changed, broken and repaired", config_map::life),
         ("every story of examples/ on a cluster gives what it says", examples::told),
         ("every predefined template of Kubernetes runs", predefined::run),
+        ("a credential is kept, used unseen, and its key changed", credentials::run),
         ("an agent leaves, comes back and upgrades itself, or stays as it was", life::lived),
         ("Helm installs, upgrades, takes back, and is taken up again", helm::stories),
     ];

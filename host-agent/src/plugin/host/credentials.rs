@@ -107,8 +107,8 @@ impl CallState {
     async fn put_one(&mut self, name: &str, spec: &str, data: &[u8]) -> Result<(), Failure> {
         self.standing.count()?;
         self.may_change()?;
-        let Spec { storage, kind, mode, effect_key } = serde_json::from_str(spec)
-            .map_err(|error| Failure::new("invalid", format!("spec: {error}")))?;
+        let Spec { storage, kind, mode, effect_key } =
+            serde_json::from_str(spec).map_err(|error| Failure::new("invalid", format!("spec: {error}")))?;
         let (storage, put) = (Storage::parse(&storage)?, Put::new(&kind, &effect_key, mode, data)?);
         let (stores, deadline) = (self.standing.caller.surroundings.credentials.clone(), self.deadline());
         self.begin()?;

@@ -136,9 +136,7 @@ impl Change {
         let wrong: Vec<_> = self.targets.iter().filter(wrong).map(|target| target.place.to_string()).collect();
         match (wrong.is_empty(), self.work) {
             (true, _) => Ok(()),
-            (false, Work::Add) => {
-                Err(Error::exists(format!("nothing was added: {} there already", are(&wrong))))
-            }
+            (false, Work::Add) => Err(Error::exists(format!("nothing was added: {} there already", are(&wrong)))),
             (false, Work::Update) => Err(Error::not_found(format!("nothing was changed: {} not there", are(&wrong)))),
             (false, Work::Remove) => Err(Error::not_found(format!("nothing was removed: {} not there", are(&wrong)))),
         }

@@ -288,7 +288,7 @@ fn grants(digest: &str) -> Value {
     json!({"plugins": {"claiflow": {
         "sha256": digest,
         "commands": ["claiflow.*"],
-        "system": ["agent", "credentials"],
+        "system": ["agent"],
         "kubernetes": [rule("", "pods", &["get", "list"]), rule("apps", "replicasets", &["get"]), deployment, map],
         "limits": {"wall": "15m", "cpu": "30s", "host_calls": 5000},
     }}})
