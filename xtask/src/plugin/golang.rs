@@ -148,7 +148,7 @@ mod tests {
         let work = tempfile::tempdir().unwrap();
         let module = Module { version: "1.0.0".into(), folder: work.path().join("mine"), config: None };
         fs::create_dir(&module.folder).unwrap();
-        let said = go("build", &module, work.path(), "package main").unwrap();
+        let said = go("build", "1.26.8", &module, work.path(), "package main").unwrap();
         assert_eq!(said.get_current_dir(), Some(module.folder.as_path()));
         let overlay = fs::read_to_string(work.path().join("build/overlay.json")).unwrap();
         assert!(
