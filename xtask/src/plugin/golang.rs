@@ -54,7 +54,9 @@ impl Compiler {
         if !output.status.success() {
             bail!("go says: {}; {HOW_TO_INSTALL}", String::from_utf8_lossy(&output.stderr).trim_end());
         }
-        let version = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("go").to_owned();
+        // Behind the version can stand what it was built with.
+        let said = String::from_utf8_lossy(&output.stdout);
+        let version = said.split_whitespace().next().unwrap_or_default().trim_start_matches("go").to_owned();
         Ok(Self { title: format!("go {version}"), version })
     }
 
