@@ -23,7 +23,7 @@ const HOW_TO_INSTALL: &str =
     "plugins in Go are made with Go 1.24 or later, https://go.dev/dl; any later 1.21 fetches it by itself";
 
 /// What `go build` and `go run` see beside the author's files: the last of them by its name, so that it runs when all commands are there.
-const ENTRY_FILE: &str = "zz_claiflow_entry.go";
+const ENTRY_FILE: &str = "zzzzzzzz_claiflow.go";
 const ENTRY: &str = include_str!("golang/entry.go.txt");
 const DESCRIBE: &str = include_str!("golang/describe.go.txt");
 
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(said.get_current_dir(), Some(module.folder.as_path()));
         let overlay = fs::read_to_string(work.path().join("build/overlay.json")).unwrap();
         assert!(
-            overlay.contains("mine/zz_claiflow_entry.go") && overlay.contains("build/zz_claiflow_entry.go"),
+            overlay.contains("mine/zzzzzzzz_claiflow.go") && overlay.contains("build/zzzzzzzz_claiflow.go"),
             "{overlay}"
         );
         let workspace = fs::read_to_string(work.path().join("build/go.work")).unwrap();
