@@ -16,6 +16,9 @@ func init() {
 }
 
 func describe() (string, error) {
+	if len(order) == 0 {
+		return "", errors.New("this plugin names no command; call claiflow.Command in an `init` of its package main")
+	}
 	told := make([]any, len(order))
 	for at, served := range order {
 		described, err := served.described()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 
+	// Serves commands, none of them where the author did not import it.
+	_ "claiflow"
 	"claiflow/internal/guest"
 )
 

@@ -110,8 +110,10 @@ impl Manifest {
         }
         all.sort();
         all.dedup();
+        let is_json = self.path.extension().is_some_and(|extension| extension == "json");
+        let line = if is_json { format!("\"capabilities\": {all:?}") } else { format!("capabilities = {all:?}") };
         bail!(
-            "it uses {}, and {} does not say so; add to `{}`\n\ncapabilities = {all:?}",
+            "it uses {}, and {} does not say so; add to `{}`\n\n{line}",
             needed.join(", "),
             self.path.display(),
             self.section
@@ -150,6 +152,9 @@ mod tests {
         assert!(manifest.check(&["kubernetes"]).is_ok(), "it may say more than it uses");
         let error = manifest.check(&["kubernetes", "kubernetes-write"]).unwrap_err().to_string();
         assert!(error.contains(r#"capabilities = ["http", "kubernetes", "kubernetes-write"]"#), "{error}");
+        let manifest = Manifest { path: "/tool/claiflow.json".into(), ..manifest };
+        let error = manifest.check(&["process"]).unwrap_err().to_string();
+        assert!(error.ends_with(r#""capabilities": ["http", "kubernetes", "process"]"#), "{error}");
         for said in [json!("kubernetes"), json!([1]), json!(["kube"])] {
             assert!(with(said.clone()).is_err_and(|message| message.contains("`capabilities`")), "{said}");
         }
