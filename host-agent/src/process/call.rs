@@ -109,13 +109,6 @@ struct RepoUpdate {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// A credential that has to go along, and where it would be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) credential: String,
-    pub(super) url: String,
-}
-
 impl Call {
     /// Reads the arguments of a profile; `args` is a JSON object.
     ///

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Call, Child, Failure, Login,
-    call::{Asked, Wanted},
+    call::Asked,
     child::{End, Ended, Piece},
     drive::Work,
     files::{self, Private},
@@ -100,26 +100,18 @@ impl Processes {
     /// # Errors
     /// `not-found` for a repository that is not kept.
     pub async fn wanted(&self, call: &Call) -> Result<Option<(String, String)>, Failure> {
-        let wanted = |credential: &str, url: String| Wanted { credential: credential.to_owned(), url };
-        let wanted = match &call.asked {
-            Asked::Deploy(deploy) => match (&deploy.credential, deploy.chart.asked(&self.settings.plain)) {
-                (Some(credential), Some(url)) => Some(wanted(credential.as_str(), url)),
-                _ => None,
-            },
-            Asked::RepoAdd(asked) => {
-                asked.credential.as_ref().map(|credential| wanted(credential.as_str(), asked.repo_url.clone()))
-            }
+        let asked = match &call.asked {
+            Asked::Deploy(deploy) => deploy.credential.as_ref().zip(deploy.chart.asked(&self.settings.plain)),
+            Asked::RepoAdd(asked) => asked.credential.as_ref().map(|credential| (credential, asked.repo_url.clone())),
             _ => None,
         };
-        let wanted = match (wanted, call.repository()) {
-            (None, Some(name)) => {
-                let repositories = self.repositories.lock().await;
-                let kept = repositories.get(name)?;
-                kept.credential.as_ref().map(|credential| wanted_of(credential, &kept.url))
-            }
-            (wanted, _) => wanted,
-        };
-        Ok(wanted.map(|wanted| (wanted.credential, wanted.url)))
+        if let Some((credential, url)) = asked {
+            return Ok(Some((credential.as_str().to_owned(), url)));
+        }
+        let Some(name) = call.repository() else { return Ok(None) };
+        let repositories = self.repositories.lock().await;
+        let kept = repositories.get(name)?;
+        Ok(kept.credential.clone().map(|credential| (credential, kept.url.clone())))
     }
 
     /// Starts what the call asks for. `begin` is asked last: from there on it may have its effect.
@@ -205,10 +197,6 @@ impl Processes {
         // It is never closed.
         (turn, Arc::clone(&self.slots).acquire_owned().await.ok())
     }
-}
-
-fn wanted_of(credential: &str, url: &str) -> Wanted {
-    Wanted { credential: credential.to_owned(), url: url.to_owned() }
 }
 
 /// A child that has said all and ended.

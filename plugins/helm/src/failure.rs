@@ -23,38 +23,67 @@ impl<'a> About<'a> {
 
 /// In the order in which they count: what Helm says, the code, and the advice.
 const CASES: [(&[&str], &str, &str); 15] = [
-    (&["x509:", "certificate signed by", "tls: "], "failed",
-        "the server's certificate is not trusted here: check the address, or put its CA among those that the agent's image trusts"),
-    (&["release: not found"], "not-found",
-        "there is no such release: `helm.list` shows those that there are"),
-    (&["has no deployed releases"], "not-found",
-        "the release was never deployed: `helm.install` installs it"),
-    (&["cannot reuse a name that is still in use", "cannot re-use a name that is still in use"], "exists",
-        "there is a release of that name: `helm.upgrade` changes it, `helm.uninstall` removes it"),
-    (&["another operation (install/upgrade/rollback) is in progress"], "conflict",
-        "somebody else changes the release: try again when that has ended; `helm.rollback` takes back what nobody works on any more"),
-    (&["no cached repo found"], "not-found",
-        "the repository's index was never fetched: `helm.repo_update` fetches it"),
-    (&["no chart name found", "no chart version found", " not found in http", "not found in oci", ": not found"], "not-found",
+    (
+        &["x509:", "certificate signed by", "tls: "],
+        "failed",
+        "the server's certificate is not trusted here: check the address, or put its CA among those that the agent's image trusts",
+    ),
+    (&["release: not found"], "not-found", "there is no such release: `helm.list` shows those that there are"),
+    (&["has no deployed releases"], "not-found", "the release was never deployed: `helm.install` installs it"),
+    (
+        &["cannot reuse a name that is still in use", "cannot re-use a name that is still in use"],
+        "exists",
+        "there is a release of that name: `helm.upgrade` changes it, `helm.uninstall` removes it",
+    ),
+    (
+        &["another operation (install/upgrade/rollback) is in progress"],
+        "conflict",
+        "somebody else changes the release: try again when that has ended; `helm.rollback` takes back what nobody works on any more",
+    ),
+    (&["no cached repo found"], "not-found", "the repository's index was never fetched: `helm.repo_update` fetches it"),
+    (
+        &["no chart name found", "no chart version found", " not found in http", "not found in oci", ": not found"],
+        "not-found",
         "there is no such chart, or not in that version: check `chart_name`, `chart_version` and the repository, and `helm.repo_update` \
-         its index"),
-    (&["release has no "], "not-found",
-        "there is no such revision: `helm.history` shows those that there are"),
-    (&["401 Unauthorized", "status code 401", "403 Forbidden", "status code 403"], "denied",
-        "the repository wants to know who asks: name a `credential` that the grants file gives this plugin for that host"),
-    (&["is forbidden: ", "cannot get resource", "cannot create resource", "cannot list resource"], "denied",
+         its index",
+    ),
+    (&["release has no "], "not-found", "there is no such revision: `helm.history` shows those that there are"),
+    (
+        &["401 Unauthorized", "status code 401", "403 Forbidden", "status code 403"],
+        "denied",
+        "the repository wants to know who asks: name a `credential` that the grants file gives this plugin for that host",
+    ),
+    (
+        &["is forbidden: ", "cannot get resource", "cannot create resource", "cannot list resource"],
+        "denied",
         "the plugin's account may not do that in the cluster: give it a role for what the chart needs; `claiflow-agent inspect FILE --rbac` \
-         tells which account it is"),
-    (&["timed out", "context deadline exceeded", "timeout waiting", "would exceed context deadline"], "timeout",
-        "it was not ready in time: look at its pods, or give it a longer `timeout`"),
-    (&["values don't meet the specifications", "cannot unmarshal", "error converting YAML", "error unmarshaling"], "invalid",
-        "`values` do not fit the chart: they are an object, with what the chart's `values.yaml` has"),
-    (&["no such host", "connection refused", "i/o timeout", "no route to host"], "unavailable",
-        "the server does not answer: check the address, and that the agent's network policy lets it through"),
-    (&["looks like", "is not a valid chart repository", "cannot be reached"], "failed",
-        "there is no chart repository at that address: it must hold an `index.yaml`"),
-    (&["execution error at", "parse error at", "template: "], "invalid",
-        "the chart cannot be rendered with these `values`"),
+         tells which account it is",
+    ),
+    (
+        &["timed out", "context deadline exceeded", "timeout waiting", "would exceed context deadline"],
+        "timeout",
+        "it was not ready in time: look at its pods, or give it a longer `timeout`",
+    ),
+    (
+        &["values don't meet the specifications", "cannot unmarshal", "error converting YAML", "error unmarshaling"],
+        "invalid",
+        "`values` do not fit the chart: they are an object, with what the chart's `values.yaml` has",
+    ),
+    (
+        &["no such host", "connection refused", "i/o timeout", "no route to host"],
+        "unavailable",
+        "the server does not answer: check the address, and that the agent's network policy lets it through",
+    ),
+    (
+        &["looks like", "is not a valid chart repository", "cannot be reached"],
+        "failed",
+        "there is no chart repository at that address: it must hold an `index.yaml`",
+    ),
+    (
+        &["execution error at", "parse error at", "template: "],
+        "invalid",
+        "the chart cannot be rendered with these `values`",
+    ),
 ];
 
 /// The failure of a program that did not end well.

@@ -31,7 +31,8 @@ pub struct Listed {
 #[command("helm.list", effect = "read")]
 pub fn list(inputs: List) -> Result<Vec<Listed>, Error> {
     let namespace = inputs.namespace.filter(|namespace| !namespace.is_empty());
-    let args: Map<String, Value> = namespace.map(|namespace| ("namespace".to_owned(), namespace.into())).into_iter().collect();
+    let args: Map<String, Value> =
+        namespace.map(|namespace| ("namespace".to_owned(), namespace.into())).into_iter().collect();
     let output = helm::run("helm.list", &args, b"", &About::default())?;
     serde_json::from_slice(&output).map_err(|error| Error::failed(format!("Helm's list cannot be read: {error}")))
 }

@@ -23,13 +23,7 @@ struct Listed {
 ///
 /// # Errors
 /// `conflict` where somebody may be at work; what Helm says.
-pub(crate) fn before(
-    kind: Kind,
-    name: &str,
-    namespace: &str,
-    timeout_s: u32,
-    context: &Context,
-) -> Result<(), Error> {
+pub(crate) fn before(kind: Kind, name: &str, namespace: &str, timeout_s: u32, context: &Context) -> Result<(), Error> {
     let nothing_done = |error: Error| error.applied(Applied::No);
     let revisions = history::known(name, namespace).map_err(nothing_done)?;
     let Some(last) = revisions.first() else { return Ok(()) };
@@ -39,7 +33,8 @@ pub(crate) fn before(
     if !(is_stuck || is_left) {
         return Ok(());
     }
-    let is_ours = mark::is_ours(&last.description, context) || is_labelled(name, namespace, context).map_err(nothing_done)?;
+    let is_ours =
+        mark::is_ours(&last.description, context) || is_labelled(name, namespace, context).map_err(nothing_done)?;
     if is_left && !is_ours {
         return Ok(());
     }

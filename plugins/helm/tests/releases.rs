@@ -162,7 +162,8 @@ fn an_uninstall_remembers_what_it_takes_away() {
     let answer = PLUGIN.run_in(&call(1, vec![]), "helm.uninstall", inputs.clone()).unwrap();
     assert_eq!((answer["status"].as_str(), answer["revision"].as_u64()), (Some("uninstalled"), Some(3)));
     let notes = host.notes();
-    let verdict = |notes: &[Value]| PLUGIN.verify_in(&call(2, notes.to_vec()), "helm.uninstall", inputs.clone()).unwrap();
+    let verdict =
+        |notes: &[Value]| PLUGIN.verify_in(&call(2, notes.to_vec()), "helm.uninstall", inputs.clone()).unwrap();
     assert_eq!(verdict(&[])["verdict"], "not-done", "nothing was begun");
     assert_eq!(verdict(&notes)["verdict"], "not-done", "it is there");
 
@@ -187,7 +188,8 @@ fn a_rollback_without_a_revision_goes_to_the_one_before_in_every_attempt() {
     assert_eq!(answer, "Rollback was a success! Happy Helming!");
     PLUGIN.run_in(&call(2, host.notes()), "helm.rollback", inputs).unwrap();
     let started = programs.started();
-    let targets: Vec<_> = started.iter().filter(|it| it.profile == "helm.rollback").map(|it| &it.args["revision"]).collect();
+    let targets: Vec<_> =
+        started.iter().filter(|it| it.profile == "helm.rollback").map(|it| &it.args["revision"]).collect();
     assert_eq!(targets, [3, 3]);
     let missing = json!({"name": "web", "namespace": "shop", "revision": 9});
     let error = PLUGIN.run_in(&call(1, vec![]), "helm.rollback", missing).unwrap_err();
@@ -198,7 +200,12 @@ fn a_rollback_without_a_revision_goes_to_the_one_before_in_every_attempt() {
 fn reads_answer_as_they_always_did() {
     let (_host, programs) = (Host::new(), Programs::new());
     let inputs = json!({"name": "web", "namespace": "shop"});
-    programs.answers("helm.history", 0, json!([revision(1, "superseded", "a"), revision(2, "deployed", "b")]).to_string(), "");
+    programs.answers(
+        "helm.history",
+        0,
+        json!([revision(1, "superseded", "a"), revision(2, "deployed", "b")]).to_string(),
+        "",
+    );
     let answer = PLUGIN.run("helm.history", inputs.clone()).unwrap();
     assert_eq!(
         answer[0],
@@ -228,10 +235,26 @@ fn what_helm_complains_about_says_what_to_do() {
         ("Error: INSTALLATION FAILED: cannot reuse a name that is still in use", "exists", "helm.upgrade"),
         ("Error: UPGRADE FAILED: \"web\" has no deployed releases", "not-found", "helm.install"),
         ("Error: repo charts not found", "failed", "repo charts not found"),
-        ("Error: INSTALLATION FAILED: nginx chart not found in https://charts.example.com repository", "not-found", "chart_name"),
-        ("Error: looks like \"https://x\" is not a valid chart repository or cannot be reached: tls: failed to verify certificate: x509: certificate signed by unknown authority", "failed", "not trusted"),
-        ("Error: UPGRADE FAILED: release web failed, and has been rolled back due to rollback-on-failure being set: context deadline exceeded", "timeout", "(it was 60 s)"),
-        ("Error: query: failed to query with labels: secrets is forbidden: User \"x\" cannot list resource", "denied", "--rbac"),
+        (
+            "Error: INSTALLATION FAILED: nginx chart not found in https://charts.example.com repository",
+            "not-found",
+            "chart_name",
+        ),
+        (
+            "Error: looks like \"https://x\" is not a valid chart repository or cannot be reached: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "failed",
+            "not trusted",
+        ),
+        (
+            "Error: UPGRADE FAILED: release web failed, and has been rolled back due to rollback-on-failure being set: context deadline exceeded",
+            "timeout",
+            "(it was 60 s)",
+        ),
+        (
+            "Error: query: failed to query with labels: secrets is forbidden: User \"x\" cannot list resource",
+            "denied",
+            "--rbac",
+        ),
         ("Error: INSTALLATION FAILED: values don't meet the specifications of the schema(s)", "invalid", "values.yaml"),
         ("level=WARN msg=\"upgrade failed\"\nError: something new", "failed", "Helm says: something new"),
     ] {
