@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// How many bytes are there, which is how much the host can hand over at once: the inputs and the context of the call, and the answer of one host call.
+// How much the host can hand over at once: the inputs and the context of the call, and the answer of one host call.
 const arenaBytes = 4 << 20
 
 // Where the host writes what it hands over. `build-plugin` finds it by its mark and gives the component a `cabi_realloc` that cuts

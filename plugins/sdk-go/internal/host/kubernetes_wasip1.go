@@ -6,7 +6,9 @@ import "unsafe"
 func kubernetesResources(result unsafe.Pointer)
 
 //go:wasmimport claiflow:plugin/kubernetes@1.0.0 get
-func kubernetesGet(group, version, plural, subresource string, isNamespaced uint32, namespace, name, options string, result unsafe.Pointer)
+func kubernetesGet(
+	group, version, plural, subresource string, isNamespaced uint32, namespace, name, options string, result unsafe.Pointer,
+)
 
 //go:wasmimport claiflow:plugin/kubernetes@1.0.0 list-objects
 func kubernetesList(group, version, plural, subresource string, place uint32, namespace, options string, result unsafe.Pointer)
@@ -27,7 +29,9 @@ func watchingNext(watching, timeoutMs uint32, result unsafe.Pointer)
 func watchingDrop(watching uint32)
 
 //go:wasmimport claiflow:plugin/kubernetes@1.0.0 read-log
-func kubernetesReadLog(group, version, plural, subresource string, isNamespaced uint32, namespace, name, options string, result unsafe.Pointer)
+func kubernetesReadLog(
+	group, version, plural, subresource string, isNamespaced uint32, namespace, name, options string, result unsafe.Pointer,
+)
 
 //go:wasmimport claiflow:plugin/kubernetes@1.0.0 [method]byte-stream.read
 func byteStreamRead(stream, maxBytes, timeoutMs uint32, result unsafe.Pointer)
