@@ -125,6 +125,35 @@ fn requests_over_http_are_asked_for_granted_and_missing() {
 }
 
 #[test]
+fn programs_are_asked_for_and_granted_with_an_account_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let guest = Guest::new("tool", r#"[{"name":"mine","effect":"read"}]"#).imports(
+        "import claiflow:plugin/process@1.0.0;",
+        r#"(import "claiflow:plugin/process@1.0.0" "start" (func $f (param i32 i32 i32 i32 i32 i32 i32)))"#,
+    );
+    std::fs::write(folder.path().join("tool.wasm"), guest.build()).unwrap();
+    let said = inspect(folder.path(), &["--json"]);
+    let report: Value = serde_json::from_str(&said.output).unwrap();
+    let add = report["add"].as_str().unwrap();
+    assert!(add.contains("    process:\n      - PROFILE\n"), "{add}");
+    std::fs::write(folder.path().join("grants.yaml"), add.replace("PROFILE", "helm.history")).unwrap();
+    let said = inspect(folder.path(), &["--grants", "grants.yaml"]);
+    assert_eq!(said.code, 0, "{}{}", said.output, said.error);
+    assert!(said.output.contains("  process: helm.history\n"), "{}", said.output);
+
+    let said = inspect(folder.path(), &["--grants", "grants.yaml", "--rbac", "--namespace", "agents"]);
+    assert_eq!(said.code, 0, "{}", said.error);
+    for part in [
+        "metadata: {name: claiflow-plugin-tool, namespace: agents}",
+        "resources: [serviceaccounts/token]",
+        "Helm acts as that account too",
+        "--serviceaccount=agents:claiflow-plugin-tool",
+    ] {
+        assert!(said.output.contains(part), "{part} in {}", said.output);
+    }
+}
+
+#[test]
 fn what_cannot_be_inspected_says_why() {
     let folder = folder(true);
     let said = inspect(folder.path(), &["--rbac"]);

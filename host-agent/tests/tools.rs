@@ -253,14 +253,15 @@ fn what_this_agent_does_not_serve_is_told_with_the_line_of_the_contract() {
     tool(folder.path(), commands, None);
     let said = agent(folder.path(), &["compat", "tool.wasm", "--cache", "cache"]);
     assert_eq!(said.code, 0, "{said:?}");
-    let names = (
-        "import claiflow:plugin/process@1.0.0;",
-        r#"(import "claiflow:plugin/process@1.0.0" "[method]child.terminate" (func $f (param i32)))"#,
-    );
-    tool(folder.path(), commands, Some(names));
+    // Plugins export it, and none may import it.
+    let component = r#"(component
+        (import "claiflow:plugin/handler@1.0.0" (instance))
+        (instance $handler)
+        (export "claiflow:plugin/handler@1.0.0" (instance $handler)))"#;
+    fs::write(folder.path().join("tool.wasm"), wat::parse_str(component).unwrap()).unwrap();
     let said = agent(folder.path(), &["compat", "tool.wasm", "--cache", "cache"]);
     assert_eq!(said.code, 1, "{said:?}");
-    for part in ["BREAKS import `claiflow:plugin/process@1.0.0`", "wit/process.wit:", ": interface process {"] {
+    for part in ["BREAKS import `claiflow:plugin/handler@1.0.0`", "wit/handler.wit:", ": interface handler {"] {
         assert!(said.output.contains(part), "{part}: {}", said.output);
     }
 }
