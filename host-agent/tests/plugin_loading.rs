@@ -81,7 +81,14 @@ async fn an_import_that_nobody_granted_is_refused_with_the_entry_that_would() {
     let grants = format!(
         "plugins: {{tool: {{sha256: {pin}, credentials: {{x: {{hosts: [\"https://example.com\"], methods: [GET]}}}}}}}}"
     );
-    refused("granted but not served", &bytes, &grants, "this agent does not serve that interface").await;
+    let served = House::verdict("tool.wasm", &bytes, &grants).await;
+    assert_eq!(served.state, PluginState::Ready, "{served:?}");
+    let changes = tool().imports(
+        "import claiflow:plugin/credentials-admin@1.0.0;",
+        r#"(import "claiflow:plugin/credentials-admin@1.0.0" "entries" (func $f (param i32)))"#,
+    );
+    // No grant gives it to another plugin than `claiflow`.
+    refused("the system's own", &changes.build(), "", "given to the plugin `claiflow` alone").await;
     let own = wat::parse_str(
         r#"(component (import "evil:host/all@1.0.0" (instance)) (instance $i) (export "claiflow:plugin/handler@1.0.0" (instance $i)))"#,
     );

@@ -2,7 +2,7 @@
 
 use wasmparser::{CustomSectionReader, Encoding, KnownCustom, Parser, Payload};
 
-use crate::grants::{Grant, System};
+use crate::grants::{Grant, SYSTEM_PLUGIN, System};
 
 use super::{
     host::lines::clean,
@@ -116,6 +116,9 @@ impl Surface {
                 Admission::Unserved => format!(
                     "it imports `{import}`; the grants file allows it, but this agent does not serve that interface"
                 ),
+                Admission::Missing(need) if need.key == "system" && plugin != SYSTEM_PLUGIN => {
+                    format!("it imports `{import}`, which is given to the plugin `{SYSTEM_PLUGIN}` alone")
+                }
                 Admission::Missing(need) => format!(
                     "it imports `{import}`, which nobody granted; `plugins: {{{plugin}: {{{}}}}}` in the grants file \
                      would, with the file's `sha256`",

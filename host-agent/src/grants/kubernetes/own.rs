@@ -109,3 +109,35 @@ pub(super) fn plugin_label() -> String {
 pub(super) fn refusal(what: &str) -> String {
     format!("{what}, and only built-in plugins touch that, whatever the grants say")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CREDENTIALS, Kind, Own, Verb};
+
+    #[test]
+    fn the_secret_of_credentials_is_the_agents_own_wherever_it_runs() {
+        let kind = |plural: &str| Kind {
+            group: String::new(),
+            version: "v1".to_owned(),
+            plural: plural.to_owned(),
+            subresource: String::new(),
+            kind: String::new(),
+            api_version: "v1".to_owned(),
+            namespaced: true,
+        };
+        let elsewhere = Own { credentials: "tools".to_owned(), ..Own::default() };
+        for (plural, namespace, name, is_own) in [
+            ("secrets", Some("tools"), Some(CREDENTIALS), true),
+            ("secrets", Some("tools"), Some("other"), false),
+            ("secrets", Some("shop"), Some(CREDENTIALS), false),
+            ("configmaps", Some("tools"), Some(CREDENTIALS), false),
+            // Of a list, each item is judged.
+            ("secrets", Some("tools"), None, false),
+        ] {
+            let holds = elsewhere.holds(Verb::Get, &kind(plural), namespace, name);
+            assert_eq!(holds, is_own, "{plural} {namespace:?} {name:?}");
+        }
+        let in_cluster = Own { namespace: "claiflow".to_owned(), ..Own::default() };
+        assert!(in_cluster.holds(Verb::Get, &kind("secrets"), Some("claiflow"), Some(CREDENTIALS)));
+    }
+}
