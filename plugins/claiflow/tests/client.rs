@@ -18,6 +18,11 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 const UPGRADE: &str = "claiflow.client.upgrade";
 const BEFORE: &str = "claiflow-before-upgrade";
 
+/// What happens in a case.
+type Happens = Box<dyn Fn(&Stage)>;
+/// The same, where it needs nothing of its own.
+type Befalls = fn(&Stage);
+
 struct Stage {
     cluster: Cluster,
     agent: Agent,
@@ -167,7 +172,7 @@ fn what_does_not_come_up_is_rolled_back_and_the_reason_is_told() {
         })
     };
     let late = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "it has timed out progressing"}]);
-    let cases: [(&str, Box<dyn Fn(&Stage)>, &str); 4] = [
+    let cases: [(&str, Happens, &str); 4] = [
         (
             "an image that cannot be pulled",
             Box::new(move |stage| {
@@ -292,7 +297,7 @@ fn an_agent_that_cannot_upgrade_itself_says_why_and_changes_nothing() {
     let alone = |stage: &Stage| {
         stage.cluster.change("pods", NAMESPACE, POD, |object| object["metadata"]["ownerReferences"] = json!([]))
     };
-    let cases: [(&str, fn(&Stage), Value, &str); 6] = [
+    let cases: [(&str, Befalls, Value, &str); 6] = [
         ("a rollout is under way", rolling, everything(), "is being rolled out already"),
         ("no Deployment", alone, everything(), "is of no ReplicaSet"),
         ("no pod", |stage| stage.cluster.take("pods", NAMESPACE, POD), everything(), "the agent's own pod"),

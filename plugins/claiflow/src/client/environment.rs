@@ -68,18 +68,15 @@ fn source(namespace: &str, container: &Value, name: &str) -> Result<Source, Erro
     // Of two entries the later one counts, and any of them before what comes by `envFrom`.
     if let Some(entry) = list("/env").find(|entry| text(entry, "/name") == Some(name)) {
         let Some(from) = entry.get("valueFrom") else { return Ok(Source::Container) };
-        let references: [(&str, fn(&str) -> Kept); 2] =
-            [("configMapKeyRef", Kept::config_map), ("secretKeyRef", Kept::secret)];
-        for (reference, kept) in references {
-            if let Some(found) = from.get(reference)
-                && let (Some(object), Some(key)) = (text(found, "/name"), text(found, "/key"))
-            {
-                return Ok(Source::Object { kept: kept(object), key: key.to_owned() });
-            }
-        }
-        return Err(Error::invalid(format!(
-            "env_configs: `{name}` is made by Kubernetes of the pod itself, and cannot be set"
-        )));
+        let by_key = |reference: &str, kept: fn(&str) -> Kept| {
+            let found = from.get(reference)?;
+            Some(Source::Object { kept: kept(text(found, "/name")?), key: text(found, "/key")?.to_owned() })
+        };
+        let found = by_key("configMapKeyRef", Kept::config_map).or_else(|| by_key("secretKeyRef", Kept::secret));
+        return found.ok_or_else(|| {
+            let made = "is made by Kubernetes of the pod itself, and cannot be set";
+            Error::invalid(format!("env_configs: `{name}` {made}"))
+        });
     }
     for from in list("/envFrom") {
         let Some(key) = name.strip_prefix(text(from, "/prefix").unwrap_or_default()) else { continue };
