@@ -36,7 +36,7 @@ pub(crate) fn run(plane: &ControlPlane, built: &Built, directory: &Path) -> Vec<
         ("the manifests of deploy/ are taken as they are", manifests::taken),
         ("docs/plugins.md makes a plugin and gives what it shows", tutorial::walked),
     ];
-    let promises: [(&'static str, Promise); 8] = [
+    let promises: [(&'static str, Promise); 9] = [
         ("a plugin acts through its own account", grants::identity),
         ("a withdrawn grant counts from the next call on", grants::withdrawal),
         ("bad input is told by name", grants::bad_input),
