@@ -22,7 +22,7 @@ pub const PROFILES: [&str; 12] = [
 
 /// The list of a grant. Each is named in whole: a glob would grant what a later agent adds.
 pub(super) fn parse(report: &mut Report, value: &Value, at: &str) -> Vec<String> {
-    let items: Vec<_> = report.items(value, at).into_iter().collect();
+    let items = report.items(value, at);
     items.into_iter().filter_map(|(item, at)| report.word(item, &at, &PROFILES)).collect()
 }
 

@@ -1,6 +1,9 @@
 //! The way to the cluster for a program: a kubeconfig with the identity of a plugin's account, and nothing else in it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::{Config, config::AuthInfo};
@@ -81,12 +84,12 @@ impl Reach {
             .map(|(key, it)| (key.clone(), it.clone()))
             .collect();
         if let (None, Some(file)) = (own.get("token"), &self.own.token_file) {
-            let token = read(&PathBuf::from(file)).await?;
+            let token = read(Path::new(file)).await?;
             own.insert("token".to_owned(), String::from_utf8_lossy(&token).trim().into());
         }
         for (path, data) in OWN_FILES {
             if let (None, Some(file)) = (own.get(data), all.get(path).and_then(Value::as_str)) {
-                own.insert(data.to_owned(), STANDARD.encode(read(&PathBuf::from(file)).await?).into());
+                own.insert(data.to_owned(), STANDARD.encode(read(Path::new(file)).await?).into());
             }
         }
         if own.is_empty() { Err(unusable()) } else { Ok(own) }
@@ -136,7 +139,7 @@ impl Cluster {
     }
 }
 
-async fn read(path: &PathBuf) -> Result<Vec<u8>, Failure> {
+async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let unread = |why: String| Failure::new("unavailable", format!("{}: {why}", path.display()));
     let bytes = tokio::fs::read(path).await.map_err(|error| unread(error.to_string()))?;
     if bytes.len() > FILE_MAX_BYTES {

@@ -13,6 +13,9 @@ use crate::{
     timeout,
 };
 
+/// Of values that a note keeps.
+const NOTED_MAX_BYTES: usize = 2 << 10;
+
 /// Which release.
 #[derive(Deserialize, JsonSchema)]
 pub struct Uninstall {
@@ -63,8 +66,6 @@ pub fn uninstall(inputs: Former<Uninstall>, context: &Context) -> Result<Release
         Ok(_) => Ok(gone(seen)),
     }
 }
-
-const NOTED_MAX_BYTES: usize = 2 << 10;
 
 fn uninstalled(inputs: Former<Uninstall>, context: &Context) -> Result<Verdict<Release>, Error> {
     let Uninstall { name, namespace, .. } = inputs.known();
