@@ -65,9 +65,8 @@ impl Stage {
         house.put("claiflow.wasm", &claiflow);
         house.put("probe.wasm", &probe);
         house.put("revealer.wasm", &revealer());
-        let stage = Self { server, house, metrics, heard: Arc::default() };
+        let mut stage = Self { server, house, metrics, heard: Arc::default() };
         stage.grant("[credentials, agent]", "{shop: {reveal: true}}");
-        let mut stage = stage;
         stage.house.open().await;
         for plugin in ["claiflow", "probe", "revealer"] {
             let plugin = stage.house.plugin(plugin);

@@ -75,7 +75,7 @@ impl Stores {
             return Ok(found);
         }
         match &self.secret {
-            Some(secret) => secret.find(key, deadline).await?.ok_or_else(|| missing(key)),
+            Some(secret) => Box::pin(secret.find(key, deadline)).await?.ok_or_else(|| missing(key)),
             None => Err(missing(key)),
         }
     }
@@ -90,7 +90,7 @@ impl Stores {
             listed.take(Storage::Volume, waiting(deadline, move || volume.entries()).await);
         }
         if let Some(secret) = &self.secret {
-            listed.take(Storage::Secret, secret.entries(deadline).await);
+            listed.take(Storage::Secret, Box::pin(secret.entries(deadline)).await);
         }
         listed
     }
@@ -111,7 +111,7 @@ impl Stores {
                 let (volume, key) = (volume.clone(), key.to_owned());
                 waiting(deadline, move || volume.put(&key, &put, deadline.into_std())).await
             }
-            (Storage::Secret, _, Some(secret)) => secret.put(key, &put, deadline).await,
+            (Storage::Secret, _, Some(secret)) => Box::pin(secret.put(key, &put, deadline)).await,
             _ => Err(none(storage)),
         }
     }
@@ -127,7 +127,7 @@ impl Stores {
                 let (volume, key) = (volume.clone(), key.to_owned());
                 waiting(deadline, move || volume.remove(&key, deadline.into_std())).await
             }
-            (Storage::Secret, _, Some(secret)) => secret.remove(key, deadline).await,
+            (Storage::Secret, _, Some(secret)) => Box::pin(secret.remove(key, deadline)).await,
             _ => Err(none(storage)),
         }
     }

@@ -20,6 +20,8 @@ use crate::cluster_of_two::CLUSTER;
 /// Seen by the server that it is for, and by nobody else.
 const PLANTED: &str = "planted-5b1d0c77";
 const SECRET: &str = "claiflow-credential";
+/// On loopback, and not the API server's, which no plugin reaches.
+const ADDRESS: &str = "127.0.0.2";
 
 /// All of it, with a table of template, storage and result.
 pub(super) fn run(house: &House<'_>) -> Result<()> {
@@ -104,12 +106,12 @@ fn grants(house: &House<'_>, port: u16) -> Result<Value> {
         json!({"sha256": house.digest("claiflow")?, "commands": ["claiflow.*", "credstor.*"],
                "system": ["credentials", "agent"]}),
     );
-    let url = format!("http://127.0.0.1:{port}");
+    let url = format!("http://{ADDRESS}:{port}");
     plugins.insert(
         "probe".to_owned(),
         json!({"sha256": house.digest("probe")?, "identity": "agent",
                "kubernetes": [{"groups": [""], "resources": ["pods"], "verbs": ["get"]}],
-               "http": [{"url": url, "methods": ["GET"], "addresses": ["127.0.0.1/32"]}],
+               "http": [{"url": url, "methods": ["GET"], "addresses": [format!("{ADDRESS}/32")]}],
                "credentials": {"shop": {"hosts": [url], "methods": ["GET"]}}}),
     );
     Ok(grants)
@@ -133,7 +135,7 @@ fn template(house: &House<'_>, verb: &str, inputs: &Value) -> Result<Value> {
 
 /// A plugin sends it, the server sees it, and the plugin does not.
 fn uses(house: &House<'_>, server: &Server, expected: &str) -> Result<()> {
-    let url = format!("http://127.0.0.1:{}/x", server.port);
+    let url = format!("http://{ADDRESS}:{}/x", server.port);
     let outcome = house.call("probe.run", &json!({"calls": [{"http": {"url": url, "credential": "shop"}}]}))?;
     let outcome = match outcome {
         Ok(outcome) => outcome.to_string(),
@@ -199,7 +201,7 @@ struct Server {
 impl Server {
     /// It ends with this program.
     fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = TcpListener::bind((ADDRESS, 0))?;
         let (port, seen) = (listener.local_addr()?.port(), Arc::new(Mutex::new(String::new())));
         let kept = Arc::clone(&seen);
         thread::spawn(move || {
