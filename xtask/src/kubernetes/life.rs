@@ -1,6 +1,7 @@
 //! An agent's own life: it leaves and comes back, and upgrades itself, as a Deployment of the control plane whose pods kwok plays. The
 //! agent's process stands for its pod (`--pod`); what a kubelet does to processes, this does.
 
+mod manifests;
 mod stage;
 
 use std::{
@@ -13,7 +14,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::house::House;
-use stage::{IMAGE, Stage, upgrade};
+use manifests::IMAGE;
+use stage::{Stage, upgrade};
 
 const REBOUNCE: &str = "99990000000000000000000000000001";
 /// The Deployment's pods are made and deleted within a second or two; the agent looks every two seconds.
