@@ -288,4 +288,3 @@ fn shown(rows: &[Row]) {
         abuse_parts::print(rows);
     }
 }
-

@@ -133,8 +133,24 @@ async fn the_host_answers_every_language_alike() {
     let (rust, others) = all.split_first().unwrap();
     let codes: Vec<&str> = rust.iter().map(|outcome| outcome["error"]["code"].as_str().unwrap_or("ok")).collect();
     let expected = [
-        "ok", "exists", "ok", "ok", "invalid", "ok", "not-found", "invalid", "denied", "denied", "not-found", "ok", "ok", "ok",
-        "ok", "denied", "denied", "invalid",
+        "ok",
+        "exists",
+        "ok",
+        "ok",
+        "invalid",
+        "ok",
+        "not-found",
+        "invalid",
+        "denied",
+        "denied",
+        "not-found",
+        "ok",
+        "ok",
+        "ok",
+        "ok",
+        "denied",
+        "denied",
+        "invalid",
     ];
     assert_eq!(codes, expected, "{rust:?}");
     for ((name, _), outcomes) in files.iter().skip(1).zip(others) {

@@ -8,8 +8,9 @@ mod plugin_parts;
 use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
 
 use claiflow_agent::{
+    credentials::Stores,
     executor::commands::{Applied, Commands as _, Effect, PluginState, Verified},
-    http::{Client, Directory, System},
+    http::{Client, System},
     process::{Processes, Settings},
 };
 use plugin_parts::{House, built, call};
@@ -40,7 +41,8 @@ async fn stage(grant: &str, script: &str) -> Option<House> {
         plain: Vec::new(),
     };
     house.config.processes = Some(Processes::open(settings).unwrap());
-    house.config.http = Arc::new(Client::new(Arc::new(System::default()), Arc::new(Directory::new(credentials))));
+    house.config.http =
+        Arc::new(Client::new(Arc::new(System::default()), Arc::new(Stores::new(Some(credentials), None, None))));
     // A debug build on a busy machine.
     house.config.limits.cpu = Duration::from_secs(60);
     house.config.limits.wall = Duration::from_secs(120);
