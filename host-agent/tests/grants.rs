@@ -176,6 +176,7 @@ fn own() -> Arc<Own> {
         config_maps: ["grants".to_owned(), "plugin-tool".to_owned()].into(),
         accounts: ["claiflow-agent".to_owned(), "claiflow-plugin-tool".to_owned()].into(),
         workload: "claiflow-agent".to_owned(),
+        credentials: "claiflow".to_owned(),
         whole_namespace: false,
     })
 }

@@ -1,7 +1,13 @@
 //! What a plugin gets of programs through the host: the built plugin `helm`, under a grant, with a script in the place of Helm that
 //! answers with its arguments and what it reads.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, dead_code, reason = "all of it is test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is test"
+)]
 
 mod plugin_parts;
 

@@ -103,9 +103,8 @@ mod tests {
             ),
             (b"\x1f\x8b", "", json!({"base64": "H4s="}), Some("\u{1f}\u{fffd}")),
         ] {
-            let content = Content::of(bytes, kind, &mut BTreeSet::new()).map(|found| {
-                assert_eq!(serde_json::to_value(&found).unwrap(), content);
-                found
+            let content = Content::of(bytes, kind, &mut BTreeSet::new()).inspect(|found| {
+                assert_eq!(serde_json::to_value(found).unwrap(), content);
             });
             if let Some(left) = left {
                 assert_eq!(String::from_utf8_lossy(&content.unwrap().bytes().unwrap()), left);
