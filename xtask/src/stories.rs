@@ -20,12 +20,22 @@ pub(crate) struct Story {
     pub(crate) sql: Vec<PathBuf>,
     /// Bodies of POST `/api/v1/service`, each with the result of its task.
     pub(crate) tasks: Vec<(Value, Value)>,
-    /// What it is told on: `"needs": "kubernetes"`. None: a server and an agent are enough.
+    /// What it is told on, by `needs`. None: a server and an agent are enough.
     pub(crate) ground: Option<Ground>,
+}
+
+/// What a story needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// A cluster, and the plugin of that name.
+    Kubernetes,
+    /// A cluster, charts, and a Prometheus; its results are another one each time, and checked where it is told.
+    Helm,
 }
 
 /// A cluster, as the story finds it.
 pub(crate) struct Ground {
+    pub(crate) needs: Needs,
     /// Objects that are there.
     pub(crate) manifests: Vec<Value>,
     /// The agent's grants; a digest of zeros stands for that of the plugin as it was built.
@@ -70,17 +80,19 @@ impl Story {
 
 impl Ground {
     fn read(story: &mut Map<String, Value>, folder: &Path) -> Result<Option<Self>> {
-        match story.remove("needs") {
+        let needs = match story.remove("needs") {
             None => return Ok(None),
-            Some(needs) => ensure!(needs == "kubernetes", "`needs` is {needs}, and there is \"kubernetes\" alone"),
-        }
+            Some(needs) if needs == "kubernetes" => Needs::Kubernetes,
+            Some(needs) if needs == "helm" => Needs::Helm,
+            Some(needs) => bail!("`needs` is {needs}, and there are \"kubernetes\" and \"helm\""),
+        };
         let manifests =
             names(story, "manifests")?.iter().map(|file| json(&folder.join(file))).collect::<Result<_>>()?;
         let grants = story.remove("grants");
         let grants = grants.as_ref().and_then(Value::as_str).context("a story on a cluster names its `grants`")?;
         let grants = folder.join(grants);
         let grants = fs::read_to_string(&grants).with_context(|| grants.display().to_string())?;
-        Ok(Some(Self { manifests, grants }))
+        Ok(Some(Self { needs, manifests, grants }))
     }
 
     /// The grants with the digests of the plugins' files, of which `digest` answers one by the plugin's name.
@@ -130,7 +142,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::stories;
+    use super::{Needs, stories};
     use crate::cluster_of_two::CLUSTER;
 
     #[test]
@@ -156,7 +168,7 @@ mod tests {
             if let Some(ground) = &story.ground {
                 let pinned = ground.pinned(|plugin| Ok(format!("digest of {plugin}"))).unwrap();
                 assert!(pinned.contains("sha256: \"digest of kubernetes\""), "{name}: {pinned}");
-                assert!(!ground.manifests.is_empty(), "{name} is told on nothing");
+                assert!(ground.needs == Needs::Helm || !ground.manifests.is_empty(), "{name} is told on nothing");
             }
         }
     }

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use super::house::House;
 use crate::{
     cluster_of_two::CLUSTER,
-    stories::{Story, stories},
+    stories::{Needs, Story, stories},
 };
 
 /// Each gives what it says.
 pub(super) fn told(house: &House<'_>) -> Result<()> {
     for story in stories()? {
-        if let Some(ground) = &story.ground {
+        if let Some(ground) = story.ground.as_ref().filter(|ground| ground.needs == Needs::Kubernetes) {
             for manifest in &ground.manifests {
                 house.plane.apply(manifest)?;
             }

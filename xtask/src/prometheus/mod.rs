@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::cluster_of_two::Built;
-pub(crate) use monitor::missing;
+pub(crate) use monitor::{Monitor, missing};
 use scene::Scene;
 
 /// One promise of claiflow beside Prometheus.

@@ -37,15 +37,15 @@ fn program() -> PathBuf {
 }
 
 /// Stopped when dropped.
-pub(super) struct Monitor {
+pub(crate) struct Monitor {
     /// Host, port and prefix.
-    pub(super) address: String,
+    pub(crate) address: String,
     process: Process,
 }
 
 impl Monitor {
     /// Scrapes `target` (host and port) each second.
-    pub(super) fn start(directory: &Path, target: &str) -> Result<Self> {
+    pub(crate) fn start(directory: &Path, target: &str) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let listen = format!("127.0.0.1:{}", free_port(0)?);
         let config = json!({
@@ -70,6 +70,16 @@ impl Monitor {
             .arg("--log.level=warn");
         let process = Process::start("prometheus", &mut command, directory)?;
         Ok(Self { address: format!("{listen}{PREFIX}"), process })
+    }
+
+    /// Waits until it knows how many agents the server has.
+    pub(crate) fn scrapes(&self) -> Result<()> {
+        let scrapes = || {
+            let agents = self.data("query?query=claiflow_agents_connected")?;
+            ensure!(agents["result"][0]["value"][1].is_string(), "{agents}");
+            Ok(())
+        };
+        until("Prometheus scrapes", Duration::from_secs(60), scrapes).with_context(|| self.process.said())
     }
 
     /// Waits until it has seen the server and its agent, and evaluated its rules.

@@ -2,6 +2,7 @@
 
 mod dead;
 mod refusals;
+mod rollout;
 mod secrets;
 mod sources;
 mod stage;
@@ -31,7 +32,8 @@ pub(super) fn stories(house: &House<'_>) -> Result<()> {
     told("charts come by address, name, registry and archive", sources::each(&stage, &open, &registry))?;
     told("a credential is seen by its repository alone", secrets::kept(&stage, &closed))?;
     told("what goes wrong says what to do", refusals::told(&stage, &open))?;
-    told("an upgrade whose agent died is taken up again", dead::resumed(&mut stage, &open))
+    told("an upgrade whose agent died is taken up again", dead::resumed(&mut stage, &open))?;
+    told("a rollout stays or is taken back, as Prometheus says", rollout::watched(&stage, &open))
 }
 
 fn told(story: &'static str, outcome: Result<()>) -> Result<()> {

@@ -57,18 +57,26 @@ impl<'a> Stage<'a> {
             "limits": {"wall": "10m", "host_calls": 2000, "cpu": "10s"},
         }}});
         fs::write(stage.grants(), grants.to_string())?;
-        let mut inspect = Command::new(house.program("claiflow-agent"));
-        inspect.arg("inspect").arg(&plugin).arg("--grants").arg(stage.grants());
-        let output = inspect.args(["--rbac", "--namespace", NAMESPACE, "--agent-account", ACCOUNT]).output()?;
-        ensure!(output.status.success(), "{inspect:?}: {}", String::from_utf8_lossy(&output.stderr));
-        let roles = stage.directory.join("roles.yaml");
-        fs::write(&roles, output.stdout)?;
-        house.plane.kubectl(&["apply", "--server-side", "-f", &roles.display().to_string()])?;
+        stage.apply_roles("helm")?;
         stage.may_install()?;
         house.pair.post("/api/v1/cluster", &json!({"uuid": CLUSTER, "name": "with Helm"}))?;
         let token = json!({"name": "helm", "cluster_uuid": CLUSTER, "token": TOKEN});
         house.pair.post("/api/v1/cluster_token", &token)?;
         Ok(stage)
+    }
+
+    /// Makes the account of a plugin, with the roles that `inspect --rbac` prints for the grants.
+    pub(super) fn apply_roles(&self, plugin: &str) -> Result<()> {
+        let mut inspect = Command::new(self.house.program("claiflow-agent"));
+        inspect.arg("inspect").arg(self.house.component(plugin)).arg("--grants").arg(self.grants());
+        let output = inspect.args(["--rbac", "--namespace", NAMESPACE, "--agent-account", ACCOUNT]).output()?;
+        ensure!(output.status.success(), "{inspect:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let roles = self.directory.join(format!("roles-{plugin}.yaml"));
+        fs::write(&roles, output.stdout)?;
+        self.house
+            .plane
+            .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &roles.display().to_string()])
+            .map(drop)
     }
 
     /// A role for what the charts need, in one namespace, which the plugin's account may also make.
@@ -104,11 +112,17 @@ impl<'a> Stage<'a> {
         command.arg("--credentials").arg(self.directory.join("credentials"));
         command.args(self.registry.iter().flat_map(|registry| ["--registry-plain", registry]));
         self.agent = Some(Process::start("helm-agent", &mut command, &self.directory)?);
-        let plugins = format!("/api/v1/cluster/{CLUSTER}/plugin");
-        until("the plugin serves", PATIENCE, || {
-            let answer = self.house.pair.get(&plugins)?;
-            let is_ready = |plugin: &Value| plugin["name"] == "helm" && plugin["state"] == "ready";
-            if answer.as_array().is_some_and(|all| all.iter().any(is_ready)) { Ok(()) } else { bail!("{answer}") }
+        self.serves(&["helm"])
+    }
+
+    /// Waits until these plugins are ready.
+    pub(super) fn serves(&self, plugins: &[&str]) -> Result<()> {
+        let path = format!("/api/v1/cluster/{CLUSTER}/plugin");
+        until("the plugins serve", PATIENCE, || {
+            let answer = self.house.pair.get(&path)?;
+            let all = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_ready = |name: &str| all.iter().any(|it| it["name"] == name && it["state"] == "ready");
+            if plugins.iter().all(|name| is_ready(name)) { Ok(()) } else { bail!("{answer}") }
         })
         .with_context(|| self.said())
     }
