@@ -12,6 +12,8 @@ use crate::{Error, http::Request};
 /// What is handed over at once; more than the host offers would trap.
 const PIECE_MAX_BYTES: usize = 4 << 10;
 const READ_MAX_BYTES: u64 = 64 << 10;
+/// In which an answer is held until its end.
+const BLOCK_MAX_BYTES: usize = 64 << 10;
 
 type Answer = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
 
@@ -77,12 +79,16 @@ fn write(body: &OutgoingBody, bytes: &[u8]) -> bool {
 fn read(response: &IncomingResponse) -> Result<Answer, Error> {
     let headers = response.headers().entries();
     let body = response.consume().map_err(|()| Error::failed("the answer has no body"))?;
-    let mut bytes = Vec::new();
+    // Blocks: one text that grows would hold twice its size while it does, and pieces may be of a few bytes.
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
     {
         let stream = body.stream().map_err(|()| Error::failed("the answer's body cannot be read"))?;
         loop {
             match stream.blocking_read(READ_MAX_BYTES) {
-                Ok(piece) => bytes.extend_from_slice(&piece),
+                Ok(piece) => match blocks.last_mut().filter(|block| block.len() + piece.len() <= BLOCK_MAX_BYTES) {
+                    Some(block) => block.extend_from_slice(&piece),
+                    None => blocks.push(piece),
+                },
                 Err(StreamError::Closed) => break,
                 Err(StreamError::LastOperationFailed(failure)) => {
                     return Err(match types::http_error_code(&failure) {
@@ -94,7 +100,7 @@ fn read(response: &IncomingResponse) -> Result<Answer, Error> {
         }
     }
     drop(IncomingBody::finish(body));
-    Ok((response.status(), headers, bytes))
+    Ok((response.status(), headers, blocks.concat()))
 }
 
 fn method(name: &str) -> Method {

@@ -16,7 +16,7 @@ use crate::{
     process::{Process, until},
 };
 
-const CLUSTER: &str = "00000000000000000000000000000003";
+const CLUSTER: &str = "00000000000000000000000000000005";
 const TOKEN: &str = "TOKEN_OF_THE_HELM_CLUSTER";
 /// Where releases may be.
 pub(super) const RELEASES: &str = "helm-releases";
