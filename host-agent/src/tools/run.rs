@@ -13,6 +13,7 @@ use crate::{
     tape::{differences, redacted_text, redacted_value},
 };
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     call::Call,
@@ -88,9 +89,11 @@ impl Run {
         let effect = stage.effect_of(&command);
         let call = self.call.command_call(command.clone(), inputs.clone(), effect, shell.clone())?;
         let stop = call.stop.clone();
-        // It ends with the program at the latest.
+        // Heard from here on, before anything runs. It ends with the program at the latest.
+        let mut interrupts =
+            signal(SignalKind::interrupt()).map_err(|error| format!("Ctrl-C is not heard: {error}"))?;
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
+            if interrupts.recv().await.is_some() {
                 told("asked to stop; it has a few seconds");
                 stop.cancel();
             }
