@@ -44,10 +44,10 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Scrapes `target` (host and port) each second.
-    pub(crate) fn start(directory: &Path, target: &str) -> Result<Self> {
+    /// Listens at `host` and scrapes `target` (host and port) each second.
+    pub(crate) fn start(directory: &Path, host: &str, target: &str) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let listen = format!("127.0.0.1:{}", free_port(0)?);
+        let listen = format!("{host}:{}", free_port(0)?);
         let config = json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yaml"],
@@ -90,8 +90,8 @@ impl Monitor {
             let recorded = self.data(&format!("query?query={RECORD}"))?;
             ensure!(recorded["result"][0]["value"][1] == "1", "{recorded}");
             // Long enough that it is known of the last seconds, too.
-            let lately = self.data("query?query=min_over_time(claiflow_agents_connected[6s])")?;
-            ensure!(lately["result"][0]["value"][1] == "1", "{lately}");
+            let before = self.data("query?query=claiflow_agents_connected%20offset%204s")?;
+            ensure!(before["result"][0]["value"][1] == "1", "{before}");
             Ok(())
         };
         until("Prometheus scrapes and its alert fires", Duration::from_secs(60), watches)

@@ -33,7 +33,8 @@ impl<'a> Scene<'a> {
         fs::create_dir_all(&of_agent)?;
         let pair = Pair::start(built, directory, None, (0, 0))?;
         pair.declare()?;
-        let monitor = Monitor::start(&directory.join("prometheus"), &format!("127.0.0.1:{}", pair.http_port()))?;
+        let monitor =
+            Monitor::start(&directory.join("prometheus"), "127.0.0.1", &format!("127.0.0.1:{}", pair.http_port()))?;
         let (host, _) = monitor.address.split_once('/').context("no prefix")?;
         let stub = Stub::start(&format!("http://{}", monitor.address))?;
         let nobody = format!("127.0.0.1:{}", free_port(0)?);

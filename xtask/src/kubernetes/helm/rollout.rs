@@ -20,6 +20,8 @@ const RELEASE: &str = "watched";
 /// As the story's files name them.
 const NAMESPACE: &str = "shop";
 const PROMETHEUS: &str = "http://prometheus.monitoring.svc:9090";
+/// No grant reaches an address of the API server, which is 127.0.0.1.
+const HOST: &str = "127.0.0.2";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn watched(stage: &Stage<'_>, repository: &Repository) -> Result<()> {
@@ -28,7 +30,7 @@ pub(super) fn watched(stage: &Stage<'_>, repository: &Repository) -> Result<()> 
     }
     let story = stories()?.into_iter().find(|story| story.name == STORY).context("the story is gone")?;
     let directory = stage.directory.join("monitor");
-    let monitor = Monitor::start(&directory, &format!("127.0.0.1:{}", stage.house.pair.http_port()))?;
+    let monitor = Monitor::start(&directory, HOST, &format!("127.0.0.1:{}", stage.house.pair.http_port()))?;
     monitor.scrapes()?;
     let ground = story.ground.as_ref().context("the story names no grants")?;
     let (address, prefix) = monitor.address.split_once('/').context("no prefix")?;
@@ -37,7 +39,7 @@ pub(super) fn watched(stage: &Stage<'_>, repository: &Repository) -> Result<()> 
         .replace(&format!("namespaces: [{NAMESPACE}]"), &format!("namespaces: [{RELEASES}]"))
         .replace(PROMETHEUS, &format!("http://{address}"))
         .replace("paths: [\"/", &format!("paths: [\"/{prefix}/"))
-        .replace("addresses: cluster", "addresses: [127.0.0.1/32]");
+        .replace("addresses: cluster", &format!("addresses: [{HOST}/32]"));
     fs::write(stage.grants(), grants)?;
     for plugin in ["kubernetes", "helm"] {
         stage.apply_roles(plugin)?;
