@@ -4,10 +4,11 @@
 //! What changes a release is `verify`: the revision that a call made carries its effect key, in its description and in the labels of
 //! its Secret. A release that a dead attempt left pending is repaired before the next one begins.
 
+use claiflow_sdk::former;
+
 mod chart;
 mod deploy;
 mod failure;
-mod former;
 mod helm;
 mod history;
 mod list;

@@ -4,6 +4,8 @@
 //! Each verb is a pattern of its own, so that it has its own input schema and its own effect, and an operator can leave it
 //! out of `commands` or make it stricter. A file of `src` is a verb, or what several share.
 
+use claiflow_sdk::former;
+
 mod apply;
 mod create;
 mod delete;
@@ -11,7 +13,6 @@ mod duration;
 mod evict;
 mod exec;
 mod expression;
-mod former;
 mod get;
 mod json;
 mod list;

@@ -3,12 +3,13 @@
 //!
 //! All of them read. Where Prometheus is says the input `url`, and whether it may be asked the operator's grant.
 
+use claiflow_sdk::former;
+
 mod answer;
 mod ask;
 mod credential;
 mod data;
 mod form;
-mod former;
 mod labels;
 mod limit;
 mod metadata;

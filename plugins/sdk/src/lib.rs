@@ -34,6 +34,7 @@ pub mod clock;
 mod context;
 pub mod credentials;
 mod error;
+pub mod former;
 #[doc(hidden)]
 pub mod glue;
 #[cfg(target_family = "wasm")]

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use claiflow_sdk::log;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
+
+use crate::log;
 
 /// Inputs with keys that mean nothing: its callers send some, so they are named in the task's log and left alone. Commands
 /// that are new refuse them.
@@ -15,7 +16,7 @@ pub struct Former<T> {
 
 impl<T> Former<T> {
     /// The inputs; the log says what else was given.
-    pub(crate) fn known(self) -> T {
+    pub fn known(self) -> T {
         if !self.others.is_empty() {
             let others = self.others.join("`, `");
             log::warn(format_args!("these inputs mean nothing here, and nothing was done by them: `{others}`"), &[]);
