@@ -9,6 +9,7 @@ pub mod list;
 pub mod log;
 pub mod nouns;
 pub mod options;
+pub mod people;
 pub mod predefined;
 pub mod replica;
 pub mod state;
