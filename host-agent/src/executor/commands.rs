@@ -88,6 +88,8 @@ pub enum LogLevel {
 pub struct Usage {
     /// Thread CPU time summed over the polls of the call.
     pub cpu: Duration,
+    /// Of it, what lists and gets of the cluster's objects took in the host: to ask, to read, to mask, to project.
+    pub host_cpu: Duration,
     /// From start to end.
     pub wall: Duration,
     /// Peak of all memories and tables of the store plus host bytes held for the call.

@@ -92,6 +92,7 @@ impl Sandbox {
         };
         let usage = Usage {
             cpu,
+            host_cpu: store.data().host_cpu,
             wall: self.clock.monotonic().saturating_sub(began),
             memory_bytes: store.data().memory.peak_bytes(),
             host_calls: store.data().standing.host_calls(),

@@ -35,9 +35,23 @@ pub(super) async fn metered<F: Future>(
     .await
 }
 
+/// Drives `work` to its end; beside its output, the CPU time that it took.
+pub(super) async fn measured<F: Future>(work: F, clock: &dyn Clock) -> (F::Output, Duration) {
+    let mut work = std::pin::pin!(work);
+    let mut used = Duration::ZERO;
+    let output = poll_fn(|context| {
+        let before = clock.thread_cpu();
+        let polled = work.as_mut().poll(context);
+        used += clock.thread_cpu().saturating_sub(before);
+        polled
+    })
+    .await;
+    (output, used)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{CpuSpent, metered};
+    use super::{CpuSpent, measured, metered};
     use crate::plugin::clock::Clock;
     use std::{
         cell::Cell,
@@ -75,6 +89,15 @@ mod tests {
         let ended: Result<(), _> = metered(work, &OneMsARead::default(), Duration::from_millis(10), &mut used).await;
         assert_eq!(ended, Err(CpuSpent));
         assert_eq!((polls.get(), used), (11, Duration::from_millis(11)));
+    }
+
+    #[tokio::test]
+    async fn what_is_measured_ends_whatever_it_costs() {
+        let work = async {
+            tokio::task::yield_now().await;
+            7
+        };
+        assert_eq!(measured(work, &OneMsARead::default()).await, (7, Duration::from_millis(2)));
     }
 
     #[tokio::test]

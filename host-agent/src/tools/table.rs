@@ -19,6 +19,7 @@ pub(super) struct Figures {
     pub(super) p99_us: f64,
     pub(super) max_us: f64,
     pub(super) cpu_us: f64,
+    pub(super) host_cpu_us: f64,
     pub(super) calls_per_s: f64,
     pub(super) memory_mib: f64,
     pub(super) host_calls: f64,
@@ -34,6 +35,7 @@ impl Figures {
         let us = |time: Duration| time.as_secs_f64() * 1e6;
         let calls = u32::try_from(samples.len()).unwrap_or(u32::MAX).max(1);
         let cpu: Duration = samples.iter().map(|sample| sample.usage.cpu).sum();
+        let host_cpu: Duration = samples.iter().map(|sample| sample.usage.host_cpu).sum();
         let host_calls: f64 = samples.iter().map(|sample| f64::from(sample.usage.host_calls)).sum();
         Self {
             calls: samples.len(),
@@ -41,6 +43,7 @@ impl Figures {
             p99_us: us(at(990)),
             max_us: us(at(1000)),
             cpu_us: us(cpu / calls),
+            host_cpu_us: us(host_cpu / calls),
             calls_per_s: f64::from(calls) / total.as_secs_f64().max(f64::MIN_POSITIVE),
             memory_mib: mib(samples.iter().map(|sample| sample.usage.memory_bytes).max().unwrap_or_default()),
             host_calls: host_calls / f64::from(calls),
@@ -56,6 +59,7 @@ impl Figures {
             ("p99 µs", format!("{:.1}", self.p99_us)),
             ("max µs", format!("{:.1}", self.max_us)),
             ("cpu µs", format!("{:.1}", self.cpu_us)),
+            ("of it host", format!("{:.1}", self.host_cpu_us)),
             ("calls/s", format!("{:.0}", self.calls_per_s)),
             ("memory MiB", format!("{:.2}", self.memory_mib)),
             ("host calls", format!("{:.1}", self.host_calls)),
@@ -87,7 +91,13 @@ mod tests {
     fn figures_are_of_the_calls_as_they_were() {
         let sample = |ms| Sample {
             wall: Duration::from_millis(ms),
-            usage: Usage { cpu: Duration::from_millis(2), memory_bytes: 1 << 20, host_calls: 3, ..Usage::default() },
+            usage: Usage {
+                cpu: Duration::from_millis(2),
+                host_cpu: Duration::from_micros(500),
+                memory_bytes: 1 << 20,
+                host_calls: 3,
+                ..Usage::default()
+            },
         };
         let samples: Vec<_> = (1..=100).map(sample).collect();
         let figures = Figures::of(&samples, Duration::from_secs(2));
@@ -97,6 +107,9 @@ mod tests {
         assert_eq!((figures.memory_mib, figures.host_calls), (1.0, 3.0));
         let text = figures.text(4, 12.34);
         let values: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(values, ["100", "4", "51000.0", "100000.0", "100000.0", "2000.0", "50", "1.00", "3.0", "12.3"]);
+        assert_eq!(
+            values,
+            ["100", "4", "51000.0", "100000.0", "100000.0", "2000.0", "500.0", "50", "1.00", "3.0", "12.3"]
+        );
     }
 }

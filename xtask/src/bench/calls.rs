@@ -9,6 +9,7 @@ pub(super) struct Times {
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
     pub(super) cpu_us: f64,
+    pub(super) host_cpu_us: f64,
     pub(super) calls_per_s: f64,
     pub(super) memory_mib: f64,
     pub(super) resident_mib: f64,
@@ -25,9 +26,11 @@ impl Times {
         ensure!(output.status.success(), "claiflow-agent bench: {said}");
         let line = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
         let numbers: Vec<f64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        let [_, _, p50_us, p99_us, _, cpu_us, calls_per_s, memory_mib, _, resident_mib] = *numbers.as_slice() else {
+        let [_, _, p50_us, p99_us, _, cpu_us, host_cpu_us, calls_per_s, memory_mib, _, resident_mib] =
+            *numbers.as_slice()
+        else {
             bail!("claiflow-agent bench printed no times: {said}")
         };
-        Ok(Self { p50_us, p99_us, cpu_us, calls_per_s, memory_mib, resident_mib })
+        Ok(Self { p50_us, p99_us, cpu_us, host_cpu_us, calls_per_s, memory_mib, resident_mib })
     }
 }

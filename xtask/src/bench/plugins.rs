@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{calls::Times, conditions, measure::Table};
@@ -59,9 +59,21 @@ impl Plugins {
                 ),
             );
         }
+        budgets(&built, &mut table)?;
         table.print();
         Ok(())
     }
+}
+
+/// What each budget costs, as `host-agent/examples/budgets.rs` prints it.
+fn budgets(built: &Built, table: &mut Table) -> Result<()> {
+    let output = Command::new(built.program("examples/budgets")).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let [what, off, on] = *line.split('\t').collect::<Vec<_>>().as_slice() else { bail!("budgets printed {line}") };
+        table.row(format!("budget of {what}"), format!("{off} ns without, {on} ns with it"));
+    }
+    Ok(())
 }
 
 /// One plugin, and where its compiled code is kept.

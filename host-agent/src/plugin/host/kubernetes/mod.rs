@@ -23,6 +23,7 @@ use crate::{
             kubernetes::{ApiResource, Host, HostByteStream, HostListing, HostWatching, Object, Scope},
             types,
         },
+        meter::measured,
         state::CallState,
     },
 };
@@ -43,7 +44,9 @@ impl Host for CallState {
 
     async fn get(&mut self, target: Object, options: String) -> Answer<String> {
         let mut made = self.making("get");
-        let answer = Box::pin(self.get_one(&mut made, &target, &options)).await;
+        let clock = self.standing.clock.clone();
+        let (answer, cpu) = measured(Box::pin(self.get_one(&mut made, &target, &options)), &*clock).await;
+        self.host_cpu += cpu;
         self.made(&made, answer)
     }
 
@@ -74,7 +77,9 @@ impl Host for CallState {
 impl HostListing for CallState {
     async fn next(&mut self, listing: Resource<Listing>) -> Answer<Option<String>> {
         let mut made = self.making("list");
-        let answer = Box::pin(self.next_page(&mut made, &listing)).await;
+        let clock = self.standing.clock.clone();
+        let (answer, cpu) = measured(Box::pin(self.next_page(&mut made, &listing)), &*clock).await;
+        self.host_cpu += cpu;
         self.made(&made, answer)
     }
 
