@@ -197,7 +197,7 @@ fn a_measurement_says_under_which_conditions_it_was_made() {
     }
     let values: Vec<f64> =
         said.output.lines().last().unwrap().split_whitespace().map(|value| value.parse().unwrap()).collect();
-    assert_eq!((values.len(), values[0], values[1]), (10, 40.0, 2.0), "{}", said.output);
+    assert_eq!((values.len(), values[0], values[1]), (11, 40.0, 2.0), "{}", said.output);
     let said = agent(folder.path(), &[&words[..], &[r#"{"x":"three"}"#]].concat());
     assert!(said.code == 1 && said.error.contains("invalid"), "{said:?}");
 }

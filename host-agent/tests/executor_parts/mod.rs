@@ -26,8 +26,13 @@ use tokio_util::sync::CancellationToken;
 /// No run comes near it; where a test is about the time, it says its own.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const DIGEST: [u8; 32] = [7; 32];
-pub const USAGE: Usage =
-    Usage { cpu: Duration::from_micros(11), wall: Duration::from_micros(12), memory_bytes: 13, host_calls: 14 };
+pub const USAGE: Usage = Usage {
+    cpu: Duration::from_micros(11),
+    host_cpu: Duration::from_micros(10),
+    wall: Duration::from_micros(12),
+    memory_bytes: 13,
+    host_calls: 14,
+};
 
 /// The tokens of the run that is scripted.
 #[derive(Clone, Default)]
