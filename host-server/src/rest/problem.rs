@@ -93,6 +93,25 @@ impl Problem {
         Self::of(StatusCode::FORBIDDEN, "forbidden", "This is not allowed", detail)
     }
 
+    /// Nobody was recognised.
+    fn unauthenticated(detail: String) -> Self {
+        Self::of(StatusCode::UNAUTHORIZED, "unauthenticated", "Say who you are", detail)
+    }
+
+    /// Whether somebody was kept from something.
+    pub(super) fn is_denial(&self) -> bool {
+        [403, 404].contains(&self.0.status)
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// What the caller reads.
+    pub(super) fn detail(&self) -> String {
+        self.0.detail.clone()
+    }
+
     pub(super) fn too_large(detail: String) -> Self {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
@@ -149,6 +168,9 @@ impl Problem {
             .headers_mut()
             .extend(headers.into_iter().filter(|(name, _)| !name.as_ref().is_some_and(|name| own.contains(name))));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
@@ -172,6 +194,7 @@ impl From<app::Error> for Problem {
             app::Error::NotFound(_) => Self::not_found(detail),
             app::Error::Malformed(_) => Self::malformed(detail),
             app::Error::Refused(_) => Self::forbidden(detail),
+            app::Error::Unauthenticated(_) => Self::unauthenticated(detail),
             app::Error::Conflict(_) => {
                 Self::of(StatusCode::CONFLICT, "conflict", "The resource exists with other content", detail)
             }
