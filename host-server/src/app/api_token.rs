@@ -61,7 +61,12 @@ fn checked_role(text: &str) -> Result<Role, Error> {
 
 /// A time that is yet to come.
 fn checked_expiry(text: &str, now_us: i64) -> Result<i64, Error> {
-    let wrong = || invalid("expires", "it is a time to come, such as 2030-01-31T00:00:00Z; leave it out for a token without end".into());
+    let wrong = || {
+        invalid(
+            "expires",
+            "it is a time to come, such as 2030-01-31T00:00:00Z; leave it out for a token without end".into(),
+        )
+    };
     let end = chrono::DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?.timestamp_micros();
     if end > now_us && end < YEAR_10000_US { Ok(end) } else { Err(wrong()) }
 }
@@ -91,7 +96,12 @@ fn checked_scope(
 }
 
 fn cluster_list(uuids: Option<Vec<String>>) -> Result<Option<String>, Error> {
-    checked_scope("clusters", uuids, |uuid| uuid_text("clusters", uuid).ok(), "a cluster's uuid has 32 hexadecimal digits")
+    checked_scope(
+        "clusters",
+        uuids,
+        |uuid| uuid_text("clusters", uuid).ok(),
+        "a cluster's uuid has 32 hexadecimal digits",
+    )
 }
 
 fn template_list(uuids: Option<Vec<String>>) -> Result<Option<String>, Error> {
@@ -262,7 +272,10 @@ impl App {
         let now = self.source.now_us();
         unchanged("uuid", &row.uuid, change.uuid.as_deref())?;
         if change.name.as_ref().is_some_and(|name| *name != row.name) {
-            return Err(Error::Malformed(format!("`name` cannot change; it is `{}`, in the audit trail too", row.name)));
+            return Err(Error::Malformed(format!(
+                "`name` cannot change; it is `{}`, in the audit trail too",
+                row.name
+            )));
         }
         let role = change.role.as_deref().map(checked_role).transpose()?;
         row.role = role.map_or(row.role, |role| role.word().into());

@@ -70,9 +70,7 @@ impl Recognised {
 /// The same words for no bearer, an unknown, a forged, an expired and a revoked one.
 #[must_use]
 pub fn nobody() -> Error {
-    Error::Unauthenticated(
-        "send `Authorization: Bearer …` with a token that is known here and has not expired".into(),
-    )
+    Error::Unauthenticated("send `Authorization: Bearer …` with a token that is known here and has not expired".into())
 }
 
 /// What is stored of a secret.
@@ -124,7 +122,10 @@ impl App {
             return Err(nobody());
         }
         let Some(caller) = row.caller() else {
-            tracing::warn!(api_token.uuid = row.uuid, "the role or the scope of a token cannot be understood; it lets nobody in");
+            tracing::warn!(
+                api_token.uuid = row.uuid,
+                "the role or the scope of a token cannot be understood; it lets nobody in"
+            );
             return Err(nobody());
         };
         Ok(Known { caller, uuid: row.uuid, expires_at: row.expires_at, read: Instant::now(), used: row.last_used })

@@ -73,7 +73,8 @@ fn bootstrap(settings: &Settings) -> Result<Option<Secret>, Error> {
     // Mounted Secrets often end with a line break.
     let text = text.trim_end();
     let secret = text.strip_prefix(PREFIX).unwrap_or_default();
-    let fits = (SECRET_CHARACTERS..=SECRET_MOST).contains(&secret.len()) && secret.bytes().all(|b| b.is_ascii_graphic());
+    let fits =
+        (SECRET_CHARACTERS..=SECRET_MOST).contains(&secret.len()) && secret.bytes().all(|b| b.is_ascii_graphic());
     if fits {
         return Ok(Some(Secret(text.to_owned())));
     }

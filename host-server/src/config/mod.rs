@@ -134,10 +134,7 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), Error> {
     }
     for key in ["http.cors.allowOrigins", "http.cors.allowMethods"] {
         if settings.get(key).is_some() {
-            return Err(Error::value(
-                key,
-                "no page of another origin is served; leave `http.cors` empty",
-            ));
+            return Err(Error::value(key, "no page of another origin is served; leave `http.cors` empty"));
         }
     }
     if let Some(protocol) = settings.get("database.protocol").filter(|protocol| *protocol != "tcp") {

@@ -24,9 +24,11 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(create_api_token, list_api_tokens))
-        .routes(routes!(get_api_token, change_api_token, delete_api_token))
+    OpenApiRouter::new().routes(routes!(create_api_token, list_api_tokens)).routes(routes!(
+        get_api_token,
+        change_api_token,
+        delete_api_token
+    ))
 }
 
 /// What a caller may say about an API token.
@@ -173,11 +175,8 @@ async fn create_api_token(
 async fn list_api_tokens(State(app): State<App>, list: List<ApiTokenFilter>) -> Result<Rows<ApiToken>, Problem> {
     let ApiTokenFilter { uuid, name, role } = &list.filter;
     let plain = |text: &String| stored(text).to_owned();
-    let equal = [
-        ("uuid", uuid.as_deref().map(lookup)),
-        ("name", name.as_ref().map(plain)),
-        ("role", role.as_ref().map(plain)),
-    ];
+    let equal =
+        [("uuid", uuid.as_deref().map(lookup)), ("name", name.as_ref().map(plain)), ("role", role.as_ref().map(plain))];
     let rows = app.api_tokens(&list.listing(equal, false)?).await?;
     list.rows(rows, |row| row.id.to_string())
 }

@@ -218,7 +218,10 @@ async fn export_audit(State(app): State<App>, span: Span) -> Result<Response, Pr
             match app.audits(&listing).await {
                 Ok(more) => rows = more,
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "an export of the audit trail was cut off");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "an export of the audit trail was cut off"
+                    );
                     // A reader that has gone does not need to be told.
                     let _ = lines.send(Err(std::io::Error::other("the export was cut off"))).await;
                     return;

@@ -39,8 +39,12 @@ pub(super) struct Gate {
 
 /// The operations of a path with their methods.
 pub(super) fn operations(item: &utoipa::openapi::PathItem) -> impl Iterator<Item = (Method, &Operation)> {
-    let methods =
-        [(Method::GET, &item.get), (Method::PUT, &item.put), (Method::POST, &item.post), (Method::DELETE, &item.delete)];
+    let methods = [
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::DELETE, &item.delete),
+    ];
     methods.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
@@ -108,7 +112,7 @@ async fn pass(gate: &Gate, right: &'static Right, request: Request) -> Result<(A
         address: address(&parts),
         request_id: parts.extensions.get::<RequestId>().map_or_else(String::new, |RequestId(id)| id.clone()),
     };
-    if let Err(error) = gate.app.admit(&asked.caller, right, &named).await {
+    if let Err(error) = gate.app.let_pass(&asked.caller, right, &named).await {
         let why = error.to_string();
         let problem = Problem::from(error);
         if problem.is_denial() {

@@ -54,7 +54,7 @@ pub(super) fn complete(mut document: utoipa::openapi::OpenApi, prefix: &str) -> 
         .components
         .get_or_insert_default()
         .security_schemes
-        .insert(BEARER.to_owned(), SecurityScheme::Http(bearer.build()));
+        .insert(BEARER.to_owned(), RefOr::T(SecurityScheme::Http(bearer.build())));
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             refusals(operation);
@@ -74,9 +74,11 @@ fn protect(operation: &mut Operation) {
     let needs = format!("Needs the role `{}`{whole}.", role.word());
     operation.description =
         Some(operation.description.take().map_or_else(|| needs.clone(), |text| format!("{text}\n\n{needs}")));
-    let names_one = operation.parameters.iter().flatten().any(
-        |parameter| matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Path, .. })),
-    );
+    let names_one = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Path, .. })));
     for status in [Some(StatusCode::UNAUTHORIZED), names_one.then_some(StatusCode::NOT_FOUND)].into_iter().flatten() {
         refusal(operation, status);
     }
@@ -128,7 +130,9 @@ fn meaning(status: &str) -> &'static str {
         "200" => "Done",
         "400" => "The request cannot be read, or a field is wrong",
         "401" => "No token, or one that is unknown or has expired; all in the same words",
-        "403" => "The role or the scope is too small, the Host is not a loopback one, or an agent's session is unknown or has expired",
+        "403" => {
+            "The role or the scope is too small, the Host is not a loopback one, or an agent's session is unknown or has expired"
+        }
         "404" => "There is no such resource",
         "409" => "The resource exists with other content",
         "413" => "The body is too large",
