@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     browser::Browser,
     cluster_of_two::{Built, Pair},
+    foreign,
     process::{Process, until},
     readme, root, target,
 };
@@ -17,9 +18,10 @@ type Story = fn(&Built, &Path) -> Result<()>;
 
 /// Runs the stories; how many promises held.
 pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
-    let stories: [(&'static str, Story); 3] = [
+    let stories: [(&'static str, Story); 4] = [
         ("README's curl lines give what README shows", walk),
         ("Swagger UI can be tried out in a real browser", swagger),
+        ("a page of another origin neither changes nor reads anything, in a real browser", foreign::page),
         ("the demo shows its results, and Ctrl-C leaves nothing behind", demo),
     ];
     let mut outcomes = Vec::new();

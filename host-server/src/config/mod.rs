@@ -5,6 +5,8 @@
 mod arguments;
 mod hosts;
 mod keys;
+mod oidc;
+mod rates;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -15,8 +17,9 @@ pub use arguments::{Arguments, Command};
 use keys::Settings;
 
 use crate::{
+    identity,
     jobs::Retention,
-    model::{duration, timing::Timing},
+    model::{duration, rate::Rate, timing::Timing},
     storage::Maria,
 };
 
@@ -59,6 +62,10 @@ pub struct Config {
     pub http: String,
     /// What every path of REST begins with: empty, or `/` and words.
     pub url_prefix: String,
+    /// How many calls one caller may make; none is no limit.
+    pub rate: Option<Rate>,
+    /// Whose tokens are believed beside our own.
+    pub oidc: Option<identity::Settings>,
     /// Address for agents.
     pub grpc: String,
     /// An agent's message at most, bytes; none is the server's own limit.
@@ -97,6 +104,8 @@ impl Config {
         Ok(Self {
             http: address(&settings.text("http.host", "127.0.0.1"), http_port),
             url_prefix: url_prefix(&settings)?,
+            rate: rates::read(&settings)?,
+            oidc: oidc::read(&settings)?,
             grpc: address(&settings.text("grpc.host", "127.0.0.1"), grpc_port),
             grpc_message_bytes: settings
                 .number("grpc.maxRecvMsgSize", 65_536..=1 << 30)?

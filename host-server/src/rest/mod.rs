@@ -12,6 +12,7 @@ mod meta;
 mod observe;
 mod openapi;
 mod problem;
+mod rates;
 mod service;
 mod session;
 mod story;
@@ -34,6 +35,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use problem::Problem;
+pub use rates::Rates;
 
 /// A request body at most, bytes, after decompression.
 const BODY_BYTES: usize = 4 << 20;

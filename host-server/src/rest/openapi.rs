@@ -53,7 +53,7 @@ fn refusals(operation: &mut Operation) {
     let is_meta = operation.tags.iter().flatten().any(|tag| tag == META);
     let mut statuses = vec![StatusCode::FORBIDDEN, StatusCode::INTERNAL_SERVER_ERROR];
     if !is_meta {
-        statuses.push(StatusCode::SERVICE_UNAVAILABLE);
+        statuses.extend([StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS]);
     }
     if operation.parameters.is_some() || operation.request_body.is_some() {
         statuses.push(StatusCode::BAD_REQUEST);
@@ -96,6 +96,7 @@ fn meaning(status: &str) -> &'static str {
         "413" => "The body is too large",
         "415" => "The body is not JSON, or compressed in a way that is not gzip",
         "422" => "The content does not fit; each mistake is in `errors`",
+        "429" => "The caller calls too often; the header `Retry-After` says in how many seconds to try again",
         "500" => "A bug of the server; its log tells more under the request id",
         "503" => "The database is away; try again",
         _ => "See the title",

@@ -52,6 +52,9 @@ struct Document {
     /// What the log gets and the caller does not.
     #[serde(skip)]
     cause: Option<String>,
+    /// When to come back, seconds from now: the header `Retry-After`.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 /// One mistake in a body.
@@ -78,6 +81,7 @@ impl Problem {
             request_id: None,
             state: None,
             cause: None,
+            retry_after_s: None,
         }))
     }
 
@@ -91,6 +95,10 @@ impl Problem {
 
     pub(super) fn forbidden(detail: String) -> Self {
         Self::of(StatusCode::FORBIDDEN, "forbidden", "This is not allowed", detail)
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.0.status
     }
 
     pub(super) fn too_large(detail: String) -> Self {
@@ -128,6 +136,12 @@ impl Problem {
         }
     }
 
+    /// With the time to come back, seconds from now.
+    pub(super) fn after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
     /// With each mistake: pointer into the body and sentence.
     pub(super) fn with(mut self, errors: impl IntoIterator<Item = (String, String)>) -> Self {
         self.0.errors = errors.into_iter().map(|(pointer, detail)| Mistake { pointer, detail }).collect();
@@ -143,12 +157,16 @@ impl Problem {
     pub(super) fn answer(mut self, request_id: &str, headers: HeaderMap) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         self.0.request_id = Some(request_id.to_owned());
+        let retry_after_s = self.0.retry_after_s;
         let mut response = (status, Json(self.0)).into_response();
         let own = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
         response
             .headers_mut()
             .extend(headers.into_iter().filter(|(name, _)| !name.as_ref().is_some_and(|name| own.contains(name))));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
