@@ -1,6 +1,7 @@
 //! The server: REST for people, gRPC for agents, tasks kept in a database. `ARCHITECTURE.md` has the map.
 
 pub mod app;
+pub mod bootstrap;
 pub mod config;
 pub mod dispatch;
 pub mod grpc;

@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    config::{Config, Database},
+    config::{Config, Database, Mode},
     dispatch::Dispatch,
-    grpc, jobs,
+    grpc,
+    identity::Oidc,
+    jobs,
     metrics::Metrics,
-    model::ids::Source,
+    model::{ids::Source, people::Role},
     rest,
     storage::Store,
 };
@@ -31,37 +33,20 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    let loopback = config.http.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
-        || config.http.starts_with("localhost:");
-    if !loopback {
-        return Err(format!(
-            "http.host: management routes without authentication listen on a loopback address only, not on {}; set `http.host: 127.0.0.1` and reach it through an SSH tunnel or `kubectl port-forward`",
-            config.http
-        )
-        .into());
-    }
-    let store = match &config.database {
-        Database::Sqlite(directory) => {
-            std::fs::create_dir_all(directory)
-                .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
-            let file = directory.join("claiflow.db");
-            tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
-            Store::sqlite(&file).await?
-        }
-        Database::Maria(maria) => {
-            tracing::info!(
-                database.hosts = ?maria.hosts,
-                database.name = maria.dbname,
-                "tasks are kept in MariaDB"
-            );
-            Store::maria(maria).await?
-        }
-    };
+    let store = open_store(&config.database).await?;
     let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
     let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
     let app = App::open(store.clone(), source, dispatch.clone(), jq, metrics).await?;
     app.bring_templates().await?;
+    app.limit_callers(config.rate);
+    let mut issuer_has_admins = false;
+    if let Some(settings) = config.oidc {
+        tracing::info!(oidc.issuer = settings.issuer, "tokens of an OpenID Connect issuer are believed");
+        issuer_has_admins = settings.grants.iter().any(|grant| grant.role == Role::Admin);
+        app.believe(Oidc::open(settings).await?);
+    }
+    app.bring_bootstrap_token(config.auth.bootstrap.as_ref().map(|secret| secret.0.as_str())).await?;
 
     let http = TcpListener::bind(&config.http)
         .await
@@ -91,7 +76,13 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         ),
     }
     let jobs = jobs::start(&app, config.retention, &stop);
-    let router = rest::router(app.clone(), prefix, loopback);
+    let is_open = config.auth.mode == Mode::None;
+    if !is_open && !issuer_has_admins && !app.has_admin_token().await? {
+        tracing::warn!(
+            "no API token of an admin is stored, so nobody can administer: set `auth.bootstrapToken`, or run `claiflow-server token create --role admin`"
+        );
+    }
+    let router = rest::router(app.clone(), prefix, is_open);
     let web = tokio::spawn(rest::serve(http, router, stop.clone()));
     let grpc = tokio::spawn(grpc::serve(app, agents, config.grpc_message_bytes, stop.clone()));
 
@@ -121,6 +112,30 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         _ = int.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the database, and brings its schema up to date.
+///
+/// # Errors
+/// What kept it from being opened.
+pub(crate) async fn open_store(database: &Database) -> Result<Store, Box<dyn Error + Send + Sync>> {
+    match database {
+        Database::Sqlite(directory) => {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
+            let file = directory.join("claiflow.db");
+            tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
+            Ok(Store::sqlite(&file).await?)
+        }
+        Database::Maria(maria) => {
+            tracing::info!(
+                database.hosts = ?maria.hosts,
+                database.name = maria.dbname,
+                "tasks are kept in MariaDB"
+            );
+            Ok(Store::maria(maria).await?)
+        }
+    }
 }
 
 /// Where other replicas reach the agents' port: as configured, or where it listens, when that is one address.

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use claiflow_server::{
-    config::{Arguments, Command, Config},
+    bootstrap,
+    config::{Arguments, Command, Config, TokenCommand},
     lifecycle, rest,
 };
 
@@ -15,11 +16,16 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("jq-worker") {
         return claiflow_flow_worker::serve();
     }
-    let arguments = Arguments::of_process();
-    match arguments.command {
+    let mut arguments = Arguments::of_process();
+    let wish = match arguments.command.take() {
         Some(Command::Openapi) => return print_openapi(),
-        None => {}
-    }
+        Some(Command::Token { command: TokenCommand::Create(wish) }) => {
+            arguments.files.clone_from(&wish.files);
+            arguments.data_dir.clone_from(&wish.data_dir);
+            Some(wish)
+        }
+        None => None,
+    };
     // A variable that is no text cannot be one of ours.
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -33,21 +39,27 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    match runtime.block_on(lifecycle::run(config)) {
+    let outcome = match wish {
+        Some(wish) => runtime.block_on(bootstrap::create_token(&config, wish)).map(|token| print(&token)),
+        None => runtime.block_on(lifecycle::run(config)),
+    };
+    match outcome {
         Ok(code) => code,
         Err(error) => refuse(&*error),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the document is this command's output")]
 fn print_openapi() -> ExitCode {
     match rest::openapi() {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => print(&text),
         Err(error) => refuse(&error),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "it is a command's output")]
+fn print(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
 }
 
 fn refuse(error: &dyn std::error::Error) -> ExitCode {

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use super::{App, Error, service::Shown, text::required};
+use super::{
+    App, Error,
+    audit::{row, task_digest},
+    rights::Noun,
+    service::Shown,
+    text::required,
+};
 use crate::{
     model::{
+        audit::Audit,
         ids::{Id, time},
+        people::Asked,
         state::State,
         statuses::timeline_text,
         step::STARTED,
         task::{Task, Timeline, View},
     },
-    storage::{AuditRow, Ending, Settlement, Wished},
+    storage::{Ending, Settlement, Wished},
 };
-
-/// Who asks, where nobody has to say who they are.
-const ANYBODY: &str = "anonymous";
 
 /// What a person found out about a step.
 #[derive(Debug, Default)]
@@ -35,33 +40,33 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Stands`] for a task that is final or in doubt.
-    pub async fn cancel_task(&self, cluster: &str, uuid: &str, request_id: &str) -> Result<Shown, Error> {
+    pub async fn cancel_task(&self, cluster: &str, uuid: &str, asked: &Asked) -> Result<Shown, Error> {
         let shown = self.task(cluster, uuid).await?;
         let task = live(&shown)?;
         let wished = self.dispatch.cancel(&task, "cancelled").await?;
-        self.wished(wished, cluster, uuid, "cancel", request_id).await
+        self.wished(wished, &shown.view, asked).await
     }
 
     /// Pauses a task before its next step.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Stands`] for a task that is final or in doubt.
-    pub async fn pause_task(&self, cluster: &str, uuid: &str, request_id: &str) -> Result<Shown, Error> {
+    pub async fn pause_task(&self, cluster: &str, uuid: &str, asked: &Asked) -> Result<Shown, Error> {
         let shown = self.task(cluster, uuid).await?;
         let task = live(&shown)?;
         let wished = self.dispatch.pause(&task).await?;
-        self.wished(wished, cluster, uuid, "pause", request_id).await
+        self.wished(wished, &shown.view, asked).await
     }
 
     /// Lets a paused task go on.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Stands`] for a task that is not paused.
-    pub async fn resume_task(&self, cluster: &str, uuid: &str, request_id: &str) -> Result<Shown, Error> {
+    pub async fn resume_task(&self, cluster: &str, uuid: &str, asked: &Asked) -> Result<Shown, Error> {
         let shown = self.task(cluster, uuid).await?;
         let task = live(&shown)?;
         let wished = self.dispatch.resume(&task).await?;
-        self.wished(wished, cluster, uuid, "resume", request_id).await
+        self.wished(wished, &shown.view, asked).await
     }
 
     /// Why a task that is not final stands where it stands, as far as it is known here.
@@ -76,18 +81,11 @@ impl App {
     }
 
     /// The task after a wish, which the audit trail names; or where it stands instead.
-    async fn wished(
-        &self,
-        wished: Wished,
-        cluster: &str,
-        uuid: &str,
-        action: &str,
-        request_id: &str,
-    ) -> Result<Shown, Error> {
-        let shown = self.task(cluster, uuid).await?;
+    async fn wished(&self, wished: Wished, before: &View, asked: &Asked) -> Result<Shown, Error> {
+        let shown = self.task(&before.cluster_uuid, &before.uuid).await?;
         match wished {
             Wished::Done | Wished::Noted => {
-                self.note(action, &shown.view, request_id, "").await?;
+                self.note(before, &shown.view, asked, None).await?;
                 Ok(shown)
             }
             Wished::Stands(state) => Err(stands(&shown.view, state)),
@@ -105,7 +103,7 @@ impl App {
         cluster: &str,
         uuid: &str,
         resolve: Resolve,
-        request_id: &str,
+        asked: &Asked,
     ) -> Result<Shown, Error> {
         let shown = self.task(cluster, uuid).await?;
         if State::of(shown.view.state) != State::Unknown {
@@ -137,9 +135,10 @@ impl App {
             return Err(Error::Conflict("a report has settled the task meanwhile; read it again".into()));
         }
         let subject = path.map_or_else(|| "the task".to_owned(), |path| format!("step {path}"));
-        self.note("resolve", &shown.view, request_id, &format!("{subject}: {outcome}: {reason}")).await?;
         self.dispatch.look_at(shown.view.cluster);
-        self.task(cluster, uuid).await
+        let after = self.task(cluster, uuid).await?;
+        self.note(&shown.view, &after.view, asked, Some(format!("{subject}: {outcome}: {reason}"))).await?;
+        Ok(after)
     }
 
     /// The step that a person speaks of; none where the task is in doubt and no step of it is known to be.
@@ -156,10 +155,15 @@ impl App {
         }
     }
 
-    async fn note(&self, action: &str, view: &View, request_id: &str, detail: &str) -> Result<(), Error> {
-        let subject = format!("service {} on {}", view.uuid, view.cluster_uuid);
-        let at = self.source.now_us();
-        let row = AuditRow { at, caller: ANYBODY, action, subject: &subject, request_id, detail };
+    async fn note(&self, before: &View, after: &View, asked: &Asked, detail: Option<String>) -> Result<(), Error> {
+        let row = Audit {
+            resource_uuid: before.uuid.clone(),
+            cluster_uuid: Some(before.cluster_uuid.clone()),
+            digest_before: Some(task_digest(before)),
+            digest_after: Some(task_digest(after)),
+            detail,
+            ..row(asked, self.source.now_us(), Some(Noun::Service))
+        };
         Ok(self.store.audit(&row).await?)
     }
 }
@@ -207,5 +211,7 @@ fn live(shown: &Shown) -> Result<Task, Error> {
         started: view.started,
         labels: view.labels.clone(),
         traceparent: None,
+        created_by: view.created_by.clone(),
+        audit: None,
     })
 }

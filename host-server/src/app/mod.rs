@@ -1,13 +1,17 @@
 //! The use cases, one file per noun. They know no HTTP and no gRPC; both fronts call them.
 
 pub mod access;
+pub mod api_token;
+pub mod audit;
 pub mod cluster;
 pub mod control;
 pub mod former;
 pub mod inventory;
 pub mod predefined;
+pub mod recognise;
 pub mod replica;
 mod request;
+pub mod rights;
 mod schema;
 pub mod service;
 pub mod story;
@@ -48,9 +52,15 @@ pub enum Error {
         /// JSON pointer into the body, and what is wrong there.
         errors: Vec<(String, String)>,
     },
-    /// The caller is not who they say.
+    /// The caller is not who they say, or may not do this.
     #[error("{0}")]
     Refused(String),
+    /// Nobody was recognised.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// Nothing is wrong with the request; somebody whom the server asks is away.
+    #[error("{0}")]
+    Away(String),
     /// Nothing is wrong with the request; the server should get none.
     #[error("{0}")]
     Unready(String),
@@ -101,6 +111,8 @@ pub struct Inner {
     pub(crate) clusters: Mutex<HashMap<String, service::KnownCluster>>,
     pub(crate) validity: Mutex<Option<(Instant, i64)>>,
     replicas: replica::Replicas,
+    recognised: recognise::Recognised,
+    believed: recognise::Believed,
 }
 
 impl std::ops::Deref for App {
@@ -135,6 +147,8 @@ impl App {
             clusters: Mutex::default(),
             validity: Mutex::default(),
             replicas,
+            recognised: recognise::Recognised::default(),
+            believed: recognise::Believed::default(),
         })))
     }
 

@@ -8,13 +8,24 @@ use super::{
 };
 use crate::{
     dispatch::NewTask,
-    model::{ids::Id, task::RequestKey},
+    model::{
+        ids::{Id, hex},
+        people::Caller,
+        task::RequestKey,
+    },
 };
 
 /// Characters of a key at most.
 const KEY_CHARACTERS: usize = 255;
-/// Who asks, where nobody has to say who they are.
-const ANYBODY: &str = "";
+
+/// Whose key it is: nobody's where nobody has to say who they are, else a digest of the caller's name, which fits the column
+/// whatever the name is.
+fn owner(create: &Create) -> String {
+    match &create.asked {
+        Some(asked) if asked.caller.name != Caller::anonymous().name => hex(&Sha256::digest(&asked.caller.name)),
+        _ => String::new(),
+    }
+}
 
 /// A request's key as it is kept: no more of it than a digest.
 pub(super) fn request_key(
@@ -27,7 +38,7 @@ pub(super) fn request_key(
     if key.is_empty() || key.chars().count() > KEY_CHARACTERS {
         return Err(Error::Malformed(format!("`Idempotency-Key` has 1 to {KEY_CHARACTERS} characters")));
     }
-    Ok(Some(RequestKey { caller: ANYBODY.into(), digest: Sha256::digest(key).into(), request, id, created }))
+    Ok(Some(RequestKey { caller: owner(create), digest: Sha256::digest(key).into(), request, id, created }))
 }
 
 impl App {

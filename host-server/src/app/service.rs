@@ -11,7 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     App, Error,
+    audit::row,
+    cluster::no_cluster,
     request::request_key,
+    rights::{Noun, within},
     schema::InputSchema,
     template::{check_flow, check_options},
     text::{Labels, labels_text, name, summary},
@@ -19,9 +22,11 @@ use super::{
 use crate::{
     dispatch::NewTask,
     model::{
+        audit::Audit,
         duration::{self, micros},
         ids::{hex, lookup, time, unhex, uuid_text},
         list::TaskListing,
+        people::Asked,
         state::State,
         step::StepRow,
         task::{Snapshot, Task, View},
@@ -74,6 +79,9 @@ pub struct Create {
     /// The header `Idempotency-Key`.
     #[serde(skip)]
     pub key: Option<String>,
+    /// Who asks, and may only name what is in their scope; none: the server itself.
+    #[serde(skip)]
+    pub asked: Option<Asked>,
 }
 
 /// What creating a task must know of a cluster.
@@ -109,8 +117,13 @@ impl App {
     /// Creates a task on each cluster, on all or on none.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for an unknown template or cluster, [`Error::Invalid`] for inputs, [`Error::Conflict`].
+    /// [`Error::NotFound`] for an unknown template or cluster, [`Error::Invalid`] for inputs, [`Error::Conflict`],
+    /// [`Error::Refused`] for what is out of the caller's scope.
     pub async fn create_tasks(&self, create: Create) -> Result<Vec<Shown>, Error> {
+        if let Some(asked) = &create.asked {
+            let clusters = create.cluster_uuids.iter().map(String::as_str);
+            within(&asked.caller, clusters, Some(&create.template_uuid))?;
+        }
         let prepared = self.prepare(&create.template_uuid).await?;
         if create.cluster_uuids.is_empty() {
             return Err(Error::Malformed("`cluster_uuids` names no cluster".into()));
@@ -144,6 +157,8 @@ impl App {
             Some(deadline) => deadline,
             None => due.unwrap_or(created).saturating_add(self.validity_us().await?),
         };
+        let audit = create.asked.as_ref().map(|asked| Arc::new(creation(asked, &create, &uuid, digest, created)));
+        let created_by = create.asked.as_ref().map(|asked| asked.caller.name.chars().take(255).collect::<String>());
         let inputs = inputs.to_string();
         check_size(inputs.len(), create.cluster_uuids.len())?;
         let mut tasks: Vec<(NewTask, String)> = Vec::with_capacity(create.cluster_uuids.len());
@@ -171,6 +186,8 @@ impl App {
                 started: None,
                 labels: labels.clone(),
                 traceparent: create.traceparent.clone(),
+                created_by: created_by.clone(),
+                audit: audit.clone(),
             };
             let in_turn = cluster.in_turn || !task.gates().is_empty();
             tasks.push((NewTask { task: Arc::new(task), due, in_turn }, cluster.uuid));
@@ -326,6 +343,9 @@ impl App {
     /// [`Error::NotFound`] for an unknown cluster, [`Error::Invalid`] when the window holds too many tasks.
     pub async fn tasks(&self, cluster_uuid: Option<&str>, mut listing: TaskListing) -> Result<TaskPage, Error> {
         if let Some(uuid) = cluster_uuid {
+            if !listing.scope.has_cluster(uuid) {
+                return Err(no_cluster(uuid));
+            }
             listing.cluster = Some(self.cluster(uuid).await?.id);
         }
         if listing.needs_window() && listing.created_after.is_none() {
@@ -351,6 +371,18 @@ pub struct TaskPage {
     pub tasks: Vec<Shown>,
     /// Where the window begins, microseconds since 1970.
     pub created_after: Option<i64>,
+}
+
+/// The row of the audit trail that is written with the tasks of a request.
+fn creation(asked: &Asked, create: &Create, uuid: &str, digest: [u8; 32], at: i64) -> Audit {
+    let clusters = create.cluster_uuids.len();
+    Audit {
+        resource_uuid: uuid.to_owned(),
+        cluster_uuid: create.cluster_uuids.first().filter(|_| clusters == 1).map(|uuid| lookup(uuid)),
+        digest_after: Some(hex(&digest)),
+        detail: Some(format!("template {} on {clusters} cluster(s)", create.template_uuid)),
+        ..row(asked, at, Some(Noun::Service))
+    }
 }
 
 /// A webhook's uuid, hyphens dropped; an empty one counts as none.
@@ -429,6 +461,7 @@ fn created_view(new: &NewTask, cluster_uuid: String) -> Shown {
         state: state as i16,
         cancel_requested: false,
         labels: task.labels.clone(),
+        created_by: task.created_by.clone(),
         created: task.created,
         started: None,
         leased: None,

@@ -3,12 +3,14 @@
 use super::{
     App, Error,
     cluster::no_cluster,
+    rights::within,
     text::{name, required, required_name, summary, unchanged},
 };
 use crate::model::{
     ids::{hex, lookup, uuid_text},
     list::Listing,
     nouns::Token,
+    people::Caller,
 };
 
 const DAY_US: i64 = 86_400_000_000;
@@ -25,6 +27,8 @@ pub struct Declare {
     pub summary: Option<String>,
     pub cluster_uuid: Option<String>,
     pub token: Option<String>,
+    /// Who makes it, and may only name clusters of their scope; none: the server itself.
+    pub caller: Option<Caller>,
 }
 
 /// A secret that the caller chose; an empty one counts as none.
@@ -45,11 +49,20 @@ impl App {
     /// Makes a token; without `token` a random one.
     ///
     /// # Errors
-    /// [`Error::Malformed`], [`Error::NotFound`], [`Error::Conflict`].
+    /// [`Error::Malformed`], [`Error::NotFound`], [`Error::Conflict`], [`Error::Refused`] for a cluster out of the scope.
     pub async fn declare_token(&self, new: Declare) -> Result<Token, Error> {
         let (name, summary) = (required_name(new.name)?, summary(new.summary)?);
         let cluster =
             uuid_text("cluster_uuid", &required("cluster_uuid", new.cluster_uuid)?).map_err(Error::Malformed)?;
+        if let Some(caller) = &new.caller {
+            within(caller, std::iter::once(cluster.as_str()), None)?;
+            if caller.scope.templates.is_some() {
+                return Err(Error::Refused(format!(
+                    "a cluster token concerns all templates; the scope of {} ends at some",
+                    caller.name
+                )));
+            }
+        }
         self.cluster(&cluster).await.map_err(|error| error.or_if_missing(|| no_cluster(&cluster)))?;
         let uuid = match &new.uuid {
             Some(uuid) => uuid_text("uuid", uuid).map_err(Error::Malformed)?,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Run task templates on any number of Kubernetes clusters.
 #[derive(Parser, Debug, Default)]
@@ -29,6 +29,44 @@ pub struct Arguments {
 pub enum Command {
     /// Print the OpenAPI document.
     Openapi,
+    /// What people and programs show to be recognised.
+    Token {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+}
+
+/// What to do with API tokens.
+#[derive(Subcommand, Debug)]
+pub enum TokenCommand {
+    /// Make an API token in the server's database, and print it: once.
+    Create(CreateToken),
+}
+
+/// An API token to make.
+#[derive(Args, Debug)]
+pub struct CreateToken {
+    /// What its bearer may do: viewer, operator or admin.
+    #[arg(long)]
+    pub role: String,
+    /// Its name, in the audit trail too; one is made from the time when absent.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Until when it is known: a time such as 2030-01-31T00:00:00Z, or a duration such as 720h; for ever when absent.
+    #[arg(long)]
+    pub expires: Option<String>,
+    /// Only this cluster, by its uuid; may be given several times.
+    #[arg(long = "cluster")]
+    pub clusters: Vec<String>,
+    /// Only this template, by its uuid; may be given several times.
+    #[arg(long = "template")]
+    pub templates: Vec<String>,
+    /// Where SQLite keeps its file; beats `dataDir`.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// The server's YAML files.
+    pub files: Vec<PathBuf>,
 }
 
 impl Arguments {
@@ -43,6 +81,7 @@ impl Arguments {
              claiflow-server a.yaml b.yaml         a key of a.yaml beats the same key of b.yaml\n  \
              CLAIFLOW_HTTP_PORT=9000 claiflow-server\n                                        a variable beats the files; a flag beats both\n  \
              CLAIFLOW_OPS_PORT=8098 CLAIFLOW_OPS_HOST=0.0.0.0 claiflow-server\n                                        /healthz, /readyz and /metrics for probes, on an address of their own\n  \
+             claiflow-server token create --role admin config.yaml\n                                        make the first admin's token, and print it\n  \
              claiflow-server openapi               print the OpenAPI document",
             default_data_dir().join("claiflow.db").display()
         );

@@ -3,6 +3,7 @@
 //! A key whose capability this server lacks is refused with a sentence: nobody should believe in a lock that is not there.
 
 mod arguments;
+mod auth;
 mod hosts;
 mod keys;
 mod oidc;
@@ -13,7 +14,8 @@ mod variables;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use arguments::{Arguments, Command};
+pub use arguments::{Arguments, Command, CreateToken, TokenCommand};
+pub use auth::{Auth, Mode, Secret};
 use keys::Settings;
 
 use crate::{
@@ -58,6 +60,8 @@ pub enum Database {
 /// The whole.
 #[derive(Debug)]
 pub struct Config {
+    /// Who may call the management routes.
+    pub auth: Auth,
     /// Address of REST.
     pub http: String,
     /// What every path of REST begins with: empty, or `/` and words.
@@ -101,11 +105,14 @@ impl Config {
         notes.extend(without_effect(&settings)?);
         let http_port = arguments.http_port.or(settings.port("http.port")?).unwrap_or(8099);
         let grpc_port = arguments.grpc_port.or(settings.port("grpc.port")?).unwrap_or(18_099);
+        let http = address(&settings.text("http.host", "127.0.0.1"), http_port);
+        let auth = auth::read(&settings, &http)?;
         Ok(Self {
-            http: address(&settings.text("http.host", "127.0.0.1"), http_port),
+            oidc: oidc::read(&settings, auth.mode)?,
+            auth,
+            http,
             url_prefix: url_prefix(&settings)?,
             rate: rates::read(&settings)?,
-            oidc: oidc::read(&settings)?,
             grpc: address(&settings.text("grpc.host", "127.0.0.1"), grpc_port),
             grpc_message_bytes: settings
                 .number("grpc.maxRecvMsgSize", 65_536..=1 << 30)?
@@ -137,20 +144,8 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), Error> {
     }
     for key in ["http.cors.allowOrigins", "http.cors.allowMethods"] {
         if settings.get(key).is_some() {
-            return Err(Error::value(
-                key,
-                "without authentication no page of another origin is served; leave `http.cors` empty",
-            ));
+            return Err(Error::value(key, "no page of another origin is served; leave `http.cors` empty"));
         }
-    }
-    if let Some(mode) = settings.get("auth.mode").filter(|mode| *mode != "none") {
-        return Err(Error::value(
-            "auth.mode",
-            format!("`{mode}` is not served, only `none`, for which `http.host` is a loopback address"),
-        ));
-    }
-    if settings.get("auth.bootstrapToken").is_some() {
-        return Err(Error::value("auth.bootstrapToken", "API tokens are not served; leave it out"));
     }
     if let Some(protocol) = settings.get("database.protocol").filter(|protocol| *protocol != "tcp") {
         return Err(Error::value("database.protocol", format!("`{protocol}` is not served, only `tcp`")));

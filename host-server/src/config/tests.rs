@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Arguments, Config, Database};
+use super::{Arguments, Config, Database, Mode};
 use crate::jobs::Retention;
 
 fn read_files(files: &[&str], variables: &[(&str, &str)], http_port: Option<u16>) -> Result<Config, String> {
@@ -84,7 +84,7 @@ fn a_capability_that_is_not_there_is_refused_and_never_pretended() {
         ("http: {tls: {enable: true}}", "`http.tls.enable`"),
         ("grpc: {tls: {enable: 'true'}}", "`grpc.tls.enable`"),
         ("http: {cors: {allowOrigins: ['https://example.com']}}", "`http.cors.allowOrigins`"),
-        ("auth: {mode: token}", "`auth.mode`"),
+        ("auth: {mode: ldap}", "`auth.mode`"),
         ("auth: {bootstrapToken: hunter2}", "`auth.bootstrapToken`"),
         ("enigma: {a: {blockMethod: none}, b: {blockMethod: AES}}", "`enigma.blockMethod`"),
         ("enigma: {blockKey: hunter2}", "`enigma.blockKey`"),
@@ -156,4 +156,34 @@ fn final_tasks_are_kept_for_ever_unless_it_is_said() {
         assert_eq!(read(yaml).unwrap().retention, retention, "{yaml}");
     }
     assert_eq!(read("replica: {address: 'pod-1:18099'}").unwrap().replica_address.as_deref(), Some("pod-1:18099"));
+}
+
+#[test]
+fn nobody_is_let_in_unrecognised_from_another_machine() {
+    for (yaml, mode) in [
+        ("", Mode::None),
+        ("auth: {mode: none}", Mode::None),
+        ("auth: {mode: token}", Mode::Token),
+        ("http: {host: '::1'}", Mode::None),
+        ("http: {host: 0.0.0.0}", Mode::Token),
+        ("{http: {host: '::'}, auth: {mode: token}}", Mode::Token),
+    ] {
+        assert_eq!(read(yaml).unwrap().auth.mode, mode, "{yaml}");
+    }
+    for host in ["0.0.0.0", "'::'", "10.0.0.1", "claiflow"] {
+        let error = read(&format!("{{http: {{host: {host}}}, auth: {{mode: none}}}}")).unwrap_err();
+        assert!(error.contains("`auth.mode`") && error.contains("loopback"), "{error}");
+    }
+}
+
+#[test]
+fn a_bootstrap_token_is_long_and_never_shown() {
+    let secret = "x".repeat(40);
+    let config = read(&format!("auth: {{bootstrapToken: claiflow_{secret}}}")).unwrap();
+    assert_eq!(config.auth.bootstrap.as_ref().map(|secret| secret.0.len()), Some(49));
+    assert!(!format!("{config:?}").contains(&secret));
+    for wrong in [secret.clone(), format!("claiflow_{}", "x".repeat(31)), format!("claiflow_x x{secret}")] {
+        let error = read(&format!("auth: {{bootstrapToken: '{wrong}'}}")).unwrap_err();
+        assert!(error.contains("openssl rand") && !error.contains(&wrong), "{error}");
+    }
 }

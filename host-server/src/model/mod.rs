@@ -1,5 +1,6 @@
 //! What the server speaks of: rows as they are stored, ids and times. No I/O.
 
+pub mod audit;
 pub mod duration;
 pub mod former;
 pub mod ids;

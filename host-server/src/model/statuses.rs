@@ -131,6 +131,7 @@ mod tests {
             state,
             cancel_requested: false,
             labels: None,
+            created_by: None,
             created: 10,
             started: None,
             leased,

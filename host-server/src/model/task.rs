@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ids::Id, options::Options, state::State, step::Used};
+use super::{audit::Audit, ids::Id, options::Options, state::State, step::Used};
 
 /// What a task runs; shared by the tasks of one template version.
 #[derive(Clone, Debug)]
@@ -111,6 +111,10 @@ pub struct Task {
     pub labels: Option<String>,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
+    /// Who asked for it.
+    pub created_by: Option<String>,
+    /// The row of the audit trail that is written with it; the tasks of one request share one.
+    pub audit: Option<Arc<Audit>>,
 }
 
 impl Task {
@@ -311,6 +315,7 @@ pub struct View {
     pub state: i16,
     pub cancel_requested: bool,
     pub labels: Option<String>,
+    pub created_by: Option<String>,
     pub created: i64,
     pub started: Option<i64>,
     pub leased: Option<i64>,

@@ -141,7 +141,7 @@ async fn create_cluster(State(app): State<App>, Body(body): Body<ClusterBody>) -
 async fn list_clusters(State(app): State<App>, list: List<ClusterFilter>) -> Result<Rows<Cluster>, Problem> {
     let ClusterFilter { uuid, name } = &list.filter;
     let equal = [("uuid", uuid.as_deref().map(lookup)), ("name", name.clone())];
-    let rows = app.clusters(&list.listing(equal, false)?).await?;
+    let rows = app.clusters(&list.of_clusters("uuid", equal, false)?).await?;
     list.rows(rows, |row| row.id.to_string())
 }
 

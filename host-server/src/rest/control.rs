@@ -11,11 +11,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Body, Resource},
-    observe::RequestId,
     problem::Problem,
     service::Service,
 };
-use crate::app::{App, control::Resolve};
+use crate::{
+    app::{App, control::Resolve},
+    model::people::Asked,
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -59,9 +61,9 @@ impl Resource for ResolveBody {
 async fn cancel_service(
     State(app): State<App>,
     Path((cluster, uuid)): Path<(String, String)>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(asked): Extension<Asked>,
 ) -> Result<Json<Service>, Problem> {
-    let shown = app.cancel_task(&cluster, &uuid, &id).await?;
+    let shown = app.cancel_task(&cluster, &uuid, &asked).await?;
     Ok(Json(Service::of(&app, shown, true)))
 }
 
@@ -76,9 +78,9 @@ async fn cancel_service(
 async fn pause_service(
     State(app): State<App>,
     Path((cluster, uuid)): Path<(String, String)>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(asked): Extension<Asked>,
 ) -> Result<Json<Service>, Problem> {
-    let shown = app.pause_task(&cluster, &uuid, &id).await?;
+    let shown = app.pause_task(&cluster, &uuid, &asked).await?;
     Ok(Json(Service::of(&app, shown, true)))
 }
 
@@ -91,9 +93,9 @@ async fn pause_service(
 async fn resume_service(
     State(app): State<App>,
     Path((cluster, uuid)): Path<(String, String)>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(asked): Extension<Asked>,
 ) -> Result<Json<Service>, Problem> {
-    let shown = app.resume_task(&cluster, &uuid, &id).await?;
+    let shown = app.resume_task(&cluster, &uuid, &asked).await?;
     Ok(Json(Service::of(&app, shown, true)))
 }
 
@@ -110,7 +112,7 @@ async fn resume_service(
 async fn resolve_service(
     State(app): State<App>,
     Path((cluster, uuid)): Path<(String, String)>,
-    Extension(RequestId(id)): Extension<RequestId>,
+    Extension(asked): Extension<Asked>,
     Body(body): Body<ResolveBody>,
 ) -> Result<Json<Service>, Problem> {
     let resolve = Resolve {
@@ -119,6 +121,6 @@ async fn resolve_service(
         outputs: body.outputs.map(|outputs| outputs.get().to_owned()),
         reason: body.reason,
     };
-    let shown = app.resolve_task(&cluster, &uuid, resolve, &id).await?;
+    let shown = app.resolve_task(&cluster, &uuid, resolve, &asked).await?;
     Ok(Json(Service::of(&app, shown, true)))
 }

@@ -16,7 +16,11 @@ use super::{
     fields::{fields, nearest, quoted},
     problem::Problem,
 };
-use crate::model::list::Listing;
+use crate::model::{
+    ids::lookup,
+    list::Listing,
+    people::{Caller, Scope},
+};
 
 const LIMIT_MAX: i64 = 1_000;
 
@@ -37,6 +41,8 @@ pub(super) struct Page {
 /// The query of a list: a page and the filters `F`. Every parameter is known, and given once.
 pub(super) struct List<F> {
     pub(super) filter: F,
+    /// How far the caller reaches.
+    pub(super) scope: Scope,
     page: Page,
     path: String,
     pairs: Vec<(String, String)>,
@@ -54,7 +60,10 @@ impl<S: Send + Sync, F: DeserializeOwned> FromRequestParts<S> for List<F> {
             Err(never) => match never {},
         };
         let pairs = pairs(parts.uri.query().unwrap_or_default(), &[fields::<Page>(), fields::<F>()].concat())?;
-        Ok(Self { filter: read(&pairs)?, page: read(&pairs)?, path, pairs })
+        // Whoever was not recognised reaches nothing.
+        let nothing = || Scope { clusters: Some(vec![]), templates: Some(vec![]) };
+        let scope = parts.extensions.get::<Caller>().map_or_else(nothing, |caller| caller.scope.clone());
+        Ok(Self { filter: read(&pairs)?, scope, page: read(&pairs)?, path, pairs })
     }
 }
 
@@ -120,10 +129,22 @@ impl<F> List<F> {
     ) -> Result<Listing<K>, Problem> {
         Ok(Listing {
             equal: equal.into_iter().filter_map(|(column, value)| Some((column, value?))).collect(),
+            within: None,
             after: self.after(|text| text.parse().ok())?,
             descending: self.is_descending(descending)?,
             limit: self.limit()?.map(|limit| limit + 1),
         })
+    }
+
+    /// The same, of rows whose `column` names a cluster: those within the caller's scope.
+    pub(super) fn of_clusters<K: FromStr>(
+        &self,
+        column: &'static str,
+        equal: impl IntoIterator<Item = (&'static str, Option<String>)>,
+        descending: bool,
+    ) -> Result<Listing<K>, Problem> {
+        let within = self.scope.clusters.as_ref().map(|all| (column, all.iter().map(|uuid| lookup(uuid)).collect()));
+        Ok(Listing { within, ..self.listing(equal, descending)? })
     }
 
     /// The page, cut from what [`Self::listing`] asked for.

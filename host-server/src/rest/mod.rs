@@ -1,6 +1,9 @@
 //! HTTP: people's side of the server. Handlers are thin; the use cases are in `app`.
 
+mod api_token;
+mod audit;
 mod body;
+mod caller;
 mod client;
 mod cluster;
 mod control;
@@ -21,6 +24,8 @@ mod template;
 mod tests;
 mod token;
 
+use std::{net::SocketAddr, sync::Arc};
+
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
@@ -34,8 +39,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
+use caller::Gate;
 use problem::Problem;
-pub use rates::Rates;
 
 /// A request body at most, bytes, after decompression.
 const BODY_BYTES: usize = 4 << 20;
@@ -50,6 +55,8 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(service::routes())
         .merge(control::routes())
         .merge(story::routes())
+        .merge(api_token::routes())
+        .merge(audit::routes())
         .merge(client::routes())
         .merge(meta::routes())
         .split_for_parts();
@@ -65,15 +72,17 @@ pub fn openapi() -> Result<String, serde_json::Error> {
 }
 
 /// All routes, under `prefix`: empty, or `/` and words. `loopback`: no authentication, so only requests that no web page
-/// can make are served.
+/// can make are served; else every request shows who calls.
 pub fn router(app: App, prefix: &str, loopback: bool) -> Router {
     let (routes, document) = parts(prefix);
+    let gate = Arc::new(Gate::new(app.clone(), &document, prefix, loopback));
     let routes = if prefix.is_empty() { routes } else { Router::new().nest(prefix, routes) };
     let swagger = SwaggerUi::new(format!("{prefix}/swagger")).url(format!("{prefix}/swagger/openapi.json"), document);
     let help = format!("{prefix}/swagger/index.html");
     let mut router = routes.merge(swagger).fallback(async move |request: Request| {
         Problem::not_found(format!("there is no {} {}; {help} lists what is", request.method(), request.uri().path()))
     });
+    router = router.layer(from_fn_with_state(gate, caller::recognise));
     if loopback {
         router = router.layer(from_fn(local::only_local));
     }
@@ -115,5 +124,6 @@ pub async fn serve(
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
     });
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

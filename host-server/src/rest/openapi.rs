@@ -4,12 +4,16 @@ use axum::http::StatusCode;
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, Response,
-        path::{Operation, Parameter},
+        ContentBuilder, ObjectBuilder, Ref, RefOr, Response, Type,
+        header::HeaderBuilder,
+        path::{Operation, Parameter, ParameterIn},
         response::ResponseBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         server::Server,
     },
 };
+
+use crate::app::rights::{Reach, Right, Who, right};
 
 /// Title, description and words of the document.
 #[derive(OpenApi)]
@@ -26,6 +30,8 @@ use utoipa::{
         (name = "session", description = "Authenticated agent connections"),
         (name = "template", description = "Flows with the JSON Schema of their inputs"),
         (name = "service", description = "Tasks: one run of a template on one cluster"),
+        (name = "api_token", description = "What people and programs show to be recognised; each carries a role and, where given, a scope"),
+        (name = "audit", description = "Who changed what, from where, under which request"),
         (name = "client", description = "Agents of the first version, where they speak HTTP; also served on the address of `ops.port`"),
         (name = "meta", description = "Health and metrics"),
     )
@@ -33,6 +39,8 @@ use utoipa::{
 pub(super) struct Document;
 
 const META: &str = "meta";
+/// The name of the security scheme.
+const BEARER: &str = "bearer";
 
 /// Adds what no handler repeats: the refusals of the layers around them, descriptions of plain answers and parameters, and
 /// the prefix that all paths have.
@@ -40,20 +48,67 @@ pub(super) fn complete(mut document: utoipa::openapi::OpenApi, prefix: &str) -> 
     if !prefix.is_empty() {
         document.servers = Some(vec![Server::new(prefix)]);
     }
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "An API token, such as POST /api/v1/api_token makes. Not needed where `auth.mode` is `none`.",
+    ));
+    document
+        .components
+        .get_or_insert_default()
+        .security_schemes
+        .insert(BEARER.to_owned(), SecurityScheme::Http(bearer.build()));
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             refusals(operation);
+            protect(operation);
             describe(operation);
         }
     }
     document
 }
 
+/// Says which operations ask who calls, whom they let pass, and what they answer to nobody.
+fn protect(operation: &mut Operation) {
+    let right = operation.operation_id.as_deref().and_then(right);
+    let Some(Right { who: Who::People(role), reach, .. }) = right else { return };
+    operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
+    let whole = if *reach == Reach::Whole { ", without a scope" } else { "" };
+    let needs = format!("Needs the role `{}`{whole}.", role.word());
+    operation.description =
+        Some(operation.description.take().map_or_else(|| needs.clone(), |text| format!("{text}\n\n{needs}")));
+    let names_one = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Path, .. })));
+    for status in [
+        Some(StatusCode::UNAUTHORIZED),
+        Some(StatusCode::TOO_MANY_REQUESTS),
+        names_one.then_some(StatusCode::NOT_FOUND),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        refusal(operation, status);
+    }
+}
+
+fn refusal(operation: &mut Operation, status: StatusCode) {
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response = ResponseBuilder::new().content("application/problem+json", problem);
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait."));
+        response = response.header("Retry-After", header.build());
+    }
+    let response = response.build();
+    operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(response));
+}
+
 fn refusals(operation: &mut Operation) {
     let is_meta = operation.tags.iter().flatten().any(|tag| tag == META);
     let mut statuses = vec![StatusCode::FORBIDDEN, StatusCode::INTERNAL_SERVER_ERROR];
     if !is_meta {
-        statuses.extend([StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS]);
+        statuses.push(StatusCode::SERVICE_UNAVAILABLE);
     }
     if operation.parameters.is_some() || operation.request_body.is_some() {
         statuses.push(StatusCode::BAD_REQUEST);
@@ -62,9 +117,7 @@ fn refusals(operation: &mut Operation) {
         statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
     }
     for status in statuses {
-        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = ResponseBuilder::new().content("application/problem+json", problem).build();
-        operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(response));
+        refusal(operation, status);
     }
 }
 
@@ -90,7 +143,10 @@ fn meaning(status: &str) -> &'static str {
     match status {
         "200" => "Done",
         "400" => "The request cannot be read, or a field is wrong",
-        "403" => "The Host is not a loopback one, or an agent's session is unknown or has expired",
+        "401" => "No token, or one that is unknown or has expired; all in the same words",
+        "403" => {
+            "The role or the scope is too small, the Host is not a loopback one, or an agent's session is unknown or has expired"
+        }
         "404" => "There is no such resource",
         "409" => "The resource exists with other content",
         "413" => "The body is too large",

@@ -13,6 +13,9 @@ use utoipa::{
 
 use crate::app;
 
+/// When to ask again for what is away, seconds.
+const AGAIN_S: u64 = 10;
+
 /// Why a request was refused. Boxed, since it travels in every `Result` of the handlers.
 #[derive(Clone, Debug)]
 pub(super) struct Problem(Box<Document>);
@@ -97,8 +100,23 @@ impl Problem {
         Self::of(StatusCode::FORBIDDEN, "forbidden", "This is not allowed", detail)
     }
 
+    /// Nobody was recognised.
+    fn unauthenticated(detail: String) -> Self {
+        Self::of(StatusCode::UNAUTHORIZED, "unauthenticated", "Say who you are", detail)
+    }
+
+    /// Whether somebody was kept from something.
+    pub(super) fn is_denial(&self) -> bool {
+        [403, 404].contains(&self.0.status)
+    }
+
     pub(super) fn status(&self) -> u16 {
         self.0.status
+    }
+
+    /// What the caller reads.
+    pub(super) fn detail(&self) -> String {
+        self.0.detail.clone()
     }
 
     pub(super) fn too_large(detail: String) -> Self {
@@ -167,6 +185,9 @@ impl Problem {
         if let Some(seconds) = retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
@@ -190,11 +211,15 @@ impl From<app::Error> for Problem {
             app::Error::NotFound(_) => Self::not_found(detail),
             app::Error::Malformed(_) => Self::malformed(detail),
             app::Error::Refused(_) => Self::forbidden(detail),
+            app::Error::Unauthenticated(_) => Self::unauthenticated(detail),
             app::Error::Conflict(_) => {
                 Self::of(StatusCode::CONFLICT, "conflict", "The resource exists with other content", detail)
             }
             app::Error::Invalid { errors, .. } => {
                 Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail).with(errors)
+            }
+            app::Error::Away(_) => {
+                Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail).after(AGAIN_S)
             }
             app::Error::Unready(_) => {
                 Self::of(StatusCode::SERVICE_UNAVAILABLE, "unready", "Use another replica", detail)

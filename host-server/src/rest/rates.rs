@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,11 +27,8 @@ const RIGHT_MAX: usize = 16_384;
 const RIGHT_FOR: Duration = Duration::from_secs(3_600);
 
 /// The buckets of one server.
-#[derive(Clone, Debug)]
-pub struct Rates(Arc<Inner>);
-
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Rates {
     started: Instant,
     callers: Option<Mutex<Buckets<Who>>>,
     failures: Mutex<Buckets<IpAddr>>,
@@ -51,13 +47,13 @@ enum Who {
 impl Rates {
     /// `rate`: what one caller may ask for; none is no limit. Failures are always limited.
     #[must_use]
-    pub fn new(rate: Option<Rate>) -> Self {
-        Self(Arc::new(Inner {
+    pub(super) fn new(rate: Option<Rate>) -> Self {
+        Self {
             started: Instant::now(),
             callers: rate.map(|rate| Mutex::new(Buckets::new(rate, CALLERS_MAX))),
             failures: Mutex::new(Buckets::new(FAILURES, CALLERS_MAX)),
             right: Mutex::default(),
-        }))
+        }
     }
 
     /// A call of somebody who was recognised, or of anybody from an address, where nobody was.
@@ -65,7 +61,7 @@ impl Rates {
     /// # Errors
     /// The answer to whoever calls too often.
     pub(super) fn share(&self, caller: Option<&Caller>, from: Option<IpAddr>, method: &Method) -> Result<(), Problem> {
-        let Some(callers) = &self.0.callers else { return Ok(()) };
+        let Some(callers) = &self.callers else { return Ok(()) };
         let named = caller.filter(|caller| **caller != Caller::anonymous());
         let who = named.map_or_else(|| Who::Address(network(from)), |caller| Who::Name(caller.name.clone()));
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -85,7 +81,7 @@ impl Rates {
         recognise: impl Future<Output = Result<Caller, Problem>>,
     ) -> Result<Caller, Problem> {
         let (from, digest) = (network(from), <[u8; 32]>::from(Sha256::digest(credentials)));
-        let may_fail = self.0.failures.lock().look(&from, 1, self.now_ns());
+        let may_fail = self.failures.lock().look(&from, 1, self.now_ns());
         if let Err(wait) = may_fail
             && !self.were_right(&digest)
         {
@@ -96,7 +92,7 @@ impl Rates {
             Ok(_) => self.was_right(digest),
             // Of failures at the same time the last may find nothing left to take.
             Err(problem) if problem.status() == 401 => {
-                let _spent = self.0.failures.lock().take(from, 1, self.now_ns());
+                let _spent = self.failures.lock().take(from, 1, self.now_ns());
             }
             Err(_) => {}
         }
@@ -104,16 +100,16 @@ impl Rates {
     }
 
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.0.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Whether these credentials were right lately.
     fn were_right(&self, digest: &[u8; 32]) -> bool {
-        self.0.right.lock().get(digest).is_some_and(|seen| seen.elapsed() < RIGHT_FOR)
+        self.right.lock().get(digest).is_some_and(|seen| seen.elapsed() < RIGHT_FOR)
     }
 
     fn was_right(&self, digest: [u8; 32]) {
-        let mut right = self.0.right.lock();
+        let mut right = self.right.lock();
         if right.len() >= RIGHT_MAX && !right.contains_key(&digest) {
             right.retain(|_, seen| seen.elapsed() < RIGHT_FOR);
             if right.len() >= RIGHT_MAX {

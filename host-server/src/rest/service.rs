@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
     http::HeaderMap,
 };
@@ -28,6 +28,7 @@ use crate::{
     model::{
         ids::{hex, lookup, stored, time, unhex},
         list::TaskListing,
+        people::Asked,
         state::State as TaskState,
         statuses::{self, StatusRow},
         step::Used,
@@ -93,7 +94,7 @@ impl Resource for ServiceBody {}
 
 impl ServiceBody {
     /// `cluster`: the one that the path names.
-    fn create(self, cluster: Option<String>, headers: &HeaderMap) -> Result<Create, Problem> {
+    fn create(self, cluster: Option<String>, headers: &HeaderMap, asked: Asked) -> Result<Create, Problem> {
         let template_uuid = self.template_uuid.filter(|uuid| !uuid.is_empty());
         let template_uuid =
             template_uuid.ok_or_else(|| Problem::malformed("`template_uuid` is required and not empty".into()))?;
@@ -128,6 +129,7 @@ impl ServiceBody {
             labels: self.labels,
             traceparent: traceparent(headers),
             key: key(headers)?,
+            asked: Some(asked),
         })
     }
 }
@@ -240,6 +242,10 @@ pub(super) struct Service {
     #[schema(value_type = Option<Object>, example = json!({"ticket": "OPS-7"}))]
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Box<RawValue>>,
+    /// Who asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "token:release-pipeline")]
+    created_by: Option<String>,
     /// Counted from 1; grows when a lost attempt is run again.
     #[schema(example = 1)]
     attempt: i32,
@@ -345,6 +351,7 @@ impl Service {
             reason,
             cancel_requested: view.cancel_requested && view.ended.is_none(),
             labels: view.labels.and_then(|text| RawValue::from_string(text).ok()),
+            created_by: view.created_by,
             attempt: view.attempt,
             error: view.error.filter(|_| view.ended.is_some()),
             created: time(view.created),
@@ -383,10 +390,11 @@ impl Status {
 ))]
 async fn create_services(
     State(app): State<App>,
+    Extension(asked): Extension<Asked>,
     headers: HeaderMap,
     Body(body): Body<ServiceBody>,
 ) -> Result<Json<Vec<Service>>, Problem> {
-    let created = app.create_tasks(body.create(None, &headers)?).await?;
+    let created = app.create_tasks(body.create(None, &headers, asked)?).await?;
     Ok(Json(created.into_iter().map(|shown| Service::of(&app, shown, false)).collect()))
 }
 
@@ -401,10 +409,11 @@ async fn create_services(
 async fn create_service(
     State(app): State<App>,
     Path(cluster): Path<String>,
+    Extension(asked): Extension<Asked>,
     headers: HeaderMap,
     Body(body): Body<ServiceBody>,
 ) -> Result<Json<Service>, Problem> {
-    let mut created = app.create_tasks(body.create(Some(cluster), &headers)?).await?;
+    let mut created = app.create_tasks(body.create(Some(cluster), &headers, asked)?).await?;
     let one = created.pop().ok_or_else(|| Problem::not_found("no task was created".into()))?;
     Ok(Json(Service::of(&app, one, false)))
 }
@@ -426,6 +435,7 @@ async fn list_services(State(app): State<App>, list: List<ServiceFilter>) -> Res
         uuid: filter.uuid.as_deref().map(lookup),
         name: filter.name.clone(),
         template_uuid: filter.template_uuid.as_deref().map(|uuid| stored(uuid).to_owned()),
+        scope: list.scope.clone(),
         created_after: moment("created_after", filter.created_after.as_deref())?,
         created_before: moment("created_before", filter.created_before.as_deref())?,
         after: list.after(place)?,

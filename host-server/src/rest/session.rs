@@ -78,7 +78,7 @@ impl From<nouns::Session> for Session {
 async fn list_sessions(State(app): State<App>, list: List<SessionFilter>) -> Result<Rows<Session>, Problem> {
     let SessionFilter { uuid, cluster_uuid } = &list.filter;
     let equal = [("uuid", uuid.as_deref().map(lookup)), ("cluster_uuid", cluster_uuid.as_deref().map(lookup))];
-    let rows = app.sessions(&list.listing(equal, true)?).await?;
+    let rows = app.sessions(&list.of_clusters("cluster_uuid", equal, true)?).await?;
     list.rows(rows, |row| row.id.to_string())
 }
 

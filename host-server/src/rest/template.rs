@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::{App, template::Declare},
-    model::{ids::stored, nouns, predefined::ORIGINS},
+    model::{ids::stored, list::Listing, nouns, predefined::ORIGINS},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -185,7 +185,8 @@ async fn list_templates(State(app): State<App>, list: List<TemplateFilter>) -> R
         ("name", name.clone()),
         ("origin", origin.as_deref().map(known_origin).transpose()?),
     ];
-    let rows = app.templates(&list.listing(equal, false)?).await?;
+    let within = list.scope.templates.clone().map(|uuids| ("uuid", uuids));
+    let rows = app.templates(&Listing { within, ..list.listing(equal, false)? }).await?;
     list.rows(rows, |row| row.uuid.clone())
 }
 

@@ -1,7 +1,7 @@
 //! `/api/v1/cluster_token`: the secrets that agents authenticate with.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
 };
 use chrono::{DateTime, Utc};
@@ -19,6 +19,7 @@ use crate::{
     model::{
         ids::{lookup, time},
         nouns,
+        people::Caller,
     },
 };
 
@@ -72,6 +73,7 @@ impl From<TokenBody> for Declare {
             summary: body.summary,
             cluster_uuid: body.cluster_uuid,
             token: body.token,
+            caller: None,
         }
     }
 }
@@ -122,8 +124,12 @@ impl From<nouns::Token> for Token {
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn create_token(State(app): State<App>, Body(body): Body<TokenBody>) -> Result<Json<Token>, Problem> {
-    Ok(Json(app.declare_token(body.into()).await?.into()))
+async fn create_token(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(body): Body<TokenBody>,
+) -> Result<Json<Token>, Problem> {
+    Ok(Json(app.declare_token(Declare { caller: Some(caller), ..body.into() }).await?.into()))
 }
 
 /// List cluster tokens
@@ -133,7 +139,8 @@ async fn create_token(State(app): State<App>, Body(body): Body<TokenBody>) -> Re
 async fn list_tokens(State(app): State<App>, list: List<TokenFilter>) -> Result<Rows<Token>, Problem> {
     let TokenFilter { uuid, name, cluster_uuid } = &list.filter;
     let uuids = [("uuid", uuid.as_deref().map(lookup)), ("cluster_uuid", cluster_uuid.as_deref().map(lookup))];
-    let rows = app.tokens(&list.listing(uuids.into_iter().chain([("name", name.clone())]), false)?).await?;
+    let equal = uuids.into_iter().chain([("name", name.clone())]);
+    let rows = app.tokens(&list.of_clusters("cluster_uuid", equal, false)?).await?;
     list.rows(rows, |row| row.id.to_string())
 }
 

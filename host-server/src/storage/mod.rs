@@ -1,6 +1,8 @@
 //! The one `Store`, on MariaDB and on SQLite. SQL is shared wherever both accept it; what differs stands side by side.
 
 mod agent;
+mod api_token;
+mod audit;
 mod clock;
 mod engine;
 mod former;
@@ -29,7 +31,6 @@ pub use inventory::InventoryRow;
 pub use lease::Leased;
 pub use partition::{DAY_US, Patience};
 pub use predefined::Brought;
-pub use request::AuditRow;
 pub use resolve::Settlement;
 pub use step::Kept;
 pub use task::Claim;

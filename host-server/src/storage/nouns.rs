@@ -39,6 +39,14 @@ macro_rules! page {
                 // The column is one of the callers' fixed names; only the value is theirs.
                 query.push(" AND LOWER(").push(*column).push(") = LOWER(").push_bind(value.clone()).push(")");
             }
+            if let Some((column, values)) = &$listing.within {
+                // Nothing is NULL's equal, so an empty list shows nothing.
+                query.push(" AND LOWER(").push(*column).push(") IN (NULL");
+                for value in values {
+                    query.push(", ").push_bind(value.to_ascii_lowercase());
+                }
+                query.push(")");
+            }
             if let Some(after) = &$listing.after {
                 query.push(concat!(" AND ", $key)).push(if $listing.descending { " < " } else { " > " }).push_bind(after.clone());
             }
@@ -50,6 +58,7 @@ macro_rules! page {
         })
     };
 }
+pub(super) use page;
 
 /// A statement; answers how many rows it met.
 macro_rules! run {

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use super::{Db, Error, Store, both};
-use crate::model::{list::TaskListing, state::State, task::View};
+use crate::model::{
+    ids::{lookup, stored},
+    list::TaskListing,
+    state::State,
+    task::View,
+};
 
 // Every task has a cluster. LEFT JOIN all the same: MariaDB begins an inner join of a page of all clusters' tasks at `cluster`, and
 // sorts every task that is stored.
 pub(super) const LIVE: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
-     CASE WHEN t.state <> 0 THEN t.state WHEN l.created IS NULL THEN 0 ELSE 2 END AS state, t.cancel_requested, t.labels, t.created, t.started, l.created AS leased, NULL AS ended, NULL AS timeline, NULL AS result, t.reason AS error \
+     CASE WHEN t.state <> 0 THEN t.state WHEN l.created IS NULL THEN 0 ELSE 2 END AS state, t.cancel_requested, t.labels, t.created_by, t.created, t.started, l.created AS leased, NULL AS ended, NULL AS timeline, NULL AS result, t.reason AS error \
      FROM task t LEFT JOIN cluster c ON c.id = t.cluster LEFT JOIN lease l ON l.task = t.id AND l.cluster = t.cluster";
 pub(super) const FINAL: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
-     t.state, 0 AS cancel_requested, t.labels, t.created, t.started, NULL AS leased, t.ended, t.timeline, t.result, t.error FROM history t LEFT JOIN cluster c ON c.id = t.cluster";
+     t.state, 0 AS cancel_requested, t.labels, t.created_by, t.created, t.started, NULL AS leased, t.ended, t.timeline, t.result, t.error FROM history t LEFT JOIN cluster c ON c.id = t.cluster";
 
 /// How long a list may take.
 const LIST_TIME: Duration = Duration::from_secs(2);
@@ -56,6 +61,20 @@ macro_rules! conditions {
                 .push(" AND t.snapshot IN (SELECT id FROM snapshot WHERE LOWER(template_uuid) = LOWER(")
                 .push_bind(template.clone())
                 .push("))");
+        }
+        if let Some(clusters) = &$listing.scope.clusters {
+            $query.push(" AND t.cluster IN (SELECT id FROM cluster WHERE uuid IN (NULL");
+            for uuid in clusters {
+                $query.push(", ").push_bind(lookup(uuid));
+            }
+            $query.push("))");
+        }
+        if let Some(templates) = &$listing.scope.templates {
+            $query.push(" AND t.snapshot IN (SELECT id FROM snapshot WHERE LOWER(template_uuid) IN (NULL");
+            for uuid in templates {
+                $query.push(", ").push_bind(stored(uuid).to_ascii_lowercase());
+            }
+            $query.push("))");
         }
         // The bounds on `id` are what an index serves; those on `created` are exact.
         if let Some(after) = $listing.created_after {

@@ -6,18 +6,6 @@ use crate::model::{ids::Id, task::View};
 /// Rows that one purge removes at most.
 const PURGE: i64 = 10_000;
 
-/// One line of the audit trail.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "columns")]
-pub struct AuditRow<'a> {
-    pub at: i64,
-    pub caller: &'a str,
-    pub action: &'a str,
-    pub subject: &'a str,
-    pub request_id: &'a str,
-    pub detail: &'a str,
-}
-
 impl Store {
     /// The digest of the request that came with a key, and the id of the tasks that it created.
     ///
@@ -49,18 +37,5 @@ impl Store {
         // MariaDB does not delete from a table that it reads unless the rows are set aside first.
         let sql = "DELETE FROM idempotency WHERE digest IN (SELECT digest FROM (SELECT digest FROM idempotency WHERE created < ? LIMIT ?) AS old) AND created < ?";
         both!(&self.db, pool => Ok(sqlx::query(sql).bind(before_us).bind(PURGE).bind(before_us).execute(pool).await?.rows_affected()))
-    }
-
-    /// Writes down who did what.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn audit(&self, row: &AuditRow<'_>) -> Result<(), Error> {
-        let sql = "INSERT INTO audit (at, caller, action, subject, request_id, detail) VALUES (?, ?, ?, ?, ?, ?)";
-        both!(&self.db, pool => {
-            sqlx::query(sql).bind(row.at).bind(row.caller).bind(row.action).bind(row.subject).bind(row.request_id).bind(super::cut(row.detail))
-                .execute(pool).await?;
-            Ok(())
-        })
     }
 }

@@ -6,11 +6,14 @@ use sqlx::Row as _;
 
 use super::limits::{Limits, cluster_gate};
 use super::{
-    Db, Error, Store, both, cut,
+    Db, Error, Store,
+    audit::push_audit,
+    both, cut,
     former::push_former,
     pieces::{padded, pieces},
 };
 use crate::model::{
+    audit::Audit,
     ids::Id,
     lifecycle::settled,
     options::Options,
@@ -23,7 +26,7 @@ const SNAPSHOTS: usize = 10_000;
 
 /// What a live task is made from.
 pub(crate) const LIVE_COLUMNS: &str = "t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.epoch, \
-     t.state, t.created, t.valid_until, t.run_timeout_ms, t.started, t.labels, t.traceparent";
+     t.state, t.created, t.valid_until, t.run_timeout_ms, t.started, t.labels, t.traceparent, t.created_by";
 
 /// Which waiting tasks are taken, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +112,8 @@ macro_rules! task_of {
             started: $row.try_get("started")?,
             labels: $row.try_get("labels")?,
             traceparent: $row.try_get("traceparent")?,
+            created_by: $row.try_get("created_by")?,
+            audit: None,
         }
     };
 }
@@ -256,13 +261,13 @@ impl Store {
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
             insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.as_slice(), |_| 0, |b, (task, request)|
                 b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, place)| {
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created_by, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, place)| {
                 let state = if matches!(place, Place::Later(_)) { State::Scheduled } else { State::Ready };
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(state as i16).push_bind(i64::from(matches!(place, Place::Lease(_))))
                     .push_bind(task.valid_until).push_bind(task.run_timeout_ms).push_bind(task.started).push_bind(task.labels.clone())
-                    .push_bind(task.traceparent.clone()).push_bind(task.created)
+                    .push_bind(task.traceparent.clone()).push_bind(task.created_by.clone()).push_bind(task.created)
             });
             let leases: Vec<_> = tasks.iter().filter_map(|(_, place)| if let Place::Lease(lease) = place { Some(Arc::clone(lease)) } else { None }).collect();
             insert_leases!(tx, leases);
@@ -272,6 +277,10 @@ impl Store {
             let later: Vec<_> = tasks.iter().filter_map(|(task, place)| if let Place::Later(due) = place { Some((task, *due)) } else { None }).collect();
             insert!(tx, "INSERT INTO later (due, cluster, id, `rank`, need, valid_until) ", later.as_slice(), |_| 0, |b, (task, due)|
                 b.push_bind(*due).push_bind(task.cluster).push_bind(task.id.to_vec()).push_bind(task.rank()).push_bind(task.snapshot.id.to_vec()).push_bind(task.valid_until));
+            let mut audits: Vec<&Arc<Audit>> = tasks.iter().filter_map(|(task, _)| task.audit.as_ref()).collect();
+            audits.dedup_by(|one, other| Arc::ptr_eq(one, other));
+            insert!(tx, "INSERT INTO audit (at, caller, operation, resource_type, resource_uuid, cluster_uuid, address, request_id, digest_before, digest_after, code, detail) ", audits.as_slice(), |audit| audit.detail.as_ref().map_or(0, String::len), |b, audit|
+                push_audit!(b, audit));
             tx.commit().await?;
             Ok(())
         })
@@ -451,13 +460,13 @@ impl Store {
                 query.push(tail);
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, started, created, ended, timeline, result, error) ", accepted.as_slice(), |(end, _)| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, (end, state)| {
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error) ", accepted.as_slice(), |(end, _)| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, (end, state)| {
                 let task = &end.lease.task;
                 let result = end.result.clone().filter(|_| *state == State::Succeeded);
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(*state as i16).push_bind(task.attempt).push_bind(task.labels.clone())
-                    .push_bind(task.started).push_bind(task.created).push_bind(end.ended)
+                    .push_bind(task.created_by.clone()).push_bind(task.started).push_bind(task.created).push_bind(end.ended)
                     .push_bind(end.timeline.clone()).push_bind(result).push_bind(end.error_for(*state).map(|error| cut(&error).to_owned()))
             });
             tx.commit().await?;

@@ -1,7 +1,10 @@
 //! What an agent reports, what becomes of it, and what becomes of silence.
 
 use claiflow_proto::former::client::UpdateServiceStatusRequestV1;
-use claiflow_server::app::control::Resolve;
+use claiflow_server::{
+    app::control::Resolve,
+    model::people::{Asked, Caller},
+};
 
 use crate::{
     server::{CLUSTER, Server, said},
@@ -132,7 +135,13 @@ async fn a_person_settles_a_run_that_nobody_reported(world: World) {
             outputs: None,
             reason: Some("the pod was looked at".into()),
         };
-        server.app.resolve_task(CLUSTER, &uuid, resolve, "r").await.unwrap();
+        let asked = Asked {
+            caller: Caller::anonymous(),
+            operation: "resolve_service",
+            address: String::new(),
+            request_id: "r".into(),
+        };
+        server.app.resolve_task(CLUSTER, &uuid, resolve, &asked).await.unwrap();
         assert_eq!(server.shows(&uuid).await.0, state, "{outcome}");
         if outcome == "rerun" {
             assert_eq!(server.agent().await.poll(1).await.unwrap()[0].uuid, uuid);

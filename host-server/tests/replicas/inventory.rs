@@ -21,7 +21,7 @@ promises![
 ];
 
 const CLUSTER: &str = "00000000000000000000000000000000";
-const LISTING: Listing<String> = Listing { equal: vec![], after: None, descending: false, limit: None };
+const LISTING: Listing<String> = Listing { equal: vec![], within: None, after: None, descending: false, limit: None };
 
 async fn connect(replica: &Replica, world: &World, uuid: &str, command: &str) -> (u64, mpsc::UnboundedReceiver<Order>) {
     let (orders, ordered) = mpsc::unbounded_channel();

@@ -170,6 +170,8 @@ impl World {
             started: None,
             labels: None,
             traceparent: None,
+            created_by: None,
+            audit: None,
         }
     }
 

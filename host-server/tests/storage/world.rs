@@ -210,6 +210,8 @@ impl World {
             started: None,
             labels: None,
             traceparent: None,
+            created_by: None,
+            audit: None,
         }
     }
 
