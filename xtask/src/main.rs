@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "what these commands print is what they are for")]
 
 mod abuse;
+mod access;
 mod artifacts;
 mod bench;
 mod browser;

@@ -25,8 +25,18 @@ enum Block {
 pub(crate) type Swaps<'a> = &'a [(&'a str, String)];
 
 /// Runs the walk; `before` is called with each console block's number.
-pub(crate) fn walk(page: &Path, swaps: Swaps<'_>, mut before: impl FnMut(usize) -> Result<()>) -> Result<()> {
-    let blocks = blocks(&std::fs::read_to_string(page)?);
+pub(crate) fn walk(page: &Path, swaps: Swaps<'_>, before: impl FnMut(usize) -> Result<()>) -> Result<()> {
+    walk_of("walk", page, swaps, before)
+}
+
+/// The same for the blocks that are marked `console MARK`.
+pub(crate) fn walk_of(
+    mark: &str,
+    page: &Path,
+    swaps: Swaps<'_>,
+    mut before: impl FnMut(usize) -> Result<()>,
+) -> Result<()> {
+    let blocks = blocks(mark, &std::fs::read_to_string(page)?);
     let mut number = 0;
     for block in &blocks {
         match block {
@@ -46,7 +56,7 @@ pub(crate) fn walk(page: &Path, swaps: Swaps<'_>, mut before: impl FnMut(usize) 
             }
         }
     }
-    ensure!(number > 0, "{} holds no block that begins with ```console walk", page.display());
+    ensure!(number > 0, "{} holds no block that begins with ```console {mark}", page.display());
     Ok(())
 }
 
@@ -67,7 +77,7 @@ impl Example {
 }
 
 /// Those that are marked, in the page's order.
-fn blocks(text: &str) -> Vec<Block> {
+fn blocks(wanted: &str, text: &str) -> Vec<Block> {
     let mut all = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("```") {
@@ -78,7 +88,7 @@ fn blocks(text: &str) -> Vec<Block> {
         };
         rest = behind;
         match mark.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["console", "walk"] => all.push(Block::Walk(examples(block))),
+            ["console", mark] if *mark == wanted => all.push(Block::Walk(examples(block))),
             [_, "file", path] => all.push(Block::File { path: (*path).to_owned(), text: format!("{block}\n") }),
             _ => {}
         }
@@ -128,7 +138,7 @@ mod tests {
     fn commands_and_their_outputs_are_read_from_marked_blocks_only() {
         let text = "```console\n$ no\n```\n```console walk\n$ curl a \\\n  b\none\ntwo\n$ curl c\n```\n```\n```\n```yaml file /a/b\nc: d\n```\n";
         assert_eq!(
-            blocks(text),
+            blocks("walk", text),
             [
                 Block::Walk(vec![
                     Example { command: "curl a \\\n  b".into(), output: "one\ntwo".into() },

@@ -174,7 +174,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::NotFound`], [`Error::Unavailable`].
-    pub async fn admit(&self, caller: &Caller, right: &Right, named: &Named) -> Result<(), Error> {
+    pub async fn let_pass(&self, caller: &Caller, right: &Right, named: &Named) -> Result<(), Error> {
         if let Who::People(role) = right.who
             && caller.role < role
         {

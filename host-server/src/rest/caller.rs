@@ -119,7 +119,7 @@ async fn pass(gate: &Gate, right: &'static Right, request: Request) -> Result<(A
         address: address(&parts),
         request_id: parts.extensions.get::<RequestId>().map_or_else(String::new, |RequestId(id)| id.clone()),
     };
-    if let Err(error) = gate.app.admit(&asked.caller, right, &named).await {
+    if let Err(error) = gate.app.let_pass(&asked.caller, right, &named).await {
         let why = error.to_string();
         let problem = Problem::from(error);
         if problem.is_denial() {

@@ -55,7 +55,7 @@ pub(super) fn complete(mut document: utoipa::openapi::OpenApi, prefix: &str) -> 
         .components
         .get_or_insert_default()
         .security_schemes
-        .insert(BEARER.to_owned(), SecurityScheme::Http(bearer.build()));
+        .insert(BEARER.to_owned(), RefOr::T(SecurityScheme::Http(bearer.build())));
     for item in document.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
             refusals(operation);
@@ -80,16 +80,10 @@ fn protect(operation: &mut Operation) {
         .iter()
         .flatten()
         .any(|parameter| matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Path, .. })));
-    for status in [
-        Some(StatusCode::UNAUTHORIZED),
-        Some(StatusCode::TOO_MANY_REQUESTS),
-        names_one.then_some(StatusCode::NOT_FOUND),
-    ]
-    .into_iter()
-    .flatten()
-    {
+    for status in [Some(StatusCode::UNAUTHORIZED), names_one.then_some(StatusCode::NOT_FOUND)].into_iter().flatten() {
         refusal(operation, status);
     }
+    refusal(operation, StatusCode::TOO_MANY_REQUESTS);
 }
 
 fn refusal(operation: &mut Operation, status: StatusCode) {
