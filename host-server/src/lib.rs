@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod config;
 pub mod dispatch;
 pub mod grpc;
+pub mod identity;
 pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;

@@ -13,9 +13,11 @@ use crate::{
     app::App,
     config::{Config, Database, Mode},
     dispatch::Dispatch,
-    grpc, jobs,
+    grpc,
+    identity::Oidc,
+    jobs,
     metrics::Metrics,
-    model::ids::Source,
+    model::{ids::Source, people::Role},
     rest,
     storage::Store,
 };
@@ -37,6 +39,13 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let jq = Pool::new(std::env::current_exe()?, 1);
     let app = App::open(store.clone(), source, dispatch.clone(), jq, metrics).await?;
     app.bring_templates().await?;
+    app.limit_callers(config.rate);
+    let mut issuer_has_admins = false;
+    if let Some(settings) = config.oidc {
+        tracing::info!(oidc.issuer = settings.issuer, "tokens of an OpenID Connect issuer are believed");
+        issuer_has_admins = settings.grants.iter().any(|grant| grant.role == Role::Admin);
+        app.believe(Oidc::open(settings).await?);
+    }
     app.bring_bootstrap_token(config.auth.bootstrap.as_ref().map(|secret| secret.0.as_str())).await?;
 
     let http = TcpListener::bind(&config.http)
@@ -68,7 +77,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     }
     let jobs = jobs::start(&app, config.retention, &stop);
     let is_open = config.auth.mode == Mode::None;
-    if !is_open && !app.has_admin_token().await? {
+    if !is_open && !issuer_has_admins && !app.has_admin_token().await? {
         tracing::warn!(
             "no API token of an admin is stored, so nobody can administer: set `auth.bootstrapToken`, or run `claiflow-server token create --role admin`"
         );

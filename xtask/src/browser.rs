@@ -19,6 +19,11 @@ impl Browser {
     ///
     /// Fails when either is missing; `CHROMEDRIVER_BIN` names another driver.
     pub(crate) fn start(directory: &Path) -> Result<Self> {
+        Self::start_with(directory, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(directory: &Path, more: &[&str]) -> Result<Self> {
         let port = free_port(0)?;
         let program = env::var("CHROMEDRIVER_BIN").unwrap_or_else(|_| "chromedriver".into());
         let mut command = Command::new(program);
@@ -31,7 +36,8 @@ impl Browser {
             Self { session: format!("http://127.0.0.1:{port}/session"), http: config.build().into(), _driver: driver };
         let profile = directory.join("profile");
         // A sandbox of its own needs rights that test machines do not give; the only page that is opened is our own.
-        let arguments = json!([
+        let profile = format!("--user-data-dir={}", profile.display());
+        let mut arguments = vec![
             "--headless=new",
             "--no-sandbox",
             "--disable-gpu",
@@ -41,8 +47,9 @@ impl Browser {
             "--disable-background-networking",
             "--disable-component-update",
             "--window-size=1200,900",
-            format!("--user-data-dir={}", profile.display()),
-        ]);
+            &profile,
+        ];
+        arguments.extend(more);
         let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
         let session = until("the browser starts", Duration::from_secs(60), || browser.post("", &wanted))?;
         let id = session.get("sessionId").and_then(Value::as_str).context("chromedriver gave no session")?;
@@ -57,6 +64,14 @@ impl Browser {
 
     pub(crate) fn open(&self, url: &str) -> Result<()> {
         self.post("/url", &json!({"url": url})).map(drop)
+    }
+
+    /// Runs the body of an async function in the page, with `argument` as `arguments[0]`; what it returns.
+    pub(crate) fn script(&self, body: &str, argument: &Value) -> Result<Value> {
+        let script = format!(
+            "const done = arguments[arguments.length - 1]; const argument = arguments[0]; (async () => {{ {body} }})().then(done, (error) => done({{failed: String(error)}}));"
+        );
+        self.post("/execute/async", &json!({"script": script, "args": [argument]}))
     }
 
     fn element(&self, css: &str) -> Result<String> {

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     browser::Browser,
     cluster_of_two::{Built, Pair},
+    foreign,
     process::{Process, until},
     readme, root, target,
 };
@@ -22,6 +23,7 @@ pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<
         ("README lets people in, each as far as their token says", crate::access::walk),
         ("Swagger UI calls for whom it was authorised", crate::access::swagger),
         ("Swagger UI can be tried out in a real browser", swagger),
+        ("a page of another origin neither changes nor reads anything, in a real browser", foreign::page),
         ("the demo shows its results, and Ctrl-C leaves nothing behind", demo),
     ];
     let mut outcomes = Vec::new();

@@ -9,7 +9,7 @@ use crate::{
     cluster::{ControlPlane, Programs},
     cluster_of_two::Built,
     database::MariaDb,
-    e2e, faults, galera, kubernetes, languages, people, prometheus,
+    e2e, faults, galera, kubernetes, languages, oidc, people, prometheus,
     registry::Registry,
     root,
 };
@@ -37,6 +37,8 @@ pub(crate) enum Part {
     Faults,
     /// README's walk, Swagger UI and the demo.
     People,
+    /// Callers with tokens of an OpenID Connect provider.
+    Oidc,
 }
 
 #[derive(Default)]
@@ -168,6 +170,12 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
             count.skip("the faults on MariaDB", "MariaDB is missing");
         }
         count.take(faults::short(database)?);
+    }
+    if wanted(Part::Oidc) {
+        match oidc::missing() {
+            Some(why) if !strict => count.skip("callers of an OpenID Connect provider", &why),
+            _ => count.take(oidc::run(&built, &directory.path().join("oidc"))),
+        }
     }
     if !wanted(Part::People) {
     } else if strict || there("chromedriver") {

@@ -58,6 +58,9 @@ pub enum Error {
     /// Nobody was recognised.
     #[error("{0}")]
     Unauthenticated(String),
+    /// Nothing is wrong with the request; somebody whom the server asks is away.
+    #[error("{0}")]
+    Away(String),
     /// Nothing is wrong with the request; the server should get none.
     #[error("{0}")]
     Unready(String),
@@ -109,6 +112,7 @@ pub struct Inner {
     pub(crate) validity: Mutex<Option<(Instant, i64)>>,
     replicas: replica::Replicas,
     recognised: recognise::Recognised,
+    believed: recognise::Believed,
 }
 
 impl std::ops::Deref for App {
@@ -144,6 +148,7 @@ impl App {
             validity: Mutex::default(),
             replicas,
             recognised: recognise::Recognised::default(),
+            believed: recognise::Believed::default(),
         })))
     }
 

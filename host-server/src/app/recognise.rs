@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,10 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{App, Error};
-use crate::model::people::Caller;
+use crate::{
+    identity::{Oidc, Refusal},
+    model::{people::Caller, rate::Rate},
+};
 
 /// What every API token begins with; other bearers are not ours.
 pub const PREFIX: &str = "claiflow_";
@@ -26,6 +30,15 @@ const USED_EVERY_US: i64 = 60_000_000;
 /// What was found a moment ago, by the digests of what was shown.
 #[derive(Default)]
 pub(super) struct Recognised(Mutex<HashMap<[u8; 32], Known>>);
+
+/// What the wiring says about callers, once, before the first of them.
+#[derive(Default)]
+pub(super) struct Believed {
+    /// Whose tokens are believed beside our own.
+    oidc: OnceLock<Oidc>,
+    /// How much one caller may ask for.
+    rate: OnceLock<Option<Rate>>,
+}
 
 #[derive(Clone)]
 struct Known {
@@ -79,16 +92,40 @@ pub(super) fn digest(secret: &str) -> [u8; 32] {
 }
 
 impl App {
-    /// Who shows this bearer. API tokens are known by their beginning; anything else is for another way to recognise
-    /// somebody, of which there is none here.
+    /// Believes the tokens of an issuer from now on, beside our own.
+    pub fn believe(&self, oidc: Oidc) {
+        // The first is kept; there is one issuer.
+        let _other = self.believed.oidc.set(oidc);
+    }
+
+    /// Says how much one caller may ask for; none is no limit.
+    pub fn limit_callers(&self, rate: Option<Rate>) {
+        let _other = self.believed.rate.set(rate);
+    }
+
+    /// How much one caller may ask for: the usual, where nothing else was said.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.believed.rate.get().copied().unwrap_or_else(|| Some(Rate::default()))
+    }
+
+    /// Who shows this bearer. API tokens are known by their beginning; anything else can be a token of an issuer.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] in the same words whatever is wrong, [`Error::Unavailable`].
+    /// [`Error::Unauthenticated`], in the same words whatever is wrong with an API token, [`Error::Unavailable`],
+    /// [`Error::Away`] where the issuer is.
     pub async fn caller_of(&self, bearer: &str) -> Result<Caller, Error> {
         if bearer.len() > BEARER_BYTES {
             return Err(nobody());
         }
-        if bearer.starts_with(PREFIX) { self.caller_of_api_token(bearer).await } else { Err(nobody()) }
+        if bearer.starts_with(PREFIX) {
+            return self.caller_of_api_token(bearer).await;
+        }
+        let oidc = self.believed.oidc.get().ok_or_else(nobody)?;
+        oidc.caller(bearer, self.source.now_us()).await.map_err(|refusal| match refusal {
+            Refusal::Bad(why) => Error::Unauthenticated(why),
+            Refusal::Unreachable => Error::Away(refusal.to_string()),
+        })
     }
 
     async fn caller_of_api_token(&self, bearer: &str) -> Result<Caller, Error> {

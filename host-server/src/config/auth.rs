@@ -17,6 +17,8 @@ pub enum Mode {
     None,
     /// Everybody shows an API token.
     Token,
+    /// Everybody shows an API token or one of the issuer in `auth.oidc`.
+    Oidc,
 }
 
 /// A text that is in no log and no error.
@@ -53,6 +55,7 @@ pub(super) fn read(settings: &Settings, http: &str) -> Result<Auth, Error> {
     let mode = match settings.get("auth.mode") {
         None if is_loopback(http) => Mode::None,
         None | Some("token") => Mode::Token,
+        Some("oidc") => Mode::Oidc,
         Some("none") if is_loopback(http) => Mode::None,
         Some("none") => {
             return Err(Error::value(
@@ -63,7 +66,7 @@ pub(super) fn read(settings: &Settings, http: &str) -> Result<Auth, Error> {
                 ),
             ));
         }
-        Some(other) => return Err(Error::value("auth.mode", format!("`{other}` is not one of none, token"))),
+        Some(other) => return Err(Error::value("auth.mode", format!("`{other}` is not one of none, token, oidc"))),
     };
     Ok(Auth { mode, bootstrap: bootstrap(settings)? })
 }

@@ -11,6 +11,15 @@ pub(super) const KEYS: &[&str] = &[
     "appName",
     "auth.bootstrapToken",
     "auth.mode",
+    "auth.oidc.audience",
+    "auth.oidc.caFile",
+    "auth.oidc.clusterClaim",
+    "auth.oidc.issuer",
+    "auth.oidc.roleClaim",
+    "auth.oidc.roles.admin",
+    "auth.oidc.roles.operator",
+    "auth.oidc.roles.viewer",
+    "auth.oidc.templateClaim",
     "dataDir",
     "database.connMaxLifetime",
     "database.dbname",
@@ -46,6 +55,8 @@ pub(super) const KEYS: &[&str] = &[
     "http.cors.allowOrigins",
     "http.host",
     "http.port",
+    "http.rateLimit.burst",
+    "http.rateLimit.perSecond",
     "http.tls.certFile",
     "http.tls.enable",
     "http.tls.keyFile",
@@ -114,6 +125,11 @@ impl Settings {
             Value::Bool(value) => value.to_string(),
             Value::Number(value) => value.to_string(),
             Value::Sequence(items) if items.iter().all(Value::is_string) => {
+                // Lists are joined by commas; cut in two, a group's name could be another group's.
+                let has_comma = |item: &Value| item.as_str().is_some_and(|text| text.contains(','));
+                if path.starts_with("auth.oidc.") && items.iter().any(has_comma) {
+                    return Err(Error::value(path, "a value cannot hold a comma"));
+                }
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
             }
             Value::Sequence(_) | Value::Tagged(_) => {

@@ -6,6 +6,8 @@ mod arguments;
 mod auth;
 mod hosts;
 mod keys;
+mod oidc;
+mod rates;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -17,8 +19,9 @@ pub use auth::{Auth, Mode, Secret};
 use keys::Settings;
 
 use crate::{
+    identity,
     jobs::Retention,
-    model::{duration, timing::Timing},
+    model::{duration, rate::Rate, timing::Timing},
     storage::Maria,
 };
 
@@ -63,6 +66,10 @@ pub struct Config {
     pub http: String,
     /// What every path of REST begins with: empty, or `/` and words.
     pub url_prefix: String,
+    /// How many calls one caller may make; none is no limit.
+    pub rate: Option<Rate>,
+    /// Whose tokens are believed beside our own.
+    pub oidc: Option<identity::Settings>,
     /// Address for agents.
     pub grpc: String,
     /// An agent's message at most, bytes; none is the server's own limit.
@@ -99,10 +106,13 @@ impl Config {
         let http_port = arguments.http_port.or(settings.port("http.port")?).unwrap_or(8099);
         let grpc_port = arguments.grpc_port.or(settings.port("grpc.port")?).unwrap_or(18_099);
         let http = address(&settings.text("http.host", "127.0.0.1"), http_port);
+        let auth = auth::read(&settings, &http)?;
         Ok(Self {
-            auth: auth::read(&settings, &http)?,
+            oidc: oidc::read(&settings, auth.mode)?,
+            auth,
             http,
             url_prefix: url_prefix(&settings)?,
+            rate: rates::read(&settings)?,
             grpc: address(&settings.text("grpc.host", "127.0.0.1"), grpc_port),
             grpc_message_bytes: settings
                 .number("grpc.maxRecvMsgSize", 65_536..=1 << 30)?

@@ -15,7 +15,7 @@ fn read_files(files: &[&str], variables: &[(&str, &str)], http_port: Option<u16>
     Config::read(&arguments, variables).map_err(|error| error.to_string())
 }
 
-fn read(yaml: &str) -> Result<Config, String> {
+pub(super) fn read(yaml: &str) -> Result<Config, String> {
     read_files(&[yaml], &[], None)
 }
 

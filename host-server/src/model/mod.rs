@@ -12,6 +12,7 @@ pub mod nouns;
 pub mod options;
 pub mod people;
 pub mod predefined;
+pub mod rate;
 pub mod replica;
 pub mod state;
 pub mod statuses;

@@ -1,6 +1,10 @@
 //! Before every handler: who calls, and whether they may. Behind every change: its row in the audit trail.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     body::{Body, to_bytes},
@@ -13,7 +17,7 @@ use serde::Deserialize;
 use tracing::Instrument as _;
 use utoipa::openapi::{OpenApi, path::Operation};
 
-use super::{observe::RequestId, problem::Problem};
+use super::{observe::RequestId, problem::Problem, rates::Rates};
 use crate::{
     app::{
         App,
@@ -31,6 +35,7 @@ pub(super) struct Gate {
     app: App,
     /// Nobody has to say who they are.
     is_open: bool,
+    rates: Rates,
     /// By the patterns of paths: methods, and who may use them; none: nobody.
     routes: HashMap<String, Vec<(Method, Option<&'static Right>)>>,
     /// Below it lies the documentation, which anybody may read.
@@ -56,7 +61,13 @@ impl Gate {
                 .collect();
             (format!("{prefix}{path}"), rights)
         });
-        Self { app, is_open, routes: routes.collect(), help: format!("{prefix}/swagger") }
+        Self {
+            rates: Rates::new(app.rate()),
+            app,
+            is_open,
+            routes: routes.collect(),
+            help: format!("{prefix}/swagger"),
+        }
     }
 }
 
@@ -100,11 +111,7 @@ fn not_served(methods: &[(Method, Option<&'static Right>)]) -> Response {
 /// The caller and what the path names, in the request too; or why it does not pass.
 async fn pass(gate: &Gate, right: &'static Right, request: Request) -> Result<(Asked, Named, Request), Problem> {
     let (mut parts, body) = request.into_parts();
-    let caller = if gate.is_open {
-        Caller::anonymous()
-    } else {
-        gate.app.caller_of(bearer(&parts.headers).ok_or_else(nobody)?).await?
-    };
+    let caller = caller(gate, &parts).await?;
     let named = named(&mut parts).await?;
     let asked = Asked {
         caller,
@@ -125,6 +132,23 @@ async fn pass(gate: &Gate, right: &'static Right, request: Request) -> Result<(A
     Ok((asked, named, Request::from_parts(parts, body)))
 }
 
+/// Who calls, and not too often.
+async fn caller(gate: &Gate, parts: &Parts) -> Result<Caller, Problem> {
+    let from = peer(parts);
+    let share = |caller: Option<&Caller>| gate.rates.share(caller, from, &parts.method);
+    let caller = if gate.is_open {
+        Caller::anonymous()
+    } else if let Some(bearer) = bearer(&parts.headers) {
+        let recognise = async { Ok(gate.app.caller_of(bearer).await?) };
+        gate.rates.recognised(from, bearer, recognise).await?
+    } else {
+        share(None)?;
+        return Err(nobody().into());
+    };
+    share(Some(&caller))?;
+    Ok(caller)
+}
+
 /// What `Authorization: Bearer …` shows; none where there is no such header, or more than one.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
@@ -141,7 +165,11 @@ async fn named(parts: &mut Parts) -> Result<Named, Problem> {
 }
 
 fn address(parts: &Parts) -> String {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or_else(String::new, |info| info.0.ip().to_string())
+    peer(parts).map_or_else(String::new, |address| address.to_string())
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 }
 
 /// Lets the handler change something, and writes it down, also when the caller goes away meanwhile.

@@ -15,6 +15,7 @@ mod meta;
 mod observe;
 mod openapi;
 mod problem;
+mod rates;
 mod service;
 mod session;
 mod story;

@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use utoipa::{
     OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, Response,
+        ContentBuilder, ObjectBuilder, Ref, RefOr, Response, Type,
+        header::HeaderBuilder,
         path::{Operation, Parameter, ParameterIn},
         response::ResponseBuilder,
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -82,11 +83,18 @@ fn protect(operation: &mut Operation) {
     for status in [Some(StatusCode::UNAUTHORIZED), names_one.then_some(StatusCode::NOT_FOUND)].into_iter().flatten() {
         refusal(operation, status);
     }
+    refusal(operation, StatusCode::TOO_MANY_REQUESTS);
 }
 
 fn refusal(operation: &mut Operation, status: StatusCode) {
     let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = ResponseBuilder::new().content("application/problem+json", problem).build();
+    let mut response = ResponseBuilder::new().content("application/problem+json", problem);
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).build();
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait."));
+        response = response.header("Retry-After", header.build());
+    }
+    let response = response.build();
     operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(response));
 }
 
@@ -138,6 +146,7 @@ fn meaning(status: &str) -> &'static str {
         "413" => "The body is too large",
         "415" => "The body is not JSON, or compressed in a way that is not gzip",
         "422" => "The content does not fit; each mistake is in `errors`",
+        "429" => "The caller calls too often; the header `Retry-After` says in how many seconds to try again",
         "500" => "A bug of the server; its log tells more under the request id",
         "503" => "The database is away; try again",
         _ => "See the title",

@@ -13,6 +13,9 @@ use utoipa::{
 
 use crate::app;
 
+/// When to ask again for what is away, seconds.
+const AGAIN_S: u64 = 10;
+
 /// Why a request was refused. Boxed, since it travels in every `Result` of the handlers.
 #[derive(Clone, Debug)]
 pub(super) struct Problem(Box<Document>);
@@ -52,6 +55,9 @@ struct Document {
     /// What the log gets and the caller does not.
     #[serde(skip)]
     cause: Option<String>,
+    /// When to come back, seconds from now: the header `Retry-After`.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 /// One mistake in a body.
@@ -78,6 +84,7 @@ impl Problem {
             request_id: None,
             state: None,
             cause: None,
+            retry_after_s: None,
         }))
     }
 
@@ -147,6 +154,12 @@ impl Problem {
         }
     }
 
+    /// With the time to come back, seconds from now.
+    pub(super) fn after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
     /// With each mistake: pointer into the body and sentence.
     pub(super) fn with(mut self, errors: impl IntoIterator<Item = (String, String)>) -> Self {
         self.0.errors = errors.into_iter().map(|(pointer, detail)| Mistake { pointer, detail }).collect();
@@ -162,12 +175,16 @@ impl Problem {
     pub(super) fn answer(mut self, request_id: &str, headers: HeaderMap) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         self.0.request_id = Some(request_id.to_owned());
+        let retry_after_s = self.0.retry_after_s;
         let mut response = (status, Json(self.0)).into_response();
         let own = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
         response
             .headers_mut()
             .extend(headers.into_iter().filter(|(name, _)| !name.as_ref().is_some_and(|name| own.contains(name))));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -200,6 +217,9 @@ impl From<app::Error> for Problem {
             }
             app::Error::Invalid { errors, .. } => {
                 Self::of(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The content does not fit", detail).with(errors)
+            }
+            app::Error::Away(_) => {
+                Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail).after(AGAIN_S)
             }
             app::Error::Unready(_) => {
                 Self::of(StatusCode::SERVICE_UNAVAILABLE, "unready", "Use another replica", detail)
