@@ -12,3 +12,4 @@ pub mod metrics;
 pub mod model;
 pub mod rest;
 pub mod storage;
+pub mod webhook;

@@ -1,6 +1,6 @@
 //! Start, serve, drain, stop: every question about the process's life is answered here.
 
-use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use claiflow_flow_worker::Pool;
 use tokio::{
@@ -20,6 +20,7 @@ use crate::{
     model::{ids::Source, people::Role},
     rest,
     storage::Store,
+    webhook,
 };
 
 /// Open requests may take this long after the signal.
@@ -75,7 +76,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
             "`replica.address` is not set and `grpc.host` is not one address, so other replicas do not reach this one: what they create for agents here waits for the next scan"
         ),
     }
-    let jobs = jobs::start(&app, config.retention, &stop);
+    let jobs = jobs::start(&app, config.retention, config.webhook.retention, &stop);
+    let hooks = webhook::start(&app, &config.webhook, Arc::new(webhook::System::default()), &stop).await?;
     let is_open = config.auth.mode == Mode::None;
     if !is_open && !issuer_has_admins && !app.has_admin_token().await? {
         tracing::warn!(
@@ -100,6 +102,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         }
         grpc.await??;
         jobs.await?;
+        hooks.await?;
         store.close().await;
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     };

@@ -68,6 +68,11 @@ impl App {
                 json!({"uuid": row.uuid, "name": row.name, "summary": row.summary, "flow": row.flow,
                     "inputs": row.inputs, "options": row.options, "origin": row.origin})
             }),
+            Noun::Webhook => self.store.webhook(&lookup(uuid)).await?.map(|row| {
+                json!({"uuid": row.uuid, "name": row.name, "summary": row.summary, "url": row.url,
+                    "method": row.method, "timeout": row.timeout, "condition_validator": row.condition_validator,
+                    "condition_filter": row.condition_filter, "updated": row.updated})
+            }),
             Noun::ApiToken => self.store.api_token(&lookup(uuid)).await?.map(|row| {
                 json!({"uuid": row.uuid, "name": row.name, "summary": row.summary, "role": row.role,
                     "clusters": row.clusters, "templates": row.templates, "expires_at": row.expires_at,

@@ -47,6 +47,7 @@ pub enum Noun {
     Session,
     Template,
     Service,
+    Webhook,
     ApiToken,
 }
 
@@ -60,6 +61,7 @@ impl Noun {
             Self::Session => "session",
             Self::Template => "template",
             Self::Service => "service",
+            Self::Webhook => "webhook",
             Self::ApiToken => "api_token",
         }
     }
@@ -135,6 +137,15 @@ pub const TABLE: &[Right] = &[
     changes("pause_service", Operator, Reach::Task, Noun::Service),
     changes("resume_service", Operator, Reach::Task, Noun::Service),
     changes("resolve_service", Operator, Reach::Task, Noun::Service),
+    // Headers of webhooks hold secrets, and deliveries what tasks were given and gave.
+    reads("list_webhooks", Admin, Reach::Whole),
+    reads("get_webhook", Admin, Reach::Whole),
+    reads("list_deliveries", Admin, Reach::Whole),
+    changes("create_webhook", Admin, Reach::Whole, Noun::Webhook),
+    changes("change_webhook", Admin, Reach::Whole, Noun::Webhook),
+    changes("delete_webhook", Admin, Reach::Whole, Noun::Webhook),
+    changes("publish_webhook", Admin, Reach::Whole, Noun::Webhook),
+    changes("replay_delivery", Admin, Reach::Whole, Noun::Webhook),
     reads("list_api_tokens", Admin, Reach::Whole),
     reads("get_api_token", Admin, Reach::Whole),
     changes("create_api_token", Admin, Reach::Whole, Noun::ApiToken),

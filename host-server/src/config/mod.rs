@@ -11,6 +11,7 @@ mod rates;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod webhook;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -84,6 +85,8 @@ pub struct Config {
     pub retention: Retention,
     /// How long things may take before they are taken back.
     pub timing: Timing,
+    /// Where webhooks may lead, and whom they trust.
+    pub webhook: crate::webhook::Settings,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -122,6 +125,7 @@ impl Config {
             replica_address: replica_address(&settings)?,
             retention: retention(&settings)?,
             timing: timing(&settings)?,
+            webhook: webhook::read(&settings)?,
             log: log(&settings)?,
             notes,
         })

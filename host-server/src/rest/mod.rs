@@ -7,6 +7,7 @@ mod caller;
 mod client;
 mod cluster;
 mod control;
+mod delivery;
 mod fields;
 mod inventory;
 mod list;
@@ -23,6 +24,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod webhook;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -57,6 +59,8 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(story::routes())
         .merge(api_token::routes())
         .merge(audit::routes())
+        .merge(webhook::routes())
+        .merge(delivery::routes())
         .merge(client::routes())
         .merge(meta::routes())
         .split_for_parts();

@@ -32,6 +32,7 @@ use crate::app::rights::{Reach, Right, Who, right};
         (name = "service", description = "Tasks: one run of a template on one cluster"),
         (name = "api_token", description = "What people and programs show to be recognised; each carries a role and, where given, a scope"),
         (name = "audit", description = "Who changed what, from where, under which request"),
+        (name = "webhook", description = "Where statuses of tasks are sent to, and what became of what was sent"),
         (name = "client", description = "Agents of the first version, where they speak HTTP; also served on the address of `ops.port`"),
         (name = "meta", description = "Health and metrics"),
     )

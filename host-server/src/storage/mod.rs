@@ -4,6 +4,7 @@ mod agent;
 mod api_token;
 mod audit;
 mod clock;
+mod delivery;
 mod engine;
 mod former;
 mod inventory;
@@ -14,6 +15,7 @@ mod link;
 mod log;
 mod nodes;
 mod nouns;
+mod outbox;
 mod partition;
 mod pieces;
 mod predefined;
@@ -25,8 +27,10 @@ mod session;
 mod step;
 mod task;
 mod waiting;
+mod webhook;
 
 pub use agent::AgentRow;
+pub use delivery::{Attempt, IN_FLIGHT};
 pub use inventory::InventoryRow;
 pub use lease::Leased;
 pub use partition::{DAY_US, Patience};
@@ -46,6 +50,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::model::{ids::Id, task::Snapshot};
@@ -171,6 +176,8 @@ pub struct Store {
     finishes: Db,
     /// Snapshots never change, so what was read once is read from here.
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
+    /// Wakes the delivery of what was written into the outbox.
+    told: Arc<Notify>,
     /// Ends, with the last clone, what looks after the connections.
     watched: Option<Arc<DropGuard>>,
 }
@@ -220,7 +227,7 @@ impl Store {
     }
 
     fn over(db: Db, creates: Db, finishes: Db) -> Self {
-        Self { db, creates, finishes, snapshots: Arc::default(), watched: None }
+        Self { db, creates, finishes, snapshots: Arc::default(), told: Arc::default(), watched: None }
     }
 
     /// How a transaction that writes begins, what locks the rows of a read in it, and what passes over locked ones. SQLite has

@@ -58,7 +58,6 @@ macro_rules! page {
         })
     };
 }
-pub(super) use page;
 
 /// A statement; answers how many rows it met.
 macro_rules! run {
@@ -66,6 +65,8 @@ macro_rules! run {
         both!(&$self.db, pool => Ok(sqlx::query($sql) $(.bind($value))* .execute(pool).await?.rows_affected()))
     };
 }
+
+pub(super) use {one, page, run};
 
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "each is one statement, named after it")]
 impl Store {

@@ -10,6 +10,7 @@ use super::{
     audit::push_audit,
     both, cut,
     former::push_former,
+    outbox::{INSERT as TELL, Subject, listening, push_told, tell},
     pieces::{padded, pieces},
 };
 use crate::model::{
@@ -18,7 +19,8 @@ use crate::model::{
     lifecycle::settled,
     options::Options,
     state::State,
-    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Wish},
+    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Timeline, Wish},
+    told::{Told, of_end},
 };
 
 /// Snapshots kept in memory at most.
@@ -47,7 +49,7 @@ pub struct Claim<'a> {
 
 /// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
 macro_rules! insert {
-    ($tx:expr, $head:literal, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
+    ($tx:expr, $head:expr, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
         for piece in pieces($rows, $bytes) {
             let mut query = sqlx::QueryBuilder::new($head);
             query.push_values(piece, |mut $b, $row| {
@@ -116,6 +118,21 @@ macro_rules! task_of {
             audit: None,
         }
     };
+}
+
+/// What the webhooks of new tasks are told: whose it is, which webhook, its number, and what.
+fn first_told(tasks: &[(Arc<Task>, Place)], listens: impl Fn(&str) -> bool) -> Vec<(Subject<'_>, &str, i32, Told)> {
+    let mut rows = Vec::new();
+    for (task, place) in tasks {
+        let Some(channel) = task.channel.as_deref().filter(|channel| listens(channel)) else { continue };
+        let subject = Subject::of_task(task);
+        rows.push((subject, channel, 1, Told::registered(0)));
+        if let Place::Lease(lease) = place {
+            let subject = Subject { journal: Some(lease.journal), ..subject };
+            rows.push((subject, channel, 2, Told::sent(task.created, lease.created)));
+        }
+    }
+    rows
 }
 
 /// What ends tasks, by the ids of their leases. Keys of two columns are never listed: MariaDB's optimizer takes longer over
@@ -254,6 +271,7 @@ impl Store {
     /// # Errors
     /// [`Error::Duplicate`] when one of the callers' own uuids or keys exists; nothing is stored then.
     pub async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error> {
+        let outbox = self.outbox();
         both!(&self.creates, pool => {
             let mut tx = pool.begin().await?;
             insert!(tx, "INSERT INTO idempotency (caller, digest, request, id, created) ", keys, |_| 0, |b, key|
@@ -281,7 +299,13 @@ impl Store {
             audits.dedup_by(|one, other| Arc::ptr_eq(one, other));
             insert!(tx, "INSERT INTO audit (at, caller, operation, resource_type, resource_uuid, cluster_uuid, address, request_id, digest_before, digest_after, code, detail) ", audits.as_slice(), |audit| audit.detail.as_ref().map_or(0, String::len), |b, audit|
                 push_audit!(b, audit));
+            if tasks.iter().any(|(task, _)| task.channel.is_some()) {
+                let found = listening!(tx, tasks.iter().filter_map(|(task, _)| task.channel.as_deref()));
+                let told = first_told(tasks, |channel| found.contains(channel));
+                insert!(tx, TELL, told.as_slice(), |_| 0, |b, (subject, channel, seq, told)| push_told!(b, outbox.now, subject, channel, *seq, told));
+            }
             tx.commit().await?;
+            self.told(tasks.iter().map(|(task, _)| task.channel.as_deref()));
             Ok(())
         })
     }
@@ -335,6 +359,7 @@ impl Store {
             Db::Maria(_) => "INSERT IGNORE INTO gate (name) ",
             Db::Sqlite(_) => "INSERT OR IGNORE INTO gate (name) ",
         };
+        let outbox = self.outbox();
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             let mut limits = Limits::of(cluster, cluster_limit, snapshots.values());
@@ -418,7 +443,11 @@ impl Store {
             let on_cluster: Vec<_> = leases.iter().filter(|_| cluster_limit.is_some()).collect();
             insert!(tx, "INSERT INTO slot (gate, lease_id) ", on_cluster.as_slice(), |_| 0, |b, lease|
                 b.push_bind(cluster_gate(cluster)).push_bind(lease.id.to_vec()));
+            for lease in &leases {
+                tell!(tx, outbox, Subject::of_lease(lease), |_told| vec![Told::sent(lease.task.created, now_us)]);
+            }
             tx.commit().await?;
+            self.told(leases.iter().map(|lease| lease.task.channel.as_deref()));
             Ok(leases)
         })
     }
@@ -429,7 +458,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn finish(&self, ends: &[Finish]) -> Result<HashMap<Id, State>, Error> {
-        let sql = Ending::of(&self.db);
+        let (sql, outbox) = (Ending::of(&self.db), self.outbox());
         both!(&self.finishes, pool => {
             let mut tx = pool.begin_with(sql.begin).await?;
             let mut query = sqlx::QueryBuilder::new("SELECT lease_id, wish FROM lease WHERE lease_id IN (");
@@ -452,6 +481,12 @@ impl Store {
             if accepted.is_empty() {
                 return Ok(HashMap::new());
             }
+            for (end, state) in &accepted {
+                tell!(tx, outbox, Subject::of_lease(&end.lease), |told| {
+                    let timeline = serde_json::from_str::<Timeline>(&end.timeline).unwrap_or_default();
+                    of_end(told, &timeline, *state, end.ended)
+                });
+            }
             let stepped: Vec<Id> = accepted.iter().filter(|(end, _)| end.stepped).map(|(end, _)| end.lease.id).collect();
             let counted: Vec<Id> = accepted.iter().filter(|(end, _)| end.counted).map(|(end, _)| end.lease.id).collect();
             for (head, tail, leases) in sql.deletes(&counted, &stepped, &valid).filter(|(.., leases)| !leases.is_empty()) {
@@ -470,6 +505,7 @@ impl Store {
                     .push_bind(end.timeline.clone()).push_bind(result).push_bind(end.error_for(*state).map(|error| cut(&error).to_owned()))
             });
             tx.commit().await?;
+            self.told(accepted.iter().map(|(end, _)| end.lease.task.channel.as_deref()));
             Ok(accepted.into_iter().map(|(end, state)| (end.lease.id, state)).collect())
         })
     }

@@ -80,6 +80,16 @@ impl Things {
         for uuid in &people {
             stage.make("/api/v1/api_token", json!({"uuid": uuid, "name": uuid, "role": "viewer"})).await;
         }
+        let (hooks, mut deliveries) = ([id(), id()], [String::new(), String::new()]);
+        for (hook, delivery) in hooks.iter().zip(&mut deliveries) {
+            let body = json!({"uuid": hook, "name": "w", "url": "https://example.com", "method": "POST"});
+            stage.make("/api/v1/webhook", body).await;
+            stage.call(&stage.admin, &format!("POST /api/v1/webhook/{hook}/publish"), json!({})).await;
+            let log = stage.call(&stage.admin, &format!("GET /api/v1/webhook/{hook}/delivery"), Value::Null).await;
+            *delivery = serde_json::from_str::<Value>(&log.text).unwrap()[0]["id"].to_string();
+        }
+        names.push(("{webhook}", hooks));
+        names.push(("{delivery}", deliveries));
         names.push(("{cluster}", clusters));
         names.push(("{template}", templates));
         names.push(("{task}", tasks));
