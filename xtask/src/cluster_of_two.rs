@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    database::{DATABASE, MariaDb, PASSWORD, USER},
+    database::MariaDb,
     plugin,
     process::{Process, free_port, shown, until},
     root, target,
@@ -108,12 +108,7 @@ impl<'a> Pair<'a> {
         database: Option<&'a MariaDb>,
         ports: (u16, u16),
     ) -> Result<Self> {
-        let config = database.map(|database| {
-            let port = database.port;
-            format!(
-                "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: {DATABASE}\n  username: {USER}\n  password: {PASSWORD}\n"
-            )
-        });
+        let config = database.map(MariaDb::config_here);
         Self::start_on(built, directory, config, database, ports)
     }
 
