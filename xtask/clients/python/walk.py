@@ -6,8 +6,8 @@ import time
 
 from claiflow_client import AuthenticatedClient
 from claiflow_client.api.cluster import cluster_alive, create_cluster
-from claiflow_client.api.cluster_token import create_cluster_token
-from claiflow_client.api.service import create_services, get_service, get_service_result
+from claiflow_client.api.cluster_token import create_token
+from claiflow_client.api.service import create_services, get_service, get_result
 from claiflow_client.api.template import create_template
 from claiflow_client.models import ClusterBody, Problem, ServiceBody, TemplateBody, TokenBody
 
@@ -40,7 +40,7 @@ def answer(said):
 def declare(client):
     answer(create_cluster.sync(client=client, body=ClusterBody.from_dict({"uuid": CLUSTER, "name": "test cluster"})))
     token = {"name": "test token", "cluster_uuid": CLUSTER, "token": "CLIENT_AUTHENTICATION_TOKEN"}
-    answer(create_cluster_token.sync(client=client, body=TokenBody.from_dict(token)))
+    answer(create_token.sync(client=client, body=TokenBody.from_dict(token)))
     for uuid, flow, _, _ in EXAMPLES:
         template = TemplateBody.from_dict({"uuid": uuid, "name": uuid, "flow": flow})
         answer(create_template.sync(client=client, body=template))
@@ -55,7 +55,7 @@ def run(client):
             if time.monotonic() > until:
                 raise SystemExit(f"the task did not end: {now}")
             time.sleep(0.05)
-        stored = answer(get_service_result.sync(task.cluster_uuid, task.uuid, client=client))
+        stored = answer(get_result.sync(task.cluster_uuid, task.uuid, client=client))
         if json.loads(stored.result) != result:
             raise SystemExit(f"{template} gave {stored.result}")
     wrong = ServiceBody.from_dict({"template_uuid": "nobody", "cluster_uuids": [CLUSTER]})
