@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    database::{DATABASE, MariaDb, PASSWORD, USER},
+    database::MariaDb,
     plugin,
     process::{Process, free_port, shown, until},
     root, target,
@@ -98,6 +98,8 @@ pub(crate) struct Pair<'a> {
     pub(crate) agent: Option<Process>,
     /// Prints each POST before it is sent.
     pub(crate) prints: bool,
+    /// What its callers show, where they must say who they are.
+    bearer: Option<String>,
 }
 
 impl<'a> Pair<'a> {
@@ -108,12 +110,7 @@ impl<'a> Pair<'a> {
         database: Option<&'a MariaDb>,
         ports: (u16, u16),
     ) -> Result<Self> {
-        let config = database.map(|database| {
-            let port = database.port;
-            format!(
-                "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: {DATABASE}\n  username: {USER}\n  password: {PASSWORD}\n"
-            )
-        });
+        let config = database.map(MariaDb::config_here);
         Self::start_on(built, directory, config, database, ports)
     }
 
@@ -139,9 +136,16 @@ impl<'a> Pair<'a> {
             }
         };
         let server = server(built, directory, http, grpc, config.as_deref())?;
-        let pair = Self { built, directory, http, grpc, config, database, server, agent: None, prints: false };
+        let pair =
+            Self { built, directory, http, grpc, config, database, server, agent: None, prints: false, bearer: None };
         pair.ready()?;
         Ok(pair)
+    }
+
+    /// Whoever calls from here on shows this token.
+    pub(crate) fn as_caller(mut self, bearer: &str) -> Self {
+        self.bearer = Some(bearer.to_owned());
+        self
     }
 
     fn ready(&self) -> Result<()> {
@@ -203,12 +207,13 @@ impl<'a> Pair<'a> {
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .into();
-        let url = format!("{}{path}", self.base());
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base()));
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", format!("Bearer {bearer}"));
+        }
         let mut response = match body {
-            Some(body) if method == "POST" => agent.post(&url).header("content-type", "application/json").send(body)?,
-            Some(body) => agent.put(&url).header("content-type", "application/json").send(body)?,
-            None if method == "DELETE" => agent.delete(&url).call()?,
-            None => agent.get(&url).call()?,
+            Some(body) => agent.run(request.header("content-type", "application/json").body(body)?)?,
+            None => agent.run(request.body(())?)?,
         };
         let status = response.status().as_u16();
         let text = response.body_mut().read_to_string()?;

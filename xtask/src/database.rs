@@ -83,6 +83,24 @@ impl MariaDb {
         format!("mysql://{USER}:{PASSWORD}@127.0.0.1:{}", self.port)
     }
 
+    /// A server's configuration with a schema of its own, which is made; it ends with a line break.
+    pub(crate) fn config_of(&self, schema: &str) -> Result<String> {
+        self.sql(&format!("CREATE DATABASE IF NOT EXISTS `{schema}`"))?;
+        Ok(self.config(schema))
+    }
+
+    /// A server's configuration in claiflow's schema.
+    pub(crate) fn config_here(&self) -> String {
+        self.config(DATABASE)
+    }
+
+    fn config(&self, schema: &str) -> String {
+        let port = self.port;
+        format!(
+            "database:\n  type: mariadb\n  host: 127.0.0.1\n  port: {port}\n  dbname: {schema}\n  username: {USER}\n  password: {PASSWORD}\n"
+        )
+    }
+
     fn root(&self) -> Command {
         let mut command = Command::new("mariadb");
         command.arg("--no-defaults").arg("--user=root").arg(format!("--socket={}", self.socket.display()));

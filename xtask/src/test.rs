@@ -9,7 +9,7 @@ use crate::{
     cluster::{ControlPlane, Programs},
     cluster_of_two::Built,
     database::MariaDb,
-    e2e, faults, galera, kubernetes, languages, oidc, people, prometheus,
+    e2e, faults, galera, kubernetes, languages, oidc, openapi, people, prometheus,
     registry::Registry,
     root,
 };
@@ -25,6 +25,8 @@ pub(crate) enum Part {
     Sqlite,
     /// End to end on MariaDB.
     Mariadb,
+    /// The OpenAPI document: clients that are made from it, and every operation called.
+    Openapi,
     /// Plugins that come from a registry.
     Registry,
     /// On a real control plane.
@@ -80,15 +82,16 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
     std::fs::create_dir_all(&maria)?;
     // Nothing is set up that no wanted part uses.
     let needed = |parts: &[Part]| parts.iter().any(|part| wanted(*part));
-    let database = match needed(&[Part::Cargo, Part::Mariadb, Part::Faults]).then(|| MariaDb::start(&maria)) {
-        None => None,
-        Some(Ok(database)) => Some(database),
-        Some(Err(error)) if strict => return Err(error.context("MariaDB cannot be set up")),
-        Some(Err(error)) => {
-            count.skip("everything on MariaDB", &format!("{error:#}"));
-            None
-        }
-    };
+    let database =
+        match needed(&[Part::Cargo, Part::Mariadb, Part::Openapi, Part::Faults]).then(|| MariaDb::start(&maria)) {
+            None => None,
+            Some(Ok(database)) => Some(database),
+            Some(Err(error)) if strict => return Err(error.context("MariaDB cannot be set up")),
+            Some(Err(error)) => {
+                count.skip("everything on MariaDB", &format!("{error:#}"));
+                None
+            }
+        };
 
     let mut variables = vec![
         ("CLAIFLOW_TEST_PLUGINS", built.plugins.display().to_string()),
@@ -142,6 +145,9 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
         && let Some(database) = &database
     {
         count.take(e2e::run(&built, &maria, Some(database)));
+    }
+    if wanted(Part::Openapi) {
+        count.take(openapi::run(&built, &directory.path().join("openapi"), database.as_ref()));
     }
     if wanted(Part::Registry)
         && let Some(registry) = &registry

@@ -8,6 +8,7 @@ use utoipa::{
         header::HeaderBuilder,
         path::{Operation, Parameter, ParameterIn},
         response::ResponseBuilder,
+        schema::{AdditionalProperties, ArrayItems, Object, Schema, SchemaType},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         server::Server,
     },
@@ -64,6 +65,9 @@ pub(super) fn complete(mut document: utoipa::openapi::OpenApi, prefix: &str) -> 
             describe(operation);
         }
     }
+    for schema in document.components.iter_mut().flat_map(|components| components.schemas.values_mut()) {
+        free(schema);
+    }
     document
 }
 
@@ -97,6 +101,37 @@ fn refusal(operation: &mut Operation, status: StatusCode) {
     }
     let response = response.build();
     operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(response));
+}
+
+/// An object of which no member is named holds any: said in words, since makers of clients take silence for an object that stays
+/// empty.
+fn free(schema: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => {
+            if is_object(object) && object.properties.is_empty() && object.additional_properties.is_none() {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(true)));
+            }
+            object.properties.values_mut().for_each(free);
+        }
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                free(items);
+            }
+        }
+        Schema::OneOf(of) => of.items.iter_mut().for_each(free),
+        Schema::AllOf(of) => of.items.iter_mut().for_each(free),
+        Schema::AnyOf(of) => of.items.iter_mut().for_each(free),
+        _ => {}
+    }
+}
+
+fn is_object(object: &Object) -> bool {
+    match &object.schema_type {
+        SchemaType::Type(of) => *of == Type::Object,
+        SchemaType::Array(of) => of.contains(&Type::Object),
+        SchemaType::AnyValue => false,
+    }
 }
 
 fn refusals(operation: &mut Operation) {

@@ -183,7 +183,7 @@ impl Delivery {
             let seconds = ended_after(
                 &pair,
                 || {
-                    answered = load::run(pair.http_port(), 1, 1, &request)?.first().copied().unwrap_or_default();
+                    answered = load::run(pair.http_port(), 1, 1, None, &request)?.first().copied().unwrap_or_default();
                     Ok(())
                 },
                 self.clusters,
@@ -227,7 +227,7 @@ impl Delivery {
             ];
             for (what, path) in paths {
                 let times =
-                    Sorted::new(load::run(pair.http_port(), 4, 400, &|_| ("GET", path.clone(), String::new()))?);
+                    Sorted::new(load::run(pair.http_port(), 4, 400, None, &|_| ("GET", path.clone(), String::new()))?);
                 table.row(
                     format!("{wanted} stored tasks: {what}"),
                     format!("p50 {:.1} ms, p99 {:.1} ms", times.percentile(50), times.percentile(99)),
@@ -251,7 +251,7 @@ fn started<'a>(built: &'a Built, home: &'a Path, database: &'a MariaDb) -> Resul
 }
 
 fn clusters(pair: &Pair<'_>, numbers: std::ops::RangeInclusive<usize>) -> Result<()> {
-    let mut connection = Connection::open(pair.http_port())?;
+    let mut connection = Connection::open(pair.http_port(), None)?;
     for number in numbers {
         let uuid = format!("{number:032x}");
         connection.ok("POST", "/api/v1/cluster", &json!({"uuid": uuid, "name": "one of many"}).to_string())?;
@@ -280,7 +280,8 @@ fn request(cluster: usize) -> String {
 
 fn send(pair: &Pair<'_>, connections: usize, tasks: usize, cluster: usize) -> Result<()> {
     let body = request(cluster);
-    load::run(pair.http_port(), connections, tasks, &|_| ("POST", "/api/v1/service".into(), body.clone())).map(drop)
+    load::run(pair.http_port(), connections, tasks, None, &|_| ("POST", "/api/v1/service".into(), body.clone()))
+        .map(drop)
 }
 
 /// Tasks a second until the last one's end is stored, after a tenth of them for warmth.
@@ -291,7 +292,8 @@ fn rate(pair: &Pair<'_>, tasks: usize, cluster: usize) -> Result<f64> {
 
 /// One task after the other, created on one replica for a cluster whose agent is on the other; milliseconds to the result.
 fn latency(created_on: &Pair<'_>, read_on: &Pair<'_>, cluster: usize, tasks: usize) -> Result<Sorted> {
-    let (mut create, mut read) = (Connection::open(created_on.http_port())?, Connection::open(read_on.http_port())?);
+    let (mut create, mut read) =
+        (Connection::open(created_on.http_port(), None)?, Connection::open(read_on.http_port(), None)?);
     let body = request(cluster);
     let mut times = Vec::new();
     for number in 0..tasks + 50 {

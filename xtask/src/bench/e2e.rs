@@ -125,7 +125,7 @@ impl E2e {
 
     /// One task after the other; the milliseconds from the request to a readable result.
     fn idle(&self, pair: &Pair<'_>) -> Result<Sorted> {
-        let mut connection = Connection::open(pair.http_port())?;
+        let mut connection = Connection::open(pair.http_port(), None)?;
         let body =
             json!({"template_uuid": "bench", "cluster_uuids": [CLUSTER], "inputs": {"name": "world"}}).to_string();
         let mut times = Vec::new();
@@ -162,7 +162,7 @@ impl E2e {
         // Statements of every batch size are prepared, and the agent's sandboxes are warm.
         ended_after(
             pair,
-            || load::run(pair.http_port(), CONNECTIONS, self.tasks / 10, request).map(drop),
+            || load::run(pair.http_port(), CONNECTIONS, self.tasks / 10, None, request).map(drop),
             self.tasks / 10,
         )?;
         let processes = [
@@ -176,7 +176,7 @@ impl E2e {
         let seconds = ended_after(
             pair,
             || {
-                times = load::run(pair.http_port(), CONNECTIONS, self.tasks, request)?;
+                times = load::run(pair.http_port(), CONNECTIONS, self.tasks, None, request)?;
                 Ok(())
             },
             self.tasks,
@@ -209,8 +209,9 @@ impl E2e {
         let path = format!("/api/v1/cluster/{CLUSTER}/service/{uuid}");
         let started = Instant::now();
         let count = self.tasks / 2;
-        let times =
-            Sorted::new(load::run(pair.http_port(), CONNECTIONS, count, &|_| ("GET", path.clone(), String::new()))?);
+        let times = Sorted::new(load::run(pair.http_port(), CONNECTIONS, count, None, &|_| {
+            ("GET", path.clone(), String::new())
+        })?);
         let rate = count as f64 / started.elapsed().as_secs_f64();
         table.row(
             format!("{name}: GET of one task, 64 connections"),
@@ -249,13 +250,17 @@ impl E2e {
             json!({"template_uuid": "bench", "cluster_uuids": clusters, "inputs": {"name": "world"}}).to_string();
         let posts = self.tasks / CLUSTERS;
         let request = |_| ("POST", String::from("/api/v1/service"), body.clone());
-        ended_after(pair, || load::run(pair.http_port(), 16, posts / 10, &request).map(drop), posts / 10 * CLUSTERS)?;
+        ended_after(
+            pair,
+            || load::run(pair.http_port(), 16, posts / 10, None, &request).map(drop),
+            posts / 10 * CLUSTERS,
+        )?;
         let mut processes: Vec<(&str, Option<&Process>)> =
             vec![("server", Some(&pair.server)), ("MariaDB", database.map(|database| &database.process))];
         processes.extend(agents.iter().map(|agent| ("agents", Some(agent))));
         let before = costs(&processes)?;
         let seconds =
-            ended_after(pair, || load::run(pair.http_port(), 16, posts, &request).map(drop), posts * CLUSTERS)?;
+            ended_after(pair, || load::run(pair.http_port(), 16, posts, None, &request).map(drop), posts * CLUSTERS)?;
         let after = costs(&processes)?;
         let tasks = (posts * CLUSTERS) as f64;
         table.row(
@@ -276,7 +281,7 @@ impl E2e {
             ),
         );
         let started = Instant::now();
-        ended_after(pair, || load::run(pair.http_port(), 1, 1, &request).map(drop), CLUSTERS)?;
+        ended_after(pair, || load::run(pair.http_port(), 1, 1, None, &request).map(drop), CLUSTERS)?;
         table.row(
             format!("{name}: one POST for 100 clusters until all are final"),
             format!("{:.0} ms", started.elapsed().as_secs_f64() * 1e3),

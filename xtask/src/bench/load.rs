@@ -14,21 +14,24 @@ use anyhow::{Context as _, Result, anyhow, bail};
 /// One keep-alive connection.
 pub(super) struct Connection {
     stream: BufReader<TcpStream>,
-    host: String,
+    /// What each request says beside its own.
+    headers: String,
 }
 
 impl Connection {
-    pub(super) fn open(port: u16) -> Result<Self> {
+    /// `bearer`: what a caller shows who must say who they are.
+    pub(super) fn open(port: u16, bearer: Option<&str>) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), host: format!("127.0.0.1:{port}") })
+        let who = bearer.map(|bearer| format!("authorization: Bearer {bearer}\r\n")).unwrap_or_default();
+        Ok(Self { stream: BufReader::new(stream), headers: format!("host: 127.0.0.1:{port}\r\n{who}") })
     }
 
     /// Sends a request; the status and the body of its answer.
     pub(super) fn call(&mut self, method: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>)> {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.host,
+            "{method} {path} HTTP/1.1\r\n{}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.headers,
             body.len()
         );
         self.stream.get_mut().write_all(request.as_bytes())?;
@@ -69,11 +72,12 @@ pub(super) fn run(
     port: u16,
     connections: usize,
     total: usize,
+    bearer: Option<&str>,
     request: &(dyn Fn(usize) -> (&'static str, String, String) + Sync),
 ) -> Result<Vec<f64>> {
     let next = AtomicUsize::new(0);
     let worker = || -> Result<Vec<f64>> {
-        let mut connection = Connection::open(port)?;
+        let mut connection = Connection::open(port, bearer)?;
         let mut times = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);

@@ -62,7 +62,7 @@ pub(super) fn ended_after(pair: &Pair<'_>, create: impl FnOnce() -> Result<()>, 
 
 /// The sum of a metric over its labels; all of its tasks must have succeeded.
 pub(super) fn metric(pair: &Pair<'_>, name: &str) -> Result<f64> {
-    let mut connection = Connection::open(pair.http_port())?;
+    let mut connection = Connection::open(pair.http_port(), None)?;
     let text = String::from_utf8(connection.ok("GET", "/metrics", "")?)?;
     let mut states = HashSet::new();
     let mut sum = 0.0;

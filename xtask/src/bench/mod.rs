@@ -9,6 +9,7 @@ mod load;
 mod measure;
 mod plugins;
 mod raw;
+mod rest;
 
 use anyhow::Result;
 
@@ -23,6 +24,8 @@ pub(crate) enum Bench {
     Kubernetes(kubernetes::Kubernetes),
     /// What plugins cost their agent in each language: to load, to call, and to keep.
     Plugins(plugins::Plugins),
+    /// What reading costs over REST with a token: one task, a page of tasks, a list by the query language.
+    Rest(rest::Rest),
 }
 
 impl Bench {
@@ -32,6 +35,7 @@ impl Bench {
             Self::Delivery(delivery) => delivery.run(),
             Self::Kubernetes(kubernetes) => kubernetes.run(),
             Self::Plugins(plugins) => plugins.run(),
+            Self::Rest(rest) => rest.run(),
         }
     }
 }
