@@ -4,6 +4,7 @@ pub mod app;
 pub mod config;
 pub mod dispatch;
 pub mod grpc;
+pub mod import;
 pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;

@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    config::{Config, Database},
+    config::{Config, Database, ImportArguments},
     dispatch::Dispatch,
-    grpc, jobs,
+    grpc,
+    import::{Import, Summary},
+    jobs,
     metrics::Metrics,
     model::ids::Source,
     rest,
-    storage::Store,
+    storage::{OriginalPlace, Store, TASK_BYTES},
 };
 
 /// Open requests may take this long after the signal.
@@ -40,23 +42,13 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         )
         .into());
     }
-    let store = match &config.database {
-        Database::Sqlite(directory) => {
-            std::fs::create_dir_all(directory)
-                .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
-            let file = directory.join("claiflow.db");
-            tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
-            Store::sqlite(&file).await?
-        }
-        Database::Maria(maria) => {
-            tracing::info!(
-                database.hosts = ?maria.hosts,
-                database.name = maria.dbname,
-                "tasks are kept in MariaDB"
-            );
-            Store::maria(maria).await?
-        }
-    };
+    let store = open(&config.database).await?;
+    if let Some(from) = store.unfinished_import().await? {
+        return Err(format!(
+            "an import from {from} into this database was begun and is not complete: run `claiflow-server import` again, which goes on where it is, or name another database"
+        )
+        .into());
+    }
     let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
     let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
@@ -126,4 +118,52 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
 /// Where other replicas reach the agents' port: as configured, or where it listens, when that is one address.
 fn reached_at(configured: Option<String>, listens: SocketAddr) -> Option<String> {
     configured.or_else(|| (!listens.ip().is_unspecified()).then(|| listens.to_string()))
+}
+
+/// Opens the database, and makes the directory of a file.
+async fn open(database: &Database) -> Result<Store, Box<dyn Error + Send + Sync>> {
+    let store = match database {
+        Database::Sqlite(directory) => {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
+            let file = directory.join("claiflow.db");
+            tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
+            Store::sqlite(&file).await?
+        }
+        Database::Maria(maria) => {
+            tracing::info!(
+                database.hosts = ?maria.hosts,
+                database.name = maria.dbname,
+                "tasks are kept in MariaDB"
+            );
+            Store::maria(maria).await?
+        }
+    };
+    Ok(store)
+}
+
+/// Takes over what a database of the first version holds, into the configured one.
+///
+/// # Errors
+/// What kept it from being done; what was taken over before stays.
+pub async fn import(config: Config, arguments: ImportArguments) -> Result<Summary, Box<dyn Error + Send + Sync>> {
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let from = arguments.from.or(config.import_from).ok_or(
+        "--from (or `import.from`) names the first version's database: mysql://USER:PASSWORD@HOST:PORT/DATABASE, or a database on the configured MariaDB",
+    )?;
+    let place = match &config.database {
+        _ if from.contains("://") => OriginalPlace::at(&from).map_err(|message| format!("--from: {message}"))?,
+        Database::Maria(maria) => OriginalPlace::beside(maria, &from),
+        Database::Sqlite(_) => {
+            return Err("--from: the target is SQLite, so the first version's database is named as mysql://USER:PASSWORD@HOST:PORT/DATABASE".into());
+        }
+    };
+    let most_bytes = matches!(config.database, Database::Maria(_)).then_some(TASK_BYTES);
+    let store = open(&config.database).await?;
+    let import = Import { stopped: arguments.stopped, most_bytes };
+    let summary = import.run(&place, &store, &Source).await?;
+    store.close().await;
+    Ok(summary)
 }

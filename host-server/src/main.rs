@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use claiflow_server::{
     config::{Arguments, Command, Config},
+    import::Summary,
     lifecycle, rest,
 };
 
@@ -15,10 +16,15 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("jq-worker") {
         return claiflow_flow_worker::serve();
     }
-    let arguments = Arguments::of_process();
-    match arguments.command {
+    let mut arguments = Arguments::of_process();
+    let import = match arguments.command.take() {
         Some(Command::Openapi) => return print_openapi(),
-        None => {}
+        Some(Command::Import(import)) => Some(import),
+        None => None,
+    };
+    if let Some(import) = &import {
+        arguments.files.clone_from(&import.files);
+        arguments.data_dir.clone_from(&import.data_dir);
     }
     // A variable that is no text cannot be one of ours.
     let variables =
@@ -33,6 +39,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
+    if let Some(import) = import {
+        return match runtime.block_on(lifecycle::import(config, import)) {
+            Ok(summary) => print_summary(&summary),
+            Err(error) => refuse(&*error),
+        };
+    }
     match runtime.block_on(lifecycle::run(config)) {
         Ok(code) => code,
         Err(error) => refuse(&*error),
@@ -48,6 +60,13 @@ fn print_openapi() -> ExitCode {
         }
         Err(error) => refuse(&error),
     }
+}
+
+/// Success only where all was taken over.
+#[expect(clippy::print_stdout, reason = "the summary is this command's output")]
+fn print_summary(summary: &Summary) -> ExitCode {
+    println!("{summary}");
+    if summary.complete && summary.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn refuse(error: &dyn std::error::Error) -> ExitCode {

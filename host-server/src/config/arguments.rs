@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Run task templates on any number of Kubernetes clusters.
 #[derive(Parser, Debug, Default)]
@@ -29,6 +29,28 @@ pub struct Arguments {
 pub enum Command {
     /// Print the OpenAPI document.
     Openapi,
+    /// Take over what a database of the first version holds.
+    ///
+    /// The database that the files and variables configure is the target: an empty one. What is read is never changed. The
+    /// command may be ended and run again: it goes on where it is.
+    Import(ImportArguments),
+}
+
+/// What `import` takes.
+#[derive(Args, Debug, Default)]
+pub struct ImportArguments {
+    /// YAML files that name the target, as for serving.
+    pub files: Vec<PathBuf>,
+    /// The first version's database: `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, or the name of another database on the configured
+    /// MariaDB. `import.from` and CLAIFLOW_IMPORT_FROM say the same, and other users of this machine do not see those.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// The first version's server is stopped: take over tasks that have not ended, too.
+    #[arg(long)]
+    pub stopped: bool,
+    /// Where SQLite keeps its file; beats `dataDir`.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -43,7 +65,8 @@ impl Arguments {
              claiflow-server a.yaml b.yaml         a key of a.yaml beats the same key of b.yaml\n  \
              CLAIFLOW_HTTP_PORT=9000 claiflow-server\n                                        a variable beats the files; a flag beats both\n  \
              CLAIFLOW_OPS_PORT=8098 CLAIFLOW_OPS_HOST=0.0.0.0 claiflow-server\n                                        /healthz, /readyz and /metrics for probes, on an address of their own\n  \
-             claiflow-server openapi               print the OpenAPI document",
+             claiflow-server openapi               print the OpenAPI document\n  \
+             claiflow-server import --help         take over a database of the first version",
             default_data_dir().join("claiflow.db").display()
         );
         let matches = Self::command().after_help(help).get_matches();

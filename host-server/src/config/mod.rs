@@ -11,7 +11,7 @@ mod variables;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use arguments::{Arguments, Command};
+pub use arguments::{Arguments, Command, ImportArguments};
 use keys::Settings;
 
 use crate::{
@@ -73,6 +73,8 @@ pub struct Config {
     pub retention: Retention,
     /// How long things may take before they are taken back.
     pub timing: Timing,
+    /// Where the first version's database is, which `import` reads.
+    pub import_from: Option<String>,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -106,6 +108,7 @@ impl Config {
             replica_address: replica_address(&settings)?,
             retention: retention(&settings)?,
             timing: timing(&settings)?,
+            import_from: settings.get("import.from").map(str::to_owned),
             log: log(&settings)?,
             notes,
         })

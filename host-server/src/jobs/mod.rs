@@ -4,6 +4,7 @@ mod beat;
 mod history;
 mod leader;
 mod sweep;
+mod variables;
 
 pub use history::Retention;
 
@@ -18,6 +19,7 @@ pub fn start(app: &App, retention: Retention, stop: &CancellationToken) -> tokio
         tokio::join!(
             beat::run(&app, &stop),
             sweep::touch(&app, &stop),
+            variables::run(&app, &stop),
             leader::lead(&app, history::WORK, &stop, |term| history::run(&app, retention, term)),
             leader::lead(&app, sweep::WORK, &stop, |_| sweep::run(&app)),
         );

@@ -19,6 +19,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod variable;
 
 use axum::{
     Router,
@@ -44,6 +45,7 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(inventory::routes())
         .merge(token::routes())
         .merge(session::routes())
+        .merge(variable::routes())
         .merge(template::routes())
         .merge(service::routes())
         .merge(control::routes())

@@ -24,6 +24,7 @@ use utoipa::{
         (name = "cluster", description = "The clusters that agents speak for"),
         (name = "cluster_token", description = "The secrets that agents authenticate with"),
         (name = "session", description = "Authenticated agent connections"),
+        (name = "global_variables", description = "What every replica reads while it runs"),
         (name = "template", description = "Flows with the JSON Schema of their inputs"),
         (name = "service", description = "Tasks: one run of a template on one cluster"),
         (name = "client", description = "Agents of the first version, where they speak HTTP; also served on the address of `ops.port`"),
