@@ -9,6 +9,7 @@ mod resources;
 mod summary;
 mod tables;
 mod tasks;
+mod webhooks;
 mod work;
 
 pub use summary::{Count, Summary};
@@ -88,6 +89,7 @@ impl Import {
         work.clusters(tables.clusters).await?;
         work.tokens(tables.tokens, &settings).await?;
         work.templates(tables.templates).await?;
+        work.webhooks(tables.webhooks).await?;
         work.tasks(self, &tables, &settings).await?;
         for table in original.tables().into_iter().filter(|table| !tables.are_taken(table)) {
             work.summary.left.push((table.to_owned(), original.count(table).await?));

@@ -10,7 +10,10 @@ const TEMPLATE: &[&str] = &["template"];
 const SERVICE: &[&str] = &["service"];
 const STATUS: &[&str] = &["service_status"];
 const RESULT: &[&str] = &["service_result"];
+const WEBHOOK: &[&str] = &["webhook"];
 const VARIABLE: &[&str] = &["global_variables", "global_variable"];
+
+const NO_TABLE: &str = "the table";
 
 /// Which name each has.
 pub(super) struct Tables {
@@ -21,6 +24,7 @@ pub(super) struct Tables {
     pub(super) statuses: &'static str,
     pub(super) results: &'static str,
     pub(super) variables: Option<&'static str>,
+    pub(super) webhooks: Option<&'static str>,
 }
 
 impl Tables {
@@ -36,24 +40,30 @@ impl Tables {
             services: table(original, SERVICE, &["cluster_uuid", "uuid", "template_uuid", "flow"])?,
             statuses: table(original, STATUS, &["cluster_uuid", "uuid", "status", "created"])?,
             results: table(original, RESULT, &["cluster_uuid", "uuid", "result"])?,
-            variables: match table(original, VARIABLE, &["uuid", "name", "value"]) {
-                Err(Error::Missing(what)) if !what.contains('.') => None,
-                found => Some(found?),
-            },
+            variables: where_there(table(original, VARIABLE, &["uuid", "name", "value"]))?,
+            webhooks: where_there(table(original, WEBHOOK, &["uuid", "url"]))?,
         })
     }
 
     /// Whether something of the table is taken over.
     pub(super) fn are_taken(&self, table: &str) -> bool {
         let own = [self.clusters, self.tokens, self.templates, self.services, self.statuses, self.results];
-        own.contains(&table) || self.variables == Some(table)
+        own.contains(&table) || [self.variables, self.webhooks].contains(&Some(table))
+    }
+}
+
+/// None where the whole table is missing.
+fn where_there(found: Result<&'static str, Error>) -> Result<Option<&'static str>, Error> {
+    match found {
+        Err(Error::Missing(what)) if what.starts_with(NO_TABLE) => Ok(None),
+        found => found.map(Some),
     }
 }
 
 fn table(original: &Original, names: &[&'static str], columns: &[&str]) -> Result<&'static str, Error> {
     let there = original.tables();
     let name = names.iter().find(|name| there.contains(*name)).copied();
-    let name = name.ok_or_else(|| Error::Missing(format!("the table {}", names.join(" or "))))?;
+    let name = name.ok_or_else(|| Error::Missing(format!("{NO_TABLE} {}", names.join(" or "))))?;
     match columns.iter().find(|column| !original.has(name, column)) {
         Some(column) => Err(Error::Missing(format!("the column {name}.{column}"))),
         None => Ok(name),

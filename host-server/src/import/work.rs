@@ -7,6 +7,7 @@ use super::{
     clear::Clear,
     resources::{self, Found, Row},
     summary::{Count, Summary},
+    webhooks,
 };
 use crate::{
     app::predefined,
@@ -106,6 +107,16 @@ impl Work<'_> {
         let read = |record: &Record| living(record, |record| resources::token(record, clear, settings));
         let (count, rows) = self.rows(table, read).await?;
         let stored = again(|| self.store.import_tokens(&rows)).await?;
+        self.done(count, stored);
+        Ok(())
+    }
+
+    pub(super) async fn webhooks(&mut self, table: Option<&'static str>) -> Result<(), Error> {
+        let Some(table) = table else { return Ok(()) };
+        let clear = self.clear;
+        let read = |record: &Record| living(record, |record| webhooks::webhook(record, clear));
+        let (count, rows) = self.rows(table, read).await?;
+        let stored = again(|| self.store.import_webhooks(&rows)).await?;
         self.done(count, stored);
         Ok(())
     }

@@ -17,7 +17,8 @@ use super::{
 use crate::model::{
     ids::{Id, time},
     nouns::{Cluster, Template, Token, Variable},
-    original::{Ended, Taken},
+    original::{Ended, Taken, Webhook},
+    predefined::USERDEFINED,
     task::Place,
 };
 
@@ -187,11 +188,24 @@ impl Store {
         )
     }
 
-    /// Takes over templates.
+    /// Takes over templates. One that a server has installed and nobody has changed gives way to what stood under its uuid.
     ///
     /// # Errors
     /// [`Error`] of the engine; nothing was stored then.
     pub async fn import_templates(&self, rows: &[Template]) -> Result<Stored, Error> {
+        for chunk in rows.chunks(256) {
+            both!(&self.db, pool => {
+                let mut query = sqlx::QueryBuilder::new("DELETE FROM template WHERE origin <> ");
+                query.push_bind(USERDEFINED).push(" AND uuid IN (");
+                let mut list = query.separated(", ");
+                for row in chunk {
+                    list.push_bind(row.uuid.clone());
+                }
+                query.push(")");
+                query.build().persistent(false).execute(pool).await?;
+                Ok(())
+            })?;
+        }
         let bytes = |row: &&Template| row.flow.len() + row.inputs.as_ref().map_or(0, String::len);
         missing!(
             self,
@@ -206,6 +220,32 @@ impl Store {
                 .push_bind(row.flow.clone())
                 .push_bind(row.inputs.clone())
                 .push_bind(row.origin.clone())
+                .push_bind(row.created)
+                .push_bind(row.updated)
+        )
+    }
+
+    /// Takes over webhooks.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine; nothing was stored then.
+    pub async fn import_webhooks(&self, rows: &[Webhook]) -> Result<Stored, Error> {
+        missing!(
+            self,
+            "webhook",
+            rows,
+            "INSERT INTO webhook (uuid, name, summary, url, method, headers, timeout, condition_validator, condition_filter, created, updated) ",
+            |_| 0,
+            |b, row| b
+                .push_bind(row.uuid.clone())
+                .push_bind(row.name.clone())
+                .push_bind(row.summary.clone())
+                .push_bind(row.url.clone())
+                .push_bind(row.method.clone())
+                .push_bind(row.headers.clone())
+                .push_bind(row.timeout.clone())
+                .push_bind(row.condition_validator.clone())
+                .push_bind(row.condition_filter.clone())
                 .push_bind(row.created)
                 .push_bind(row.updated)
         )
