@@ -11,3 +11,4 @@ pub mod metrics;
 pub mod model;
 pub mod rest;
 pub mod storage;
+pub mod webhook;

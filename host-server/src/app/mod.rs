@@ -16,6 +16,7 @@ pub(crate) mod text;
 pub mod token;
 mod unfold;
 pub mod variable;
+pub mod webhook;
 
 use std::{collections::HashMap, sync::Arc};
 

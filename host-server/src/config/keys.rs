@@ -59,6 +59,9 @@ pub(super) const KEYS: &[&str] = &[
     "ops.host",
     "ops.port",
     "replica.address",
+    "webhook.allowAddresses",
+    "webhook.caFile",
+    "webhook.retention",
 ];
 
 const ENIGMA: &str = "enigma";

@@ -8,6 +8,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod webhook;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -75,6 +76,8 @@ pub struct Config {
     pub timing: Timing,
     /// Where the first version's database is, which `import` reads.
     pub import_from: Option<String>,
+    /// Where webhooks may lead, and whom they trust.
+    pub webhook: crate::webhook::Settings,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -109,6 +112,7 @@ impl Config {
             retention: retention(&settings)?,
             timing: timing(&settings)?,
             import_from: settings.get("import.from").map(str::to_owned),
+            webhook: webhook::read(&settings)?,
             log: log(&settings)?,
             notes,
         })

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::model::{
     duration,
-    original::{Odd, Record, Webhook},
+    original::{Odd, Record},
+    webhook::Webhook,
 };
 
 /// Characters of a method.
@@ -26,6 +27,7 @@ pub(super) fn webhook(record: &Record, clear: Clear) -> Result<Row<Webhook>, Odd
         return Err(Odd(format!("`method` is not a text of up to {METHOD} ASCII characters")));
     }
     let row = Webhook {
+        id: 0,
         uuid,
         name,
         summary,
@@ -35,6 +37,7 @@ pub(super) fn webhook(record: &Record, clear: Clear) -> Result<Row<Webhook>, Odd
         timeout: timeout(record.text("timeout")?, &mut remarks),
         condition_validator: record.text("condition_validator")?.filter(|text| !text.is_empty()),
         condition_filter: record.text("condition_filter")?.filter(|text| !text.is_empty()),
+        secrets: None,
         created,
         updated: record.time("updated")?.unwrap_or(created),
     };

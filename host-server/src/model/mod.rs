@@ -18,4 +18,6 @@ pub mod statuses;
 pub mod step;
 pub mod task;
 pub mod timing;
+pub mod told;
 pub mod variables;
+pub mod webhook;

@@ -92,23 +92,6 @@ fn moment(text: &str) -> Result<Option<i64>, ()> {
     Ok(Some(time.and_utc().timestamp_micros()))
 }
 
-/// A webhook. It holds secrets, so nothing prints it.
-#[derive(Clone)]
-#[allow(missing_docs, reason = "columns")]
-pub struct Webhook {
-    pub uuid: String,
-    pub name: String,
-    pub summary: Option<String>,
-    pub url: String,
-    pub method: String,
-    pub headers: Option<String>,
-    pub timeout: String,
-    pub condition_validator: Option<String>,
-    pub condition_filter: Option<String>,
-    pub created: i64,
-    pub updated: i64,
-}
-
 /// A task of the first version that has ended, as it is stored.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "columns of the history")]

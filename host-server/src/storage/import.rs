@@ -17,9 +17,10 @@ use super::{
 use crate::model::{
     ids::{Id, time},
     nouns::{Cluster, Template, Token, Variable},
-    original::{Ended, Taken, Webhook},
+    original::{Ended, Taken},
     predefined::USERDEFINED,
     task::Place,
+    webhook::Webhook,
 };
 
 /// One day, microseconds.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod clock;
+mod delivery;
 mod engine;
 mod former;
 mod import;
@@ -14,6 +15,7 @@ mod log;
 mod nodes;
 mod nouns;
 mod original;
+mod outbox;
 mod partition;
 mod pieces;
 mod predefined;
@@ -26,8 +28,10 @@ mod step;
 mod task;
 mod variable;
 mod waiting;
+mod webhook;
 
 pub use agent::AgentRow;
+pub use delivery::{Attempt, IN_FLIGHT};
 pub use import::Stored;
 pub use inventory::InventoryRow;
 pub use lease::Leased;
@@ -50,6 +54,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::model::{ids::Id, task::Snapshot};
@@ -175,6 +180,8 @@ pub struct Store {
     finishes: Db,
     /// Snapshots never change, so what was read once is read from here.
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
+    /// Wakes the delivery of what was written into the outbox.
+    told: Arc<Notify>,
     /// Ends, with the last clone, what looks after the connections.
     watched: Option<Arc<DropGuard>>,
 }
@@ -224,7 +231,7 @@ impl Store {
     }
 
     fn over(db: Db, creates: Db, finishes: Db) -> Self {
-        Self { db, creates, finishes, snapshots: Arc::default(), watched: None }
+        Self { db, creates, finishes, snapshots: Arc::default(), told: Arc::default(), watched: None }
     }
 
     /// How a transaction that writes begins, what locks the rows of a read in it, and what passes over locked ones. SQLite has

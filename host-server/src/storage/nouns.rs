@@ -58,7 +58,7 @@ macro_rules! run {
     };
 }
 
-pub(super) use page;
+pub(super) use {one, page, run};
 
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "each is one statement, named after it")]
 impl Store {

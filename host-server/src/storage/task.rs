@@ -8,6 +8,7 @@ use super::limits::{Limits, cluster_gate};
 use super::{
     Db, Error, Store, both, cut,
     former::push_former,
+    outbox::{INSERT as TELL, Subject, listening, push_told, tell},
     pieces::{padded, pieces},
 };
 use crate::model::{
@@ -15,7 +16,8 @@ use crate::model::{
     lifecycle::settled,
     options::Options,
     state::State,
-    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Wish},
+    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Timeline, Wish},
+    told::{Told, of_end},
 };
 
 /// Snapshots kept in memory at most.
@@ -44,7 +46,7 @@ pub struct Claim<'a> {
 
 /// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
 macro_rules! insert {
-    ($tx:expr, $head:literal, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
+    ($tx:expr, $head:expr, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
         for piece in pieces($rows, $bytes) {
             let mut query = sqlx::QueryBuilder::new($head);
             query.push_values(piece, |mut $b, $row| {
@@ -111,6 +113,21 @@ macro_rules! task_of {
             traceparent: $row.try_get("traceparent")?,
         }
     };
+}
+
+/// What the webhooks of new tasks are told: whose it is, which webhook, its number, and what.
+fn first_told(tasks: &[(Arc<Task>, Place)], listens: impl Fn(&str) -> bool) -> Vec<(Subject<'_>, &str, i32, Told)> {
+    let mut rows = Vec::new();
+    for (task, place) in tasks {
+        let Some(channel) = task.channel.as_deref().filter(|channel| listens(channel)) else { continue };
+        let subject = Subject::of_task(task);
+        rows.push((subject, channel, 1, Told::registered(0)));
+        if let Place::Lease(lease) = place {
+            let subject = Subject { journal: Some(lease.journal), ..subject };
+            rows.push((subject, channel, 2, Told::sent(task.created, lease.created)));
+        }
+    }
+    rows
 }
 
 /// What ends tasks, by the ids of their leases. Keys of two columns are never listed: MariaDB's optimizer takes longer over
@@ -249,6 +266,7 @@ impl Store {
     /// # Errors
     /// [`Error::Duplicate`] when one of the callers' own uuids or keys exists; nothing is stored then.
     pub async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error> {
+        let outbox = self.outbox();
         both!(&self.creates, pool => {
             let mut tx = pool.begin().await?;
             insert!(tx, "INSERT INTO idempotency (caller, digest, request, id, created) ", keys, |_| 0, |b, key|
@@ -272,7 +290,13 @@ impl Store {
             let later: Vec<_> = tasks.iter().filter_map(|(task, place)| if let Place::Later(due) = place { Some((task, *due)) } else { None }).collect();
             insert!(tx, "INSERT INTO later (due, cluster, id, `rank`, need, valid_until) ", later.as_slice(), |_| 0, |b, (task, due)|
                 b.push_bind(*due).push_bind(task.cluster).push_bind(task.id.to_vec()).push_bind(task.rank()).push_bind(task.snapshot.id.to_vec()).push_bind(task.valid_until));
+            if tasks.iter().any(|(task, _)| task.channel.is_some()) {
+                let found = listening!(tx, tasks.iter().filter_map(|(task, _)| task.channel.as_deref()));
+                let told = first_told(tasks, |channel| found.contains(channel));
+                insert!(tx, TELL, told.as_slice(), |_| 0, |b, (subject, channel, seq, told)| push_told!(b, outbox.now, subject, channel, *seq, told));
+            }
             tx.commit().await?;
+            self.told(tasks.iter().map(|(task, _)| task.channel.as_deref()));
             Ok(())
         })
     }
@@ -326,6 +350,7 @@ impl Store {
             Db::Maria(_) => "INSERT IGNORE INTO gate (name) ",
             Db::Sqlite(_) => "INSERT OR IGNORE INTO gate (name) ",
         };
+        let outbox = self.outbox();
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             let mut limits = Limits::of(cluster, cluster_limit, snapshots.values());
@@ -409,7 +434,11 @@ impl Store {
             let on_cluster: Vec<_> = leases.iter().filter(|_| cluster_limit.is_some()).collect();
             insert!(tx, "INSERT INTO slot (gate, lease_id) ", on_cluster.as_slice(), |_| 0, |b, lease|
                 b.push_bind(cluster_gate(cluster)).push_bind(lease.id.to_vec()));
+            for lease in &leases {
+                tell!(tx, outbox, Subject::of_lease(lease), |_told| vec![Told::sent(lease.task.created, now_us)]);
+            }
             tx.commit().await?;
+            self.told(leases.iter().map(|lease| lease.task.channel.as_deref()));
             Ok(leases)
         })
     }
@@ -420,7 +449,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn finish(&self, ends: &[Finish]) -> Result<HashMap<Id, State>, Error> {
-        let sql = Ending::of(&self.db);
+        let (sql, outbox) = (Ending::of(&self.db), self.outbox());
         both!(&self.finishes, pool => {
             let mut tx = pool.begin_with(sql.begin).await?;
             let mut query = sqlx::QueryBuilder::new("SELECT lease_id, wish FROM lease WHERE lease_id IN (");
@@ -443,6 +472,12 @@ impl Store {
             if accepted.is_empty() {
                 return Ok(HashMap::new());
             }
+            for (end, state) in &accepted {
+                tell!(tx, outbox, Subject::of_lease(&end.lease), |told| {
+                    let timeline = serde_json::from_str::<Timeline>(&end.timeline).unwrap_or_default();
+                    of_end(told, &timeline, *state, end.ended)
+                });
+            }
             let stepped: Vec<Id> = accepted.iter().filter(|(end, _)| end.stepped).map(|(end, _)| end.lease.id).collect();
             let counted: Vec<Id> = accepted.iter().filter(|(end, _)| end.counted).map(|(end, _)| end.lease.id).collect();
             for (head, tail, leases) in sql.deletes(&counted, &stepped, &valid).filter(|(.., leases)| !leases.is_empty()) {
@@ -461,6 +496,7 @@ impl Store {
                     .push_bind(end.timeline.clone()).push_bind(result).push_bind(end.error_for(*state).map(|error| cut(&error).to_owned()))
             });
             tx.commit().await?;
+            self.told(accepted.iter().map(|(end, _)| end.lease.task.channel.as_deref()));
             Ok(accepted.into_iter().map(|(end, state)| (end.lease.id, state)).collect())
         })
     }

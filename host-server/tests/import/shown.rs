@@ -43,6 +43,11 @@ async fn what_was_declared_is_shown_as_it_was(world: World) {
                 "created": "2026-08-01T00:00:00Z", "updated": "2026-08-01T00:00:00Z"}),
         ),
         (
+            "/api/v1/webhook/20000000000000000000000000000000",
+            json!({"uuid": "20000000000000000000000000000000", "name": "hook", "url": "http:localhost", "method": "POST", "headers": {"X-A": ["1", "2"]},
+                "timeout": "1m30s", "conditionValidator": "jq", "conditionFilter": ".foo", "created": "2026-09-01T08:00:00Z", "updated": "2026-09-01T08:00:00Z"}),
+        ),
+        (
             "/api/v1/template/two_steps",
             json!({"uuid": "two_steps", "name": "two steps", "summary": "greets twice", "origin": "userdefined",
                 "flow": r#"[{"$id":"a","$command":"helloworld","inputs":"$inputs"},{"$id":"b","$command":"helloworld","inputs":{"name":"$a.outputs"}}]"#,
@@ -67,9 +72,12 @@ async fn what_was_declared_is_shown_as_it_was(world: World) {
     assert_eq!(ours["origin"], "predefined");
     let (_, theirs) = server.get("/api/v1/template/00000000000000000000000000000002").await;
     assert_eq!((&theirs["origin"], &theirs["summary"]), (&json!("userdefined"), &json!("changed by somebody")));
-    for gone in
-        ["template/gone", "cluster/0000000000000000000000000000000d", "cluster_token/10000000000000000000000000000002"]
-    {
+    for gone in [
+        "template/gone",
+        "cluster/0000000000000000000000000000000d",
+        "cluster_token/10000000000000000000000000000002",
+        "webhook/20000000000000000000000000000002",
+    ] {
         assert_eq!(server.get(&format!("/api/v1/{gone}")).await.0, 404, "{gone}");
     }
     let (_, again) = server.get("/api/v1/cluster/0000000000000000000000000000000e").await;

@@ -213,7 +213,7 @@ impl Server {
     /// Everything that was declared and every task, by kind and uuid; what changes by itself is left out.
     pub(crate) async fn everything(&self) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
-        for kind in ["cluster", "cluster_token", "global_variables", "template", "service"] {
+        for kind in ["cluster", "cluster_token", "global_variables", "template", "webhook", "service"] {
             let (status, rows) = self.get(&format!("/api/v1/{kind}?limit=1000")).await;
             assert_eq!(status, 200, "{kind}: {rows}");
             for mut row in rows.as_array().unwrap().clone() {
