@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Database, ImportArguments},
     dispatch::Dispatch,
     grpc,
-    import::{Import, Summary},
+    import::{Clear, Import, Summary},
     jobs,
     metrics::Metrics,
     model::ids::Source,
@@ -165,7 +165,7 @@ pub async fn import(config: Config, arguments: ImportArguments) -> Result<Summar
     };
     let most_bytes = matches!(config.database, Database::Maria(_)).then_some(TASK_BYTES);
     let store = open(&config.database).await?;
-    let import = Import { stopped: arguments.stopped, most_bytes };
+    let import = Import { stopped: arguments.stopped, most_bytes, clear: Clear::default() };
     let summary = import.run(&place, &store, &Source).await?;
     store.close().await;
     Ok(summary)

@@ -12,9 +12,9 @@ mod tasks;
 mod webhooks;
 mod work;
 
+pub use clear::{Clear, Opener};
 pub use summary::{Count, Summary};
 
-use clear::Clear;
 use tables::Tables;
 use work::Work;
 
@@ -51,12 +51,14 @@ pub enum Error {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Import {
     /// The operator says that the first version's server is stopped, so that tasks which have not ended can be taken over.
     pub stopped: bool,
     /// Inputs and result of one task at most, bytes, where the target has a limit.
     pub most_bytes: Option<usize>,
+    /// What opens values that the first version encrypted.
+    pub clear: Clear,
 }
 
 impl Import {
@@ -83,14 +85,14 @@ impl Import {
         if !store.begin_import(&place.to_string(), source.now_us()).await? {
             return Err(Error::InUse);
         }
-        let mut work = Work { original, store, source, clear: Clear, summary: Summary::default() };
+        let mut work = Work { original, store, source, clear: self.clear.clone(), summary: Summary::default() };
         work.variables(tables.variables).await?;
         let (settings, _) = Settings::of(&store.variable_values().await?);
         work.clusters(tables.clusters).await?;
         work.tokens(tables.tokens, &settings).await?;
         work.templates(tables.templates).await?;
         work.webhooks(tables.webhooks).await?;
-        work.tasks(self, &tables, &settings).await?;
+        work.tasks(&self, &tables, &settings).await?;
         for table in original.tables().into_iter().filter(|table| !tables.are_taken(table)) {
             work.summary.left.push((table.to_owned(), original.count(table).await?));
         }

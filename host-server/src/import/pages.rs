@@ -37,12 +37,12 @@ struct Met {
 }
 
 impl Work<'_> {
-    pub(super) async fn tasks(&mut self, import: Import, tables: &Tables, settings: &Settings) -> Result<(), Error> {
+    pub(super) async fn tasks(&mut self, import: &Import, tables: &Tables, settings: &Settings) -> Result<(), Error> {
         let original = self.original;
         let of = |table: &str| Count { table: table.to_owned(), ..Count::default() };
         let total = original.count(tables.services).await?;
         let mut tasks = Tasks {
-            clear: self.clear,
+            clear: self.clear.clone(),
             stopped: import.stopped,
             now_us: self.source.now_us(),
             last_us: self.last_written(tables).await?,

@@ -118,7 +118,7 @@ pub(super) fn lost_cluster(uuid: String, now_us: i64) -> Cluster {
     }
 }
 
-pub(super) fn token(record: &Record, clear: Clear, settings: &Settings) -> Result<Row<Token>, Odd> {
+pub(super) fn token(record: &Record, clear: &Clear, settings: &Settings) -> Result<Row<Token>, Odd> {
     let mut remarks = vec![];
     let own = uuid(record, "uuid", &mut remarks)?;
     let cluster_uuid = uuid(record, "cluster_uuid", &mut vec![])?;

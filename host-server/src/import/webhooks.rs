@@ -17,7 +17,7 @@ const METHOD: usize = 32;
 /// The timeout that is the usual one.
 const USUAL: &str = "0s";
 
-pub(super) fn webhook(record: &Record, clear: Clear) -> Result<Row<Webhook>, Odd> {
+pub(super) fn webhook(record: &Record, clear: &Clear) -> Result<Row<Webhook>, Odd> {
     let mut remarks = vec![];
     let uuid = uuid(record, "uuid", &mut remarks)?;
     let (name, summary) = words(record, &uuid, &mut remarks)?;

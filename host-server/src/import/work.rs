@@ -103,8 +103,8 @@ impl Work<'_> {
     }
 
     pub(super) async fn tokens(&mut self, table: &str, settings: &Settings) -> Result<(), Error> {
-        let clear = self.clear;
-        let read = |record: &Record| living(record, |record| resources::token(record, clear, settings));
+        let clear = self.clear.clone();
+        let read = |record: &Record| living(record, |record| resources::token(record, &clear, settings));
         let (count, rows) = self.rows(table, read).await?;
         let stored = again(|| self.store.import_tokens(&rows)).await?;
         self.done(count, stored);
@@ -113,8 +113,8 @@ impl Work<'_> {
 
     pub(super) async fn webhooks(&mut self, table: Option<&'static str>) -> Result<(), Error> {
         let Some(table) = table else { return Ok(()) };
-        let clear = self.clear;
-        let read = |record: &Record| living(record, |record| webhooks::webhook(record, clear));
+        let clear = self.clear.clone();
+        let read = |record: &Record| living(record, |record| webhooks::webhook(record, &clear));
         let (count, rows) = self.rows(table, read).await?;
         let stored = again(|| self.store.import_webhooks(&rows)).await?;
         self.done(count, stored);
