@@ -6,6 +6,7 @@ pub mod config;
 pub mod dispatch;
 pub mod grpc;
 pub mod identity;
+pub mod import;
 pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;

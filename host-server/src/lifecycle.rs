@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    config::{Config, Database, Mode},
+    config::{Config, Database, ImportArguments, Mode},
     dispatch::Dispatch,
     grpc,
     identity::Oidc,
+    import::{Clear, Import, Summary},
     jobs,
     metrics::Metrics,
     model::{ids::Source, people::Role},
     rest,
-    storage::Store,
+    storage::{OriginalPlace, Store, TASK_BYTES},
     webhook,
 };
 
@@ -35,6 +36,12 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         tracing::warn!("{note}");
     }
     let store = open_store(&config.database).await?;
+    if let Some(from) = store.unfinished_import().await? {
+        return Err(format!(
+            "an import from {from} into this database was begun and is not complete: run `claiflow-server import` again, which goes on where it is, or name another database"
+        )
+        .into());
+    }
     let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
     let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
@@ -144,4 +151,30 @@ pub(crate) async fn open_store(database: &Database) -> Result<Store, Box<dyn Err
 /// Where other replicas reach the agents' port: as configured, or where it listens, when that is one address.
 fn reached_at(configured: Option<String>, listens: SocketAddr) -> Option<String> {
     configured.or_else(|| (!listens.ip().is_unspecified()).then(|| listens.to_string()))
+}
+
+/// Takes over what a database of the first version holds, into the configured one.
+///
+/// # Errors
+/// What kept it from being done; what was taken over before stays.
+pub async fn import(config: Config, arguments: ImportArguments) -> Result<Summary, Box<dyn Error + Send + Sync>> {
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let from = arguments.from.or(config.import_from).ok_or(
+        "--from (or `import.from`) names the first version's database: mysql://USER:PASSWORD@HOST:PORT/DATABASE, or a database on the configured MariaDB",
+    )?;
+    let place = match &config.database {
+        _ if from.contains("://") => OriginalPlace::at(&from).map_err(|message| format!("--from: {message}"))?,
+        Database::Maria(maria) => OriginalPlace::beside(maria, &from),
+        Database::Sqlite(_) => {
+            return Err("--from: the target is SQLite, so the first version's database is named as mysql://USER:PASSWORD@HOST:PORT/DATABASE".into());
+        }
+    };
+    let most_bytes = matches!(config.database, Database::Maria(_)).then_some(TASK_BYTES);
+    let store = open_store(&config.database).await?;
+    let import = Import { stopped: arguments.stopped, most_bytes, clear: Clear::default() };
+    let summary = import.run(&place, &store, &Source).await?;
+    store.close().await;
+    Ok(summary)
 }

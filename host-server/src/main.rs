@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use claiflow_server::{
     bootstrap,
     config::{Arguments, Command, Config, TokenCommand},
+    import::Summary,
     lifecycle, rest,
 };
 
@@ -17,15 +18,13 @@ fn main() -> ExitCode {
         return claiflow_flow_worker::serve();
     }
     let mut arguments = Arguments::of_process();
-    let wish = match arguments.command.take() {
-        Some(Command::Openapi) => return print_openapi(),
-        Some(Command::Token { command: TokenCommand::Create(wish) }) => {
-            arguments.files.clone_from(&wish.files);
-            arguments.data_dir.clone_from(&wish.data_dir);
-            Some(wish)
-        }
-        None => None,
-    };
+    let command = arguments.command.take();
+    if matches!(command, Some(Command::Openapi)) {
+        return print_openapi();
+    }
+    if let Some((files, data_dir)) = command.as_ref().and_then(Command::place) {
+        (arguments.files, arguments.data_dir) = (files.to_vec(), data_dir.cloned());
+    }
     // A variable that is no text cannot be one of ours.
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -39,9 +38,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    let outcome = match wish {
-        Some(wish) => runtime.block_on(bootstrap::create_token(&config, wish)).map(|token| print(&token)),
-        None => runtime.block_on(lifecycle::run(config)),
+    let outcome = match command {
+        Some(Command::Token { command: TokenCommand::Create(wish) }) => {
+            runtime.block_on(bootstrap::create_token(&config, wish)).map(|token| print(&token))
+        }
+        Some(Command::Import(import)) => runtime.block_on(lifecycle::import(config, import)).map(|it| print_summary(&it)),
+        Some(Command::Openapi) | None => runtime.block_on(lifecycle::run(config)),
     };
     match outcome {
         Ok(code) => code,
@@ -60,6 +62,13 @@ fn print_openapi() -> ExitCode {
 fn print(text: &str) -> ExitCode {
     println!("{text}");
     ExitCode::SUCCESS
+}
+
+/// Success only where all was taken over.
+#[expect(clippy::print_stdout, reason = "the summary is this command's output")]
+fn print_summary(summary: &Summary) -> ExitCode {
+    println!("{summary}");
+    if summary.complete && summary.refused() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn refuse(error: &dyn std::error::Error) -> ExitCode {

@@ -1,25 +1,19 @@
 //! Agents' access: a cluster token for a signed session. No token or session ever reaches a log or an error.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use subtle::ConstantTimeEq as _;
 
 use super::{App, Error};
-use crate::{
-    model::{
-        ids::{Source, hex, lookup},
-        list::Listing,
-        nouns::Session,
-        replica::PeerEvent,
-    },
-    storage::{self, Store},
+use crate::model::{
+    duration::micros,
+    ids::{hex, lookup},
+    list::Listing,
+    nouns::Session,
+    replica::PeerEvent,
 };
-
-/// `ClientSession/ExpirationTime`: how long a stream may be opened with a session.
-pub const SESSION_LIFE_MS: i64 = 60_000;
-
-const SECRET: &str = "ClientSession/SignatureSecret";
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -29,35 +23,29 @@ struct Claims {
     exp: i64,
 }
 
-/// The key that signs sessions; random at the first start, the same on every replica.
-///
-/// # Errors
-/// [`storage::Error`] of the engine.
-pub(super) async fn session_secret(store: &Store, source: &Source) -> Result<Vec<u8>, storage::Error> {
-    if store.variable(SECRET).await?.is_none() {
-        let secret = [source.random(), source.random()].concat();
-        store
-            .default_variable("77f7b2aeb0aa4254ad073ae7743291ab", SECRET, &STANDARD.encode(secret), source.now_us())
-            .await?;
-    }
-    let text = store.variable(SECRET).await?.unwrap_or_default();
-    Ok(STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes()))
-}
-
 /// The same words, whatever is wrong with a session.
 pub(super) fn no_session() -> Error {
     Error::Refused("the session is unknown or has expired; authenticate again".into())
 }
 
 impl App {
-    /// Exchanges a cluster token for a signed session.
+    /// Exchanges a cluster token for a signed session, and says for how long a stream may be opened with it.
     ///
     /// # Errors
     /// [`Error::Refused`] with the same words for a wrong, an expired and a foreign token.
-    pub async fn authenticate(&self, cluster_uuid: &str, token: &str, agent_version: &str) -> Result<String, Error> {
-        let session = self.admit(cluster_uuid, token, agent_version, SESSION_LIFE_MS * 1_000).await?;
+    pub async fn authenticate(
+        &self,
+        cluster_uuid: &str,
+        token: &str,
+        agent_version: &str,
+    ) -> Result<(String, Duration), Error> {
+        let life = self.read_variables().await?.session_life;
+        let session = self.admit(cluster_uuid, token, agent_version, micros(life)).await?;
         self.store.insert_session(&session).await?;
-        self.sign(&Claims { exp: session.expires_at / 1_000_000, cluster: session.cluster_uuid, uuid: session.uuid })
+        // A life of less than a second is one of a second.
+        let exp = session.expires_at.saturating_add(999_999) / 1_000_000;
+        let signed = self.sign(&Claims { exp, cluster: session.cluster_uuid, uuid: session.uuid })?;
+        Ok((signed, life))
     }
 
     /// A session for whoever knows a token of the cluster; it is not stored yet.
@@ -96,7 +84,7 @@ impl App {
     }
 
     pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String, Error> {
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(&self.secret))
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(&self.settings().secret))
             .map_err(|_| Error::Refused("the session could not be signed".into()))
     }
 
@@ -104,9 +92,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Refused`].
-    pub(super) fn signed<T: DeserializeOwned>(&self, bearer: &str, validation: &Validation) -> Result<T, Error> {
-        let key = DecodingKey::from_secret(&self.secret);
-        Ok(jsonwebtoken::decode::<T>(bearer, &key, validation).map_err(|_| no_session())?.claims)
+    pub(super) async fn signed<T: DeserializeOwned>(&self, bearer: &str, validation: &Validation) -> Result<T, Error> {
+        let read = || {
+            let key = DecodingKey::from_secret(&self.settings().secret);
+            jsonwebtoken::decode::<T>(bearer, &key, validation)
+        };
+        match read() {
+            Ok(data) => Ok(data.claims),
+            // Another replica may have signed it with a secret that was changed a moment ago.
+            Err(error) if *error.kind() == ErrorKind::InvalidSignature && self.secret_may_be_new().await? => {
+                Ok(read().map_err(|_| no_session())?.claims)
+            }
+            Err(_) => Err(no_session()),
+        }
     }
 
     /// The session behind a bearer, with its cluster's row.
@@ -114,7 +112,7 @@ impl App {
     /// # Errors
     /// [`Error::Refused`], [`Error::Unavailable`].
     pub async fn session_of(&self, bearer: &str) -> Result<(Session, i64), Error> {
-        let claims: Claims = self.signed(bearer, &Validation::new(Algorithm::HS256))?;
+        let claims: Claims = self.signed(bearer, &Validation::new(Algorithm::HS256)).await?;
         let session = self.store.session(&claims.uuid).await?.ok_or_else(no_session)?;
         let cluster = self.cluster(&claims.cluster).await.map_err(|error| error.or_if_missing(no_session))?;
         Ok((session, cluster.id))

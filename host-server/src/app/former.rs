@@ -24,9 +24,6 @@ use crate::{
     },
 };
 
-const LIFE: &str = "ClientSession/ExpirationTime";
-/// Where nothing else is set.
-const LIFE_DEFAULT: Duration = Duration::from_secs(60);
 /// Tasks of one answer.
 const LIMIT_MAX: i64 = 100;
 
@@ -116,7 +113,7 @@ impl App {
     /// # Errors
     /// As [`App::authenticate`].
     pub async fn open_former(&self, entry: Entry<'_>) -> Result<Opened, Error> {
-        let life = self.session_life().await?;
+        let life = self.read_variables().await?.session_life;
         let life_us = duration::micros(life);
         let session = self.admit(entry.cluster_uuid, entry.token, entry.version, life_us).await?;
         let library: String = entry.library.chars().take(64).collect();
@@ -135,17 +132,6 @@ impl App {
         Ok(Opened { token, life })
     }
 
-    async fn session_life(&self) -> Result<Duration, Error> {
-        let Some(text) = self.store.variable(LIFE).await? else { return Ok(LIFE_DEFAULT) };
-        match duration::parse(&text) {
-            Ok(life) if !life.is_zero() => Ok(life),
-            _ => {
-                tracing::warn!("the global variable {LIFE} is no duration above zero; sessions live for a minute");
-                Ok(LIFE_DEFAULT)
-            }
-        }
-    }
-
     /// Who holds a signed session.
     ///
     /// # Errors
@@ -154,7 +140,7 @@ impl App {
         // Whether it has expired is asked below, of the clock that is passed in.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.validate_exp = false;
-        let claims: Claims = self.signed(bearer, &validation)?;
+        let claims: Claims = self.signed(bearer, &validation).await?;
         let session = self.store.session(&claims.uuid).await?.ok_or_else(no_session)?;
         let cluster = self.cluster(&claims.cluster).await.map_err(|error| error.or_if_missing(no_session))?;
         let now = self.source.now_us();

@@ -19,9 +19,10 @@ pub mod template;
 pub(crate) mod text;
 pub mod token;
 mod unfold;
+pub mod variable;
 pub mod webhook;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc};
 
 use claiflow_flow_worker::Pool;
 use parking_lot::Mutex;
@@ -107,10 +108,9 @@ pub struct Inner {
     pub(crate) dispatch: Dispatch,
     pub(crate) jq: Pool,
     pub(crate) metrics: Metrics,
-    pub(crate) secret: Vec<u8>,
     pub(crate) prepared: Mutex<HashMap<String, Arc<service::Prepared>>>,
     pub(crate) clusters: Mutex<HashMap<String, service::KnownCluster>>,
-    pub(crate) validity: Mutex<Option<(Instant, i64)>>,
+    variables: variable::Variables,
     replicas: replica::Replicas,
     recognised: recognise::Recognised,
     believed: recognise::Believed,
@@ -135,7 +135,7 @@ impl App {
         jq: Pool,
         metrics: Metrics,
     ) -> Result<Self, storage::Error> {
-        let secret = access::session_secret(&store, &source).await?;
+        let variables = variable::Variables::open(&store, &source).await?;
         let replicas = replica::Replicas::new(dispatch.replica());
         Ok(Self(Arc::new(Inner {
             store,
@@ -143,10 +143,9 @@ impl App {
             dispatch,
             jq,
             metrics,
-            secret,
             prepared: Mutex::default(),
             clusters: Mutex::default(),
-            validity: Mutex::default(),
+            variables,
             replicas,
             recognised: recognise::Recognised::default(),
             believed: recognise::Believed::default(),

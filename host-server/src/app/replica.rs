@@ -141,7 +141,7 @@ impl App {
 
     /// A key of its own, so that no token of one kind passes for another.
     fn peer_key(&self) -> Result<Vec<u8>, Error> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret)
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.settings().secret)
             .map_err(|_| Error::Refused("the session secret is no key".into()))?;
         mac.update(PURPOSE);
         Ok(mac.finalize().into_bytes().to_vec())

@@ -36,11 +36,6 @@ use crate::{
 
 /// How long a template's checked form is used before its row is read again: a shell may have changed it.
 const PREPARED_LIFE: Duration = Duration::from_secs(1);
-/// How long a variable's value is used before it is read again.
-const VARIABLE_LIFE: Duration = Duration::from_secs(5);
-const VALIDITY: &str = "ClientConfig/ServiceValidityPeriod";
-/// Where the variable is not set.
-const VALIDITY_USUAL: Duration = Duration::from_secs(600);
 /// A run's time where neither the task nor its template says it.
 const RUN_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// The longest run.
@@ -155,7 +150,7 @@ impl App {
         let due = create.run_at.filter(|due| *due > created);
         let valid_until = match create.deadline {
             Some(deadline) => deadline,
-            None => due.unwrap_or(created).saturating_add(self.validity_us().await?),
+            None => due.unwrap_or(created).saturating_add(micros(self.recent_settings().await?.validity)),
         };
         let audit = create.asked.as_ref().map(|asked| Arc::new(creation(asked, &create, &uuid, digest, created)));
         let created_by = create.asked.as_ref().map(|asked| asked.caller.name.chars().take(255).collect::<String>());
@@ -234,26 +229,6 @@ impl App {
         })
     }
 
-    /// How long a task may wait for its first start, in microseconds: `ClientConfig/ServiceValidityPeriod`.
-    async fn validity_us(&self) -> Result<i64, Error> {
-        if let Some((read, validity)) = *self.validity.lock()
-            && read.elapsed() < VARIABLE_LIFE
-        {
-            return Ok(validity);
-        }
-        let text = self.store.variable(VALIDITY).await?;
-        let validity = match text.as_deref().map(duration::parse) {
-            Some(Ok(validity)) => micros(validity),
-            None => micros(VALIDITY_USUAL),
-            Some(Err(message)) => {
-                tracing::warn!(variable = VALIDITY, "{message}; {VALIDITY_USUAL:?} is used instead");
-                micros(VALIDITY_USUAL)
-            }
-        };
-        *self.validity.lock() = Some((Instant::now(), validity));
-        Ok(validity)
-    }
-
     async fn prepare(&self, uuid: &str) -> Result<Arc<Prepared>, Error> {
         let cached = self.prepared.lock().get(uuid).cloned();
         if let Some(prepared) = &cached
@@ -267,10 +242,8 @@ impl App {
         let flow = check_flow(&row.flow, Origin::Stored).map_err(stored)?;
         let schema = InputSchema::compile(row.inputs.as_deref().unwrap_or("{}")).map_err(stored)?;
         let options = check_options(row.options.as_deref()).map_err(stored)?;
-        let digest =
-            Sha256::digest(format!("{}\0{}\0{}", row.uuid, row.flow, row.options.as_deref().unwrap_or_default()));
         let snapshot = Snapshot {
-            id: digest.get(..16).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default(),
+            id: Snapshot::id_of(&row.uuid, &row.flow, row.options.as_deref()),
             template_uuid: row.uuid.clone(),
             flow: row.flow,
             step_max: flow.step_max(),
@@ -319,14 +292,16 @@ impl App {
     pub async fn task(&self, cluster_uuid: &str, uuid: &str) -> Result<Shown, Error> {
         let missing = || Error::NotFound(format!("there is no task `{uuid}` on cluster `{cluster_uuid}`"));
         let cluster_uuid = lookup(cluster_uuid);
-        let uuid_digits = uuid_text("uuid", uuid).map_err(|_| missing())?;
-        let id = unhex(&uuid_digits).ok_or_else(missing)?;
-        // A deleted cluster's history stays readable.
-        if let Some(shown) = self.shown(self.store.task_of(&cluster_uuid, &id).await?).await? {
-            return Ok(shown);
+        // Stored uuids of the first version may be any text; what has the form of an id is looked for as one first.
+        let own = lookup(uuid);
+        if let Some(id) = unhex(&own) {
+            // A deleted cluster's history stays readable.
+            if let Some(shown) = self.shown(self.store.task_of(&cluster_uuid, &id).await?).await? {
+                return Ok(shown);
+            }
         }
         let cluster = self.store.cluster(&cluster_uuid).await?.ok_or_else(missing)?;
-        let (id, _) = self.store.alias(cluster.id, &uuid_digits).await?.ok_or_else(missing)?;
+        let (id, _) = self.store.alias(cluster.id, &own).await?.ok_or_else(missing)?;
         self.shown(self.store.task(cluster.id, &id).await?).await?.ok_or_else(missing)
     }
 

@@ -13,9 +13,6 @@ use crate::model::{
     people::Caller,
 };
 
-const DAY_US: i64 = 86_400_000_000;
-/// `ClusterToken/ExpirationTime`, 365 days.
-const LIFE_DAYS: i64 = 365;
 const TOKEN_CHARACTERS: usize = 512;
 
 /// What a caller says about a token.
@@ -38,11 +35,6 @@ fn chosen(token: Option<String>) -> Result<Option<String>, Error> {
         return Err(Error::Malformed(format!("`token` has at most {TOKEN_CHARACTERS} characters")));
     }
     Ok(token)
-}
-
-/// UTC midnight plus the duration, as durations of a day and more always counted.
-fn expiry(now_us: i64) -> i64 {
-    now_us - now_us.rem_euclid(DAY_US) + LIFE_DAYS * DAY_US
 }
 
 impl App {
@@ -74,7 +66,7 @@ impl App {
                 Err(Error::Conflict(format!("token `{uuid}` exists with other content; PUT changes it")))
             };
         }
-        let now = self.source.now_us();
+        let (settings, now) = (self.read_variables().await?, self.source.now_us());
         let row = Token {
             id: 0,
             uuid,
@@ -83,7 +75,7 @@ impl App {
             cluster_uuid: cluster,
             token: given.unwrap_or_else(|| hex(&self.source.random())),
             issued_at: now,
-            expires_at: expiry(now),
+            expires_at: settings.token_expiry(now),
             created: now,
             updated: now,
         };
@@ -130,7 +122,7 @@ impl App {
     /// [`Error::NotFound`].
     pub async fn refresh_token(&self, uuid: &str) -> Result<Token, Error> {
         let mut row = self.token(uuid).await?;
-        row.expires_at = expiry(self.source.now_us());
+        row.expires_at = self.read_variables().await?.token_expiry(self.source.now_us());
         self.keep_token(row).await
     }
 

@@ -35,6 +35,23 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Take over what a database of the first version holds.
+    ///
+    /// The database that the files and variables configure is the target: an empty one. What is read is never changed. The
+    /// command may be ended and run again: it goes on where it is.
+    Import(ImportArguments),
+}
+
+impl Command {
+    /// The files and the data directory that a command names, where it works on a database.
+    #[must_use]
+    pub fn place(&self) -> Option<(&[PathBuf], Option<&PathBuf>)> {
+        match self {
+            Self::Openapi => None,
+            Self::Token { command: TokenCommand::Create(wish) } => Some((&wish.files, wish.data_dir.as_ref())),
+            Self::Import(import) => Some((&import.files, import.data_dir.as_ref())),
+        }
+    }
 }
 
 /// What to do with API tokens.
@@ -69,6 +86,23 @@ pub struct CreateToken {
     pub files: Vec<PathBuf>,
 }
 
+/// What `import` takes.
+#[derive(Args, Debug, Default)]
+pub struct ImportArguments {
+    /// YAML files that name the target, as for serving.
+    pub files: Vec<PathBuf>,
+    /// The first version's database: `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, or the name of another database on the configured
+    /// MariaDB. `import.from` and CLAIFLOW_IMPORT_FROM say the same, and other users of this machine do not see those.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// The first version's server is stopped: take over tasks that have not ended, too.
+    #[arg(long)]
+    pub stopped: bool,
+    /// Where SQLite keeps its file; beats `dataDir`.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+}
+
 impl Arguments {
     /// Reads the process's arguments; ends it for `--help`, `--version` and mistakes.
     #[must_use]
@@ -82,7 +116,8 @@ impl Arguments {
              CLAIFLOW_HTTP_PORT=9000 claiflow-server\n                                        a variable beats the files; a flag beats both\n  \
              CLAIFLOW_OPS_PORT=8098 CLAIFLOW_OPS_HOST=0.0.0.0 claiflow-server\n                                        /healthz, /readyz and /metrics for probes, on an address of their own\n  \
              claiflow-server token create --role admin config.yaml\n                                        make the first admin's token, and print it\n  \
-             claiflow-server openapi               print the OpenAPI document",
+             claiflow-server openapi               print the OpenAPI document\n  \
+             claiflow-server import --help         take over a database of the first version",
             default_data_dir().join("claiflow.db").display()
         );
         let matches = Self::command().after_help(help).get_matches();

@@ -61,6 +61,7 @@ pub(super) const KEYS: &[&str] = &[
     "http.tls.enable",
     "http.tls.keyFile",
     "http.urlPrefix",
+    "import.from",
     "logger.disableCaller",
     "logger.disableStacktrace",
     "logger.level",

@@ -15,7 +15,7 @@ mod webhook;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use arguments::{Arguments, Command, CreateToken, TokenCommand};
+pub use arguments::{Arguments, Command, CreateToken, ImportArguments, TokenCommand};
 pub use auth::{Auth, Mode, Secret};
 use keys::Settings;
 
@@ -85,6 +85,8 @@ pub struct Config {
     pub retention: Retention,
     /// How long things may take before they are taken back.
     pub timing: Timing,
+    /// Where the first version's database is, which `import` reads.
+    pub import_from: Option<String>,
     /// Where webhooks may lead, and whom they trust.
     pub webhook: crate::webhook::Settings,
     /// A `tracing` filter.
@@ -125,6 +127,7 @@ impl Config {
             replica_address: replica_address(&settings)?,
             retention: retention(&settings)?,
             timing: timing(&settings)?,
+            import_from: settings.get("import.from").map(str::to_owned),
             webhook: webhook::read(&settings)?,
             log: log(&settings)?,
             notes,

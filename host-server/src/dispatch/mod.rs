@@ -331,6 +331,12 @@ impl Dispatch {
         self.0.polls.lock().end_session(uuid);
     }
 
+    /// Ends all streams and waiting calls of agents, which then authenticate again.
+    pub fn disconnect_agents(&self) {
+        self.0.hub.lock().disconnect(|_| true);
+        self.0.polls.lock().end_open();
+    }
+
     /// Ends all streams: the server stops.
     pub fn disconnect_all(&self) {
         self.0.hub.lock().disconnect(|_| true);

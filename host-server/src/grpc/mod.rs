@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::server::TcpIncoming};
 
-use crate::app::{self, App, access::SESSION_LIFE_MS};
+use crate::app::{self, App};
 use poll::Polls;
 pub use stream::{Events, converse};
 
@@ -89,14 +89,14 @@ impl AgentService for Agents {
         request: Request<AuthenticateRequest>,
     ) -> Result<Response<AuthenticateResponse>, Status> {
         let request = request.into_inner();
-        let session = self
+        let (session, life) = self
             .app
             .authenticate(&request.cluster_uuid, &request.token, &request.agent_version)
             .await
             .map_err(status)?;
         Ok(Response::new(AuthenticateResponse {
             session,
-            expires_in_ms: SESSION_LIFE_MS.unsigned_abs(),
+            expires_in_ms: u64::try_from(life.as_millis()).unwrap_or(u64::MAX),
             server_version: env!("CARGO_PKG_VERSION").into(),
         }))
     }

@@ -4,6 +4,7 @@ mod beat;
 mod history;
 mod leader;
 mod sweep;
+mod variables;
 mod webhooks;
 
 pub use history::Retention;
@@ -26,6 +27,7 @@ pub fn start(
         tokio::join!(
             beat::run(&app, &stop),
             sweep::touch(&app, &stop),
+            variables::run(&app, &stop),
             leader::lead(&app, history::WORK, &stop, |term| history::run(&app, retention, term)),
             leader::lead(&app, sweep::WORK, &stop, |_| sweep::run(&app)),
             leader::lead(&app, webhooks::WORK, &stop, |_| webhooks::run(&app, deliveries)),

@@ -71,3 +71,16 @@ pub struct Template {
     pub updated: Option<chrono::NaiveDateTime>,
     pub options: Option<String>,
 }
+
+/// A global variable; its value may be a secret.
+#[derive(Clone, sqlx::FromRow)]
+#[allow(missing_docs, reason = "columns")]
+pub struct Variable {
+    pub id: i64,
+    pub uuid: String,
+    pub name: String,
+    pub summary: Option<String>,
+    pub value: String,
+    pub created: i64,
+    pub updated: i64,
+}

@@ -12,7 +12,7 @@ const SENT: i16 = 1;
 const PROCESSING: i16 = 2;
 
 /// One thing that happened; times in microseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs, reason = "the columns of the first version")]
 pub struct StatusRow {
     pub step_seq: u32,
@@ -44,7 +44,7 @@ impl Timeline {
             }
         }
         steps.sort_by_key(|step| step.top);
-        Self { sent, steps }
+        Self { sent, steps, rows: vec![] }
     }
 }
 
@@ -53,6 +53,9 @@ impl Timeline {
 pub fn rows(view: &View, kept: &[StepRow]) -> Vec<StatusRow> {
     let stored = view.timeline.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let timeline: Timeline = stored.unwrap_or_else(|| Timeline::of(view.leased, kept));
+    if !timeline.rows.is_empty() {
+        return timeline.rows;
+    }
     let mut rows = vec![at(0, REGISTERED, view.created)];
     if let Some(sent) = timeline.sent {
         rows.push(StatusRow { started: Some(view.created), ended: Some(sent), ..at(0, SENT, sent) });

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{audit::Audit, ids::Id, options::Options, state::State, step::Used};
+use sha2::{Digest as _, Sha256};
+
+use super::{audit::Audit, ids::Id, options::Options, state::State, statuses::StatusRow, step::Used};
 
 /// What a task runs; shared by the tasks of one template version.
 #[derive(Clone, Debug)]
@@ -35,6 +37,13 @@ pub struct Gate {
 }
 
 impl Snapshot {
+    /// The id of what a version of a template runs.
+    #[must_use]
+    pub fn id_of(template_uuid: &str, flow: &str, options: Option<&str>) -> Id {
+        let digest = Sha256::digest(format!("{template_uuid}\0{flow}\0{}", options.unwrap_or_default()));
+        digest.get(..16).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default()
+    }
+
     /// The limits of a template's tasks on a cluster.
     #[must_use]
     pub fn gates(&self, cluster: i64) -> Vec<Gate> {
@@ -281,6 +290,9 @@ pub struct Timeline {
     pub sent: Option<i64>,
     /// Top-level steps in order.
     pub steps: Vec<StepTime>,
+    /// The status rows themselves, of a task that was taken over from the first version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<StatusRow>,
 }
 
 /// One top-level step.

@@ -25,6 +25,7 @@ use super::{
     service::ServiceBody,
     template::{DryRun, TemplateBody},
     token::TokenBody,
+    variable::VariableBody,
     webhook::WebhookBody,
 };
 
@@ -35,13 +36,14 @@ const NAMED: usize = 8;
 type Names = fn() -> &'static [&'static str];
 
 /// Which keys say something, and where; a caller who uses one elsewhere meant something that would not happen.
-const MEANINGS: [(&str, Names); 9] = [
+const MEANINGS: [(&str, Names); 10] = [
     ("of `template`", fields::<TemplateBody>),
     ("of `service`", fields::<ServiceBody>),
     ("of `resolve`", fields::<ResolveBody>),
     ("of `cluster_token`", fields::<TokenBody>),
     ("of `cluster`", fields::<ClusterBody>),
     ("of `api_token`", fields::<ApiTokenBody>),
+    ("of `global_variables`", fields::<VariableBody>),
     ("of `webhook`", fields::<WebhookBody>),
     ("a query parameter of POST /api/v1/template", fields::<DryRun>),
     ("a query parameter of lists", fields::<Page>),

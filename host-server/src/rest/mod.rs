@@ -24,6 +24,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod variable;
 mod webhook;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -53,6 +54,7 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(inventory::routes())
         .merge(token::routes())
         .merge(session::routes())
+        .merge(variable::routes())
         .merge(template::routes())
         .merge(service::routes())
         .merge(control::routes())

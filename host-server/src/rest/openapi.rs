@@ -29,6 +29,7 @@ use crate::app::rights::{Reach, Right, Who, right};
         (name = "cluster", description = "The clusters that agents speak for"),
         (name = "cluster_token", description = "The secrets that agents authenticate with"),
         (name = "session", description = "Authenticated agent connections"),
+        (name = "global_variables", description = "What every replica reads while it runs"),
         (name = "template", description = "Flows with the JSON Schema of their inputs"),
         (name = "service", description = "Tasks: one run of a template on one cluster"),
         (name = "api_token", description = "What people and programs show to be recognised; each carries a role and, where given, a scope"),

@@ -19,6 +19,7 @@ use crate::{
     model::{
         ids::{lookup, time},
         nouns,
+        variables::MASK,
     },
 };
 
@@ -54,6 +55,9 @@ struct Session {
     expiration_time: DateTime<Utc>,
     created: DateTime<Utc>,
     updated: DateTime<Utc>,
+    /// Always this time: a revoked session is not shown.
+    #[schema(example = "0001-01-01T00:00:00Z")]
+    deleted: &'static str,
 }
 
 impl From<nouns::Session> for Session {
@@ -62,11 +66,12 @@ impl From<nouns::Session> for Session {
             id: row.id,
             uuid: row.uuid,
             cluster_uuid: row.cluster_uuid,
-            token: "********",
+            token: MASK,
             issued_at_time: time(row.issued_at),
             expiration_time: time(row.expires_at),
             created: time(row.created),
             updated: time(row.updated),
+            deleted: "0001-01-01T00:00:00Z",
         }
     }
 }

@@ -93,7 +93,7 @@ struct Token {
     #[schema(example = "CLIENT_AUTHENTICATION_TOKEN")]
     token: String,
     issued_at_time: DateTime<Utc>,
-    /// UTC midnight plus 365 days, after its making or its refresh.
+    /// `ClusterToken/ExpirationTime` after its making or its refresh, from midnight (UTC) on where that is a day or more.
     expiration_time: DateTime<Utc>,
     created: DateTime<Utc>,
     updated: DateTime<Utc>,

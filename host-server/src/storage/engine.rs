@@ -101,7 +101,8 @@ fn judge(facts: &Facts) -> Result<(), String> {
     if let Some(version) = facts.original {
         return Err(format!(
             "this database belongs to the first version of the server (schema_migrations.version = {version}) and is left \
-             as it is: its content has to be imported; name an empty database in `database.dbname`"
+             as it is: name an empty database in `database.dbname`, and have the content of this one taken over with \
+             `claiflow-server import --from THIS_DATABASE`"
         ));
     }
     if !facts.storage_engine.eq_ignore_ascii_case("InnoDB") {
@@ -157,6 +158,7 @@ mod tests {
             (Facts { binlog_format: "STATEMENT".into(), ..fit() }, "STATEMENT", "binlog_format = ROW"),
             (Facts { max_packet_bytes: 1 << 20, ..fit() }, "1048576", "16777216"),
             (Facts { original: Some(11), ..fit() }, "schema_migrations.version = 11", "database.dbname"),
+            (Facts { original: Some(11), ..fit() }, "is left as it is", "claiflow-server import --from"),
         ] {
             let said = judge(&facts).unwrap_err();
             assert!(said.contains(wrong) && said.contains(mend), "{said}");

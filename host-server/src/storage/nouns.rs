@@ -1,6 +1,6 @@
-//! Clusters, tokens, sessions, templates, variables.
+//! Clusters, tokens, sessions, templates.
 
-use super::{Db, Error, Store, both};
+use super::{Error, Store, both};
 use crate::model::{
     list::Listing,
     nouns::{Cluster, ClusterRules, Session, Template, Token},
@@ -246,26 +246,5 @@ impl Store {
 
     pub async fn delete_template(&self, uuid: &str) -> Result<u64, Error> {
         run!(self, "DELETE FROM template WHERE uuid = ?", uuid)
-    }
-
-    pub async fn variable(&self, name: &str) -> Result<Option<String>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_scalar::<_, String>("SELECT value FROM global_variable WHERE name = ?")
-            .bind(name).fetch_optional(pool).await?))
-    }
-
-    /// Writes a variable that is not there yet; another replica may have been faster.
-    pub async fn default_variable(&self, uuid: &str, name: &str, value: &str, now_us: i64) -> Result<(), Error> {
-        let sql = match &self.db {
-            Db::Maria(_) => {
-                "INSERT IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)"
-            }
-            Db::Sqlite(_) => {
-                "INSERT OR IGNORE INTO global_variable (uuid, name, value, created, updated) VALUES (?, ?, ?, ?, ?)"
-            }
-        };
-        both!(&self.db, pool => {
-            sqlx::query(sql).bind(uuid).bind(name).bind(value).bind(now_us).bind(now_us).execute(pool).await?;
-            Ok(())
-        })
     }
 }

@@ -67,9 +67,7 @@ fn claims_of(token: &str) -> Value {
 
 async fn a_report_is_taken_as_long_as_the_task_may_run(world: World) {
     let server = Server::start(&world).await;
-    world
-        .type_sql("INSERT INTO global_variable (uuid, name, value, created, updated) VALUES ('af9a14a58b254d13ae69c065a27811b6', 'ClientSession/ExpirationTime', '2m0s', 1, 1)")
-        .await;
+    world.type_sql("UPDATE global_variable SET value = '2m0s' WHERE name = 'ClientSession/ExpirationTime'").await;
     server.template("one", &["a"], "{}").await;
     let mut agent = server.agent().await;
     let claims = claims_of(&agent.token);

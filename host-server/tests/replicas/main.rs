@@ -34,4 +34,5 @@ mod nodes;
 mod partition;
 mod peers;
 mod proxy;
+mod variables;
 mod world;

@@ -48,7 +48,7 @@ impl Replica {
         Self { app, stop }
     }
 
-    async fn agent(&self, world: &World, uuid: &str) -> mpsc::UnboundedReceiver<Order> {
+    pub(crate) async fn agent(&self, world: &World, uuid: &str) -> mpsc::UnboundedReceiver<Order> {
         let (orders, ordered) = mpsc::unbounded_channel();
         let attach = Attach {
             cluster: world.cluster,
@@ -86,6 +86,11 @@ async fn told(ordered: &mut mpsc::UnboundedReceiver<Order>, which: impl Fn(&Orde
             return order;
         }
     }
+}
+
+/// Waits until an agent's stream is ended.
+pub(crate) async fn closed(ordered: &mut mpsc::UnboundedReceiver<Order>) {
+    told(ordered, |order| matches!(order, Order::Close)).await;
 }
 
 async fn session(world: &World, uuid: &str) {

@@ -162,7 +162,7 @@ fn sql_in_any_text_comes_back_as_text() {
             let filter: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
             let found = server.get(&format!("/api/v1/cluster?name={filter}")).await.json();
             assert_eq!(found[0]["uuid"], cluster["uuid"], "{text}");
-            for path in ["cluster", "cluster_token", "template", "session", "service"] {
+            for path in ["cluster", "cluster_token", "template", "session", "service", "global_variables"] {
                 let answer = server.get(&format!("/api/v1/{path}?uuid={filter}")).await;
                 assert_eq!((answer.status, answer.text.as_str()), (200, "[]"), "{path}?uuid={text}");
             }

@@ -10,3 +10,4 @@ mod predefined;
 mod server;
 mod stories;
 mod surface;
+mod updates;

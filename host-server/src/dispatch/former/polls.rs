@@ -70,6 +70,11 @@ impl Polls {
         }
     }
 
+    /// Ends all calls that wait now.
+    pub(in crate::dispatch) fn end_open(&mut self) {
+        self.open.clear();
+    }
+
     /// Ends all calls, also those that come later.
     pub(in crate::dispatch) fn end_all(&mut self) {
         self.closed = true;
