@@ -42,7 +42,9 @@ fn main() -> ExitCode {
         Some(Command::Token { command: TokenCommand::Create(wish) }) => {
             runtime.block_on(bootstrap::create_token(&config, wish)).map(|token| print(&token))
         }
-        Some(Command::Import(import)) => runtime.block_on(lifecycle::import(config, import)).map(|it| print_summary(&it)),
+        Some(Command::Import(import)) => {
+            runtime.block_on(lifecycle::import(config, import)).map(|it| print_summary(&it))
+        }
         Some(Command::Openapi) | None => runtime.block_on(lifecycle::run(config)),
     };
     match outcome {

@@ -48,6 +48,7 @@ pub enum Noun {
     Template,
     Service,
     Webhook,
+    Variable,
     ApiToken,
 }
 
@@ -62,6 +63,7 @@ impl Noun {
             Self::Template => "template",
             Self::Service => "service",
             Self::Webhook => "webhook",
+            Self::Variable => "global_variables",
             Self::ApiToken => "api_token",
         }
     }
@@ -146,6 +148,9 @@ pub const TABLE: &[Right] = &[
     changes("delete_webhook", Admin, Reach::Whole, Noun::Webhook),
     changes("publish_webhook", Admin, Reach::Whole, Noun::Webhook),
     changes("replay_delivery", Admin, Reach::Whole, Noun::Webhook),
+    reads("list_variables", Viewer, Reach::Whole),
+    reads("get_variable", Viewer, Reach::Whole),
+    changes("change_variable", Admin, Reach::Whole, Noun::Variable),
     reads("list_api_tokens", Admin, Reach::Whole),
     reads("get_api_token", Admin, Reach::Whole),
     changes("create_api_token", Admin, Reach::Whole, Noun::ApiToken),
