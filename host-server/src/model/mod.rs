@@ -11,6 +11,7 @@ pub mod nouns;
 pub mod options;
 pub mod people;
 pub mod predefined;
+pub mod query;
 pub mod replica;
 pub mod state;
 pub mod statuses;

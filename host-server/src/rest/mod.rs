@@ -12,6 +12,7 @@ mod meta;
 mod observe;
 mod openapi;
 mod problem;
+mod search;
 mod service;
 mod session;
 mod story;
