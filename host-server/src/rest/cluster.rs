@@ -60,6 +60,9 @@ struct ClusterFilter {
     uuid: Option<String>,
     /// Only clusters of this name, without case.
     name: Option<String>,
+    /// Only those with all of these labels, without case.
+    #[param(example = "region=eu,tier=prod")]
+    labels: Option<String>,
     /// Only those created later than this time.
     #[param(value_type = Option<DateTime<Utc>>)]
     created_after: Option<String>,
@@ -150,9 +153,10 @@ async fn create_cluster(State(app): State<App>, Body(body): Body<ClusterBody>) -
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The list takes too long; ask for less of it"),
 ))]
 async fn list_clusters(State(app): State<App>, search: Search<ClusterFilter>) -> Result<Listed<Cluster>, Problem> {
-    let ClusterFilter { uuid, name, created_after, created_before } = &search.list.filter;
+    let ClusterFilter { uuid, name, labels, created_after, created_before } = &search.list.filter;
     let equal = [("uuid", uuid.clone()), ("name", name.clone())];
-    let filter = search.filter(equal).and(search.created(created_after.as_deref(), created_before.as_deref())?);
+    let created = search.created(created_after.as_deref(), created_before.as_deref())?;
+    let filter = search.filter(equal).and(search.labelled(labels.as_deref())?).and(created);
     let fetch = move |listing| {
         let app = app.clone();
         async move { app.clusters(&listing).await }

@@ -14,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
 
 use super::{
+    fields::quoted,
     list::{List, Rows, moment},
     problem::Problem,
 };
@@ -21,7 +22,7 @@ use crate::{
     app,
     model::{
         list::Listing,
-        query::{self, Comparison, Filter, Order, Resource, Value},
+        query::{self, Comparison, Filter, Order, Pattern, Piece, Resource, Test, Value},
     },
 };
 
@@ -146,6 +147,28 @@ impl<F: Searched> Search<F> {
             Some(Filter::compare(F::RESOURCE.column("created")?, comparison, Value::Integer(us?)))
         });
         Ok(Filter::All(ends.collect()))
+    }
+
+    /// With all of these labels, such as `region=eu,tier=prod`.
+    pub(super) fn labelled(&self, labels: Option<&str>) -> Result<Filter, Problem> {
+        let (Some(labels), Some(column)) = (labels, F::RESOURCE.column("labels")) else { return Ok(Filter::default()) };
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
+        let parts = labels.split(',').map(|label| match label.split_once('=') {
+            // No label holds a quote, so its text stands in the JSON of a resource that has it, and nowhere else.
+            Some((name, value)) if !name.is_empty() && plain(name) && plain(value) => {
+                let text = format!("\"{name}\":\"{value}\"");
+                let within = text.chars().map(Piece::Char);
+                Ok(Filter::Is(
+                    column,
+                    Test::Like(Pattern([Piece::Any].into_iter().chain(within).chain([Piece::Any]).collect())),
+                ))
+            }
+            _ => Err(Problem::malformed(format!(
+                "`labels` are names and values of A-Z a-z 0-9 - _ . / such as region=eu,tier=prod, not {}",
+                quoted(label)
+            ))),
+        });
+        parts.collect::<Result<_, _>>().map(Filter::All)
     }
 
     /// What comes before the key in the order.

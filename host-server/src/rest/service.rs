@@ -179,6 +179,9 @@ struct ServiceFilter {
     state: Option<String>,
     /// The same as `state`.
     status: Option<String>,
+    /// Only tasks with all of these labels, without case.
+    #[param(example = "region=eu,tier=prod")]
+    labels: Option<String>,
     /// Only tasks created later than this time.
     #[param(value_type = Option<DateTime<Utc>>)]
     created_after: Option<String>,
@@ -436,7 +439,7 @@ async fn list_services(State(app): State<App>, search: Search<ServiceFilter>) ->
         cluster: None,
         state: filter.state()?,
         ids: None,
-        filter: search.filter(equal),
+        filter: search.filter(equal).and(search.labelled(filter.labels.as_deref())?),
         created_after: moment("created_after", filter.created_after.as_deref())?,
         created_before: moment("created_before", filter.created_before.as_deref())?,
         order: search.order().to_vec(),

@@ -63,7 +63,7 @@ fn folded(column: &Column, dialect: Dialect) -> String {
     match (is_text(column.kind), dialect) {
         (false, _) => expression,
         // CONVERT: uuids stand in columns of ASCII.
-        (true, Dialect::Maria) => format!("LOWER(CONVERT({expression} USING utf8mb4)) {BINARY}"),
+        (true, Dialect::Maria) => format!("LOWER(CONVERT({expression} USING utf8mb4) {BINARY})"),
         (true, Dialect::Sqlite) => format!("({expression} COLLATE {COLLATION})"),
     }
 }
@@ -156,7 +156,7 @@ impl Sql {
             Value::Text(text) => {
                 let plain = is_equality && matches!(column.kind, Kind::Uuid | Kind::Name | Kind::Secret);
                 if self.dialect == Dialect::Maria && !plain {
-                    self.push("LOWER(").bind(text.clone()).push(")");
+                    self.lowered(text.clone());
                 } else {
                     self.bind(text.clone());
                 }
@@ -164,11 +164,18 @@ impl Sql {
         }
     }
 
+    /// A text as [`folded`] has a column's, on MariaDB. Which letters have case is the collation's matter.
+    fn lowered(&mut self, text: String) {
+        self.push("LOWER(CONVERT(").bind(text).push(" USING utf8mb4) ").push(BINARY).push(")");
+    }
+
     fn like(&mut self, column: &Column, pattern: &Pattern) {
         match self.dialect {
             Dialect::Maria => {
                 let side = folded(column, self.dialect);
-                self.push(&side).push(" LIKE LOWER(").bind(like(pattern)).push(") ESCAPE '\\\\'");
+                self.push(&side).push(" LIKE ");
+                self.lowered(like(pattern));
+                self.push(" ESCAPE '\\\\'");
             }
             // SQLite's LIKE knows the case of ASCII letters alone. GLOB knows none, so each letter is given in all its forms.
             Dialect::Sqlite => {

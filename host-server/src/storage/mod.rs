@@ -201,7 +201,7 @@ impl Store {
             .connect_with(options)
             .await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
-        let lists = SqlitePoolOptions::new().max_connections(2).connect_lazy_with(lists);
+        let lists = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(lists);
         Ok(Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool), Db::Sqlite(lists)))
     }
 

@@ -1,11 +1,7 @@
 //! Random filters over texts that are likely to be confused, and how each notation writes them.
 
 use claiflow_server::model::query::{Column, Comparison, Filter, Kind, Order, Pattern, Resource, Test, Value};
-use proptest::{
-    prelude::*,
-    strategy::ValueTree as _,
-    test_runner::{Config, TestRunner},
-};
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use serde_json::{Value as Json, json};
 
 use crate::reference::written;
@@ -47,19 +43,6 @@ const PATTERNS: [&str; 16] =
     ["%", "", "a%", "%A", "_", "__", "%b%", "a\\%b", "a\\_b", "Ä%", "%σ%", "[a]*?", "%\\", "\\%", "%'%", "%日_"];
 /// Numbers of rows and of queries.
 pub(crate) const NUMBERS: [i64; 6] = [-100, -1, 0, 1, 5, 100];
-
-/// The same trees in each run.
-pub(crate) fn runner() -> TestRunner {
-    TestRunner::new_with_rng(
-        Config::default(),
-        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
-    )
-}
-
-/// The next of a strategy.
-pub(crate) fn next<T: std::fmt::Debug>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> T {
-    strategy.new_tree(runner).unwrap().current()
-}
 
 fn value(column: &'static Column, times: &[i64], uuids: &[String]) -> BoxedStrategy<Value> {
     match column.kind {
@@ -128,6 +111,17 @@ pub(crate) fn order(resource: Resource, names: &[&str]) -> BoxedStrategy<Vec<Ord
             unique
         })
         .boxed()
+}
+
+/// The same filters over columns, each with an order, in each run.
+pub(crate) fn some(
+    count: usize,
+    filters: &BoxedStrategy<Filter>,
+    orders: &BoxedStrategy<Vec<Order>>,
+) -> Vec<(Filter, Vec<Order>)> {
+    let mut runner = TestRunner::deterministic();
+    let both = (filters.clone(), orders.clone());
+    (0..count).map(|_| both.new_tree(&mut runner).unwrap().current()).collect()
 }
 
 fn word(test: &Test) -> &'static str {

@@ -103,8 +103,8 @@ proptest! {
     #[test]
     fn what_is_written_in_either_notation_is_read_again(filter in any_filter()) {
         let (json, sexpr) = (any::in_json(&filter).to_string(), any::in_sexpr(&filter));
-        prop_assert_eq!(query::parse(Resource::Service, &json).as_ref(), Ok(&filter), "{}", json);
-        prop_assert_eq!(query::parse(Resource::Service, &sexpr).as_ref(), Ok(&filter), "{}", sexpr);
+        prop_assert_eq!(query::parse(Resource::Service, &json), Ok(filter.clone()), "{}", json);
+        prop_assert_eq!(query::parse(Resource::Service, &sexpr), Ok(filter), "{}", sexpr);
     }
 
     #[test]

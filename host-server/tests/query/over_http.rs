@@ -12,7 +12,9 @@ async fn filled(clusters: usize) -> Server {
     let server = Server::start().await;
     for number in 0..clusters {
         let summary = (number % 2 > 0).then(|| format!("summary {}", number % 3));
-        let body = json!({"uuid": uuid(number), "name": format!("Cluster {number}"), "summary": summary});
+        let labels = json!({"region": if number % 4 > 0 { "eu" } else { "us" }, "number": number.to_string()});
+        let body =
+            json!({"uuid": uuid(number), "name": format!("Cluster {number}"), "summary": summary, "labels": labels});
         server.make("/api/v1/cluster", body).await;
     }
     let flow = json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]);
@@ -51,6 +53,10 @@ async fn a_query_joins_plain_filters_orders_and_pages() {
     assert_eq!(names(&page), ["Cluster 7", "Cluster 6"]);
     let absent = list(&server, "cluster", &[("q", "(AND (ISNULL summary) (LTE created 2999-01-01))")]).await;
     assert_eq!(absent.len(), 6);
+    let labelled = list(&server, "cluster", &[("labels", "region=us")]).await;
+    assert_eq!(names(&labelled), ["Cluster 0", "Cluster 4", "Cluster 8"]);
+    let labelled = list(&server, "cluster", &[("labels", "region=US,number=4")]).await;
+    assert_eq!(names(&labelled), ["Cluster 4"]);
     let early = list(&server, "cluster", &[("created_before", "2020-01-01T00:00:00Z")]).await;
     assert!(early.is_empty());
 }
@@ -92,6 +98,8 @@ async fn what_cannot_be_answered_is_told_by_parameter_and_place() {
         ("cluster", vec![("o", "{}"), ("order", "asc")], vec!["`o` and `order`"]),
         ("cluster", vec![("p", "{\"limit\":1}"), ("limit", "1")], vec!["`p` and `limit`"]),
         ("cluster_token", vec![("q", "(LIKE token \"%\")")], vec!["`token`", "EQ alone"]),
+        ("cluster", vec![("labels", "region")], vec!["`labels`", "region=eu"]),
+        ("service", vec![("labels", "a=b,%=c")], vec!["`%=c`"]),
         ("cluster", vec![("qq", "1")], vec!["`qq`", "did you mean `q`"]),
         ("cluster/00000000000000000000000000000000/plugin", vec![("q", "()")], vec!["`q` is unknown"]),
     ] {

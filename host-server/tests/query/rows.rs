@@ -29,7 +29,7 @@ async fn filled(world: &World) -> Vec<Row> {
         let times = [1_700_000_000_000_000 + index as i64 % 4, NUMBERS[index % NUMBERS.len()] + 1_000];
         let cluster = Cluster {
             id: 0,
-            uuid: if index == 5 { "00001".into() } else { format!("{index:032x}") },
+            uuid: if index == 5 { "00001".into() } else { format!("{:032x}", index + 1) },
             name: (*name).to_owned(),
             summary: summary.clone(),
             labels: None,
@@ -61,12 +61,13 @@ async fn filters_show_the_rows_that_the_reference_shows(world: World) {
     let rows = filled(&world).await;
     let times = [1_700_000_000_000_001, 1_700_000_000_000_002, 1_000, 1_005];
     let uuids = [format!("{:032X}", 11), "00001".into(), "0".repeat(32), "nobody's".into()];
-    let mut runner = any::runner();
-    let filters = any::filter(Resource::Cluster, &COLUMNS, &times, &uuids);
-    let orders = any::order(Resource::Cluster, &COLUMNS);
+    let some = any::some(
+        FILTERS,
+        &any::filter(Resource::Cluster, &COLUMNS, &times, &uuids),
+        &any::order(Resource::Cluster, &COLUMNS),
+    );
     let mut shown_rows = 0;
-    for _ in 0..FILTERS {
-        let (filter, order) = (any::next(&mut runner, &filters), any::next(&mut runner, &orders));
+    for (filter, order) in some {
         let mut right: Vec<&Row> = rows.iter().filter(|row| holds(&filter, row) == Some(true)).collect();
         right.sort_by(|one, other| ordered(&order, one, other));
         let right: Vec<&Value> = right.into_iter().map(|row| &row["id"]).collect();
@@ -88,7 +89,7 @@ async fn letters_have_the_same_case_as_in_the_reference(world: World) {
     use claiflow_server::model::query::{Comparison, Pattern, Test, fold};
     let name = Resource::Cluster.column("name").unwrap();
     let cased: Vec<char> = ('\u{1}'..='\u{FFFF}').filter(|c| fold(*c) != *c).collect();
-    assert!(cased.len() > 500);
+    assert_eq!(cased.len(), 696);
     for some in cased.chunks(200) {
         let capitals: String = some.iter().collect();
         let small: String = some.iter().map(|c| fold(*c)).collect();

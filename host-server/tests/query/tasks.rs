@@ -91,11 +91,12 @@ async fn filters_show_the_tasks_that_the_reference_shows(world: World) {
     let times = [created[3], created[10], created[20] + 1, created[0] - created[0] % DAY_US, 0];
     let uuids =
         [CHANNEL.into(), text(&rows[4].1["uuid"]), "00002".into(), "0".repeat(32), "t-ONE".into(), "t.two".into()];
-    let mut runner = any::runner();
-    let filters = any::filter(Resource::Service, &COLUMNS, &times, &uuids);
-    let orders = any::order(Resource::Service, &ORDERED);
-    for _ in 0..FILTERS {
-        let (filter, order) = (any::next(&mut runner, &filters), any::next(&mut runner, &orders));
+    let some = any::some(
+        FILTERS,
+        &any::filter(Resource::Service, &COLUMNS, &times, &uuids),
+        &any::order(Resource::Service, &ORDERED),
+    );
+    for (filter, order) in some {
         let mut right: Vec<&(Key, Row)> = rows.iter().filter(|(_, row)| holds(&filter, row) == Some(true)).collect();
         right.sort_by(|(key, one), (other_key, other)| ordered(&order, one, other).then_with(|| key.cmp(other_key)));
         let right: Vec<&Key> = right.into_iter().map(|(key, _)| key).collect();
@@ -113,7 +114,7 @@ async fn filters_show_the_tasks_that_the_reference_shows(world: World) {
     }
     // A state stands beside everything else.
     let done = TaskListing { state: Some(4), limit: 100, offset: 1, ..TaskListing::default() };
-    assert_eq!(keys(&world, &done).await.len(), rows.len() / 2 - 1);
+    assert_eq!(keys(&world, &done).await.len(), 13);
 }
 
 async fn a_uuid_leads_to_its_tasks_on_every_cluster(world: World) {

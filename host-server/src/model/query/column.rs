@@ -56,13 +56,14 @@ macro_rules! columns {
     };
 }
 
-const CLUSTER: &[Column] = columns!(Cluster: Number id; Uuid uuid; Text name summary; Time created updated;);
+const CLUSTER: &[Column] =
+    columns!(Cluster: Number id; Uuid uuid; Text name summary; Long labels; Time created updated;);
 const CLUSTER_TOKEN: &[Column] = columns!(ClusterToken: Number id; Uuid uuid; Text name summary; Uuid cluster_uuid; Secret token;
     Time issued_at_time expiration_time created updated;);
 const SESSION: &[Column] = columns!(Session: Number id; Uuid uuid cluster_client_token_uuid cluster_uuid; Secret token;
     Time issued_at_time expiration_time created updated;);
 const SERVICE: &[Column] = columns!(Service: Time pdate; Uuid cluster_uuid uuid; Text name summary; Name template_uuid; Long flow inputs;
-    Number step_max; Uuid subscribed_channel; Number priority; Time created;);
+    Number step_max; Uuid subscribed_channel; Number priority; Long labels; Text created_by; Time created;);
 const WEBHOOK: &[Column] = columns!(Webhook: Number id; Uuid uuid; Text name summary; Long url; Text method; Long headers; Text timeout
     condition_validator; Long condition_filter; Time created updated;);
 const GLOBAL_VARIABLES: &[Column] =

@@ -2,16 +2,37 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-/// A letter's small form. Letters beyond the basic plane, and one whose small form is two characters, are as MariaDB has them.
+/// Where letters with case stand: those of Unicode 3.0, which is what MariaDB's LOWER knows.
+const CASED: [(char, char); 19] = [
+    ('\u{c0}', '\u{21f}'),
+    ('\u{222}', '\u{233}'),
+    ('\u{386}', '\u{3ce}'),
+    ('\u{3da}', '\u{3ef}'),
+    ('\u{400}', '\u{481}'),
+    ('\u{48c}', '\u{4bf}'),
+    ('\u{4c1}', '\u{4c4}'),
+    ('\u{4c7}', '\u{4c8}'),
+    ('\u{4cb}', '\u{4cc}'),
+    ('\u{4d0}', '\u{4f5}'),
+    ('\u{4f8}', '\u{4f9}'),
+    ('\u{531}', '\u{587}'),
+    ('\u{1e00}', '\u{1e95}'),
+    ('\u{1ea0}', '\u{1ef9}'),
+    ('\u{1f00}', '\u{212b}'),
+    ('\u{2160}', '\u{217f}'),
+    ('\u{24b6}', '\u{24e9}'),
+    ('\u{ff21}', '\u{ff3a}'),
+    ('\u{ff41}', '\u{ff5a}'),
+];
+
+/// A letter's small form, one character always; younger letters than those of Unicode 3.0 have none.
 #[must_use]
 pub fn fold(c: char) -> char {
     if c.is_ascii() {
         return c.to_ascii_lowercase();
     }
-    if u32::from(c) > 0xFFFF {
-        return c;
-    }
-    c.to_lowercase().next().unwrap_or(c)
+    let is_cased = CASED.iter().any(|(first, last)| (*first..=*last).contains(&c));
+    if is_cased { c.to_lowercase().next().unwrap_or(c) } else { c }
 }
 
 /// The characters that fold to the same as `c`; `c` alone where it has no case.
