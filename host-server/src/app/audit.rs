@@ -74,9 +74,11 @@ impl App {
                     "condition_filter": row.condition_filter, "updated": row.updated})
             }),
             // Its value may be the secret that signs sessions; that it was changed shows in the time.
-            Noun::Variable => self.store.variable_row(&lookup(uuid)).await?.map(|row| {
-                json!({"uuid": row.uuid, "name": row.name, "summary": row.summary, "updated": row.updated})
-            }),
+            Noun::Variable => {
+                self.store.variable_row(&lookup(uuid)).await?.map(
+                    |row| json!({"uuid": row.uuid, "name": row.name, "summary": row.summary, "updated": row.updated}),
+                )
+            }
             Noun::ApiToken => self.store.api_token(&lookup(uuid)).await?.map(|row| {
                 json!({"uuid": row.uuid, "name": row.name, "summary": row.summary, "role": row.role,
                     "clusters": row.clusters, "templates": row.templates, "expires_at": row.expires_at,

@@ -85,6 +85,12 @@ impl From<storage::Error> for Error {
             storage::Error::Duplicate => {
                 Self::Conflict("a resource with this uuid exists; choose another or leave `uuid` out".into())
             }
+            storage::Error::TooSlow => Self::Invalid {
+                detail: "the list met more rows than can be read in 2 seconds: ask for less of it by a filter such as `uuid`, `cluster_uuid` \
+                         or `created_after`, or page it with `limit`"
+                    .into(),
+                errors: vec![],
+            },
             other => Self::Unavailable(other),
         }
     }

@@ -323,8 +323,11 @@ impl App {
             }
             listing.cluster = Some(self.cluster(uuid).await?.id);
         }
-        if listing.needs_window() && listing.created_after.is_none() {
-            listing.created_after = Some(listing.created_before.unwrap_or_else(|| self.source.now_us()) - WINDOW_US);
+        self.serve(&mut listing).await?;
+        let begins = listing.created_after.max(listing.filter.created().from);
+        if listing.needs_window() && begins.is_none() {
+            let ends = [listing.created_before, listing.filter.created().to].into_iter().flatten().min();
+            listing.created_after = Some(ends.unwrap_or_else(|| self.source.now_us()).saturating_sub(WINDOW_US));
         }
         let views = self.store.tasks(&listing).await.map_err(|error| match error {
             storage::Error::TooSlow => too_slow(&listing),
@@ -337,6 +340,22 @@ impl App {
             tasks.push(Shown { view, snapshot, steps });
         }
         Ok(TaskPage { tasks, created_after: listing.created_after })
+    }
+
+    /// Puts what an index serves in the place of equalities.
+    async fn serve(&self, listing: &mut TaskListing) -> Result<(), Error> {
+        if let (None, Some(uuid)) = (listing.cluster, listing.filter.equal("cluster_uuid")) {
+            // A deleted cluster's tasks are searched like others.
+            listing.cluster = match self.cluster(uuid).await {
+                Ok(cluster) => Some(cluster.id),
+                Err(Error::NotFound(_)) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        if let Some(uuid) = listing.filter.equal("uuid") {
+            listing.ids = self.store.ids_of(uuid).await?;
+        }
+        Ok(())
     }
 }
 
@@ -408,7 +427,9 @@ fn of_stored(error: Error, uuid: &str) -> Error {
 
 fn too_slow(listing: &TaskListing) -> Error {
     let edge = |us: Option<i64>, open: &str| us.map_or_else(|| open.to_owned(), |us| time(us).to_rfc3339());
-    let (from, to) = (edge(listing.created_after, "the first task"), edge(listing.created_before, "now"));
+    let bounds = listing.filter.created();
+    let from = edge(listing.created_after.max(bounds.from), "the first task");
+    let to = edge([listing.created_before, bounds.to].into_iter().flatten().min(), "now");
     Error::Invalid {
         detail: format!(
             "too many tasks were created from {from} to {to} to be searched in time; narrow the window with `created_after` and `created_before`"

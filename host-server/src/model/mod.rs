@@ -13,6 +13,7 @@ pub mod options;
 pub mod original;
 pub mod people;
 pub mod predefined;
+pub mod query;
 pub mod rate;
 pub mod replica;
 pub mod state;

@@ -11,15 +11,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Body, Resource},
-    list::{List, Page, Rows},
+    list::Page,
     problem::Problem,
+    search::{Listed, Query, Search, Searched},
 };
 use crate::{
     app::{App, cluster::Declare, text::Labels},
-    model::{
-        ids::{lookup, time},
-        nouns,
-    },
+    model::{ids::time, nouns, query},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -62,6 +60,19 @@ struct ClusterFilter {
     uuid: Option<String>,
     /// Only clusters of this name, without case.
     name: Option<String>,
+    /// Only those with all of these labels, without case.
+    #[param(example = "region=eu,tier=prod")]
+    labels: Option<String>,
+    /// Only those created later than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_after: Option<String>,
+    /// Only those created earlier than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_before: Option<String>,
+}
+
+impl Searched for ClusterFilter {
+    const RESOURCE: query::Resource = query::Resource::Cluster;
 }
 
 impl From<ClusterBody> for Declare {
@@ -137,12 +148,20 @@ async fn create_cluster(State(app): State<App>, Body(body): Body<ClusterBody>) -
 /// List clusters
 ///
 /// All of them, unless `limit` is given.
-#[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster", params(Page, ClusterFilter), responses((status = OK, body = [Cluster])))]
-async fn list_clusters(State(app): State<App>, list: List<ClusterFilter>) -> Result<Rows<Cluster>, Problem> {
-    let ClusterFilter { uuid, name } = &list.filter;
-    let equal = [("uuid", uuid.as_deref().map(lookup)), ("name", name.clone())];
-    let rows = app.clusters(&list.of_clusters("uuid", equal, false)?).await?;
-    list.rows(rows, |row| row.id.to_string())
+#[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster", params(Page, Query, ClusterFilter), responses(
+    (status = OK, body = [Cluster]),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The list takes too long; ask for less of it"),
+))]
+async fn list_clusters(State(app): State<App>, search: Search<ClusterFilter>) -> Result<Listed<Cluster>, Problem> {
+    let ClusterFilter { uuid, name, labels, created_after, created_before } = &search.list.filter;
+    let equal = [("uuid", uuid.clone()), ("name", name.clone())];
+    let created = search.created(created_after.as_deref(), created_before.as_deref())?;
+    let filter = search.filter(equal).and(search.labelled(labels.as_deref())?).and(created);
+    let fetch = move |listing| {
+        let app = app.clone();
+        async move { app.clusters(&listing).await }
+    };
+    search.answer(filter, false, fetch, |row: &nouns::Cluster| row.id).await
 }
 
 /// Read a cluster

@@ -17,9 +17,9 @@ use super::{
     problem::Problem,
 };
 use crate::model::{
-    ids::lookup,
     list::Listing,
     people::{Caller, Scope},
+    query::Filter,
 };
 
 const LIMIT_MAX: i64 = 1_000;
@@ -55,15 +55,7 @@ impl<S: Send + Sync, F: DeserializeOwned> FromRequestParts<S> for List<F> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = match OriginalUri::from_request_parts(parts, state).await {
-            Ok(OriginalUri(uri)) => uri.path().to_owned(),
-            Err(never) => match never {},
-        };
-        let pairs = pairs(parts.uri.query().unwrap_or_default(), &[fields::<Page>(), fields::<F>()].concat())?;
-        // Whoever was not recognised reaches nothing.
-        let nothing = || Scope { clusters: Some(vec![]), templates: Some(vec![]) };
-        let scope = parts.extensions.get::<Caller>().map_or_else(nothing, |caller| caller.scope.clone());
-        Ok(Self { filter: read(&pairs)?, scope, page: read(&pairs)?, path, pairs })
+        Self::known(parts, state, fields::<F>()).await
     }
 }
 
@@ -94,7 +86,39 @@ fn read<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> {
     serde_json::from_value(Value::Object(map)).map_err(|error| Problem::malformed(error.to_string()))
 }
 
+impl<F: DeserializeOwned> List<F> {
+    async fn known<S: Send + Sync>(parts: &mut Parts, state: &S, known: &[&'static str]) -> Result<Self, Problem> {
+        let path = match OriginalUri::from_request_parts(parts, state).await {
+            Ok(OriginalUri(uri)) => uri.path().to_owned(),
+            Err(never) => match never {},
+        };
+        let pairs = pairs(parts.uri.query().unwrap_or_default(), &[fields::<Page>(), known].concat())?;
+        // Whoever was not recognised reaches nothing.
+        let nothing = || Scope { clusters: Some(vec![]), templates: Some(vec![]) };
+        let scope = parts.extensions.get::<Caller>().map_or_else(nothing, |caller| caller.scope.clone());
+        Ok(Self { filter: read(&pairs)?, scope, page: read(&pairs)?, path, pairs })
+    }
+
+    /// A list that also takes the parameters `A`.
+    pub(super) async fn with<A: DeserializeOwned>(
+        parts: &mut Parts,
+        state: &(impl Send + Sync),
+    ) -> Result<Self, Problem> {
+        Self::known(parts, state, &[fields::<A>(), fields::<F>()].concat()).await
+    }
+}
+
 impl<F> List<F> {
+    /// Other parameters of the same query.
+    pub(super) fn also<A: DeserializeOwned>(&self) -> Result<A, Problem> {
+        read(&self.pairs)
+    }
+
+    /// Whether the caller gave a parameter.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(given, _)| given == name)
+    }
+
     /// Rows that the caller asked for at most.
     pub(super) fn limit(&self) -> Result<Option<i64>, Problem> {
         let Some(text) = &self.page.limit else { return Ok(None) };
@@ -129,22 +153,13 @@ impl<F> List<F> {
     ) -> Result<Listing<K>, Problem> {
         Ok(Listing {
             equal: equal.into_iter().filter_map(|(column, value)| Some((column, value?))).collect(),
-            within: None,
+            filter: Filter::default(),
+            order: vec![],
+            offset: 0,
             after: self.after(|text| text.parse().ok())?,
             descending: self.is_descending(descending)?,
             limit: self.limit()?.map(|limit| limit + 1),
         })
-    }
-
-    /// The same, of rows whose `column` names a cluster: those within the caller's scope.
-    pub(super) fn of_clusters<K: FromStr>(
-        &self,
-        column: &'static str,
-        equal: impl IntoIterator<Item = (&'static str, Option<String>)>,
-        descending: bool,
-    ) -> Result<Listing<K>, Problem> {
-        let within = self.scope.clusters.as_ref().map(|all| (column, all.iter().map(|uuid| lookup(uuid)).collect()));
-        Ok(Listing { within, ..self.listing(equal, descending)? })
     }
 
     /// The page, cut from what [`Self::listing`] asked for.
@@ -167,15 +182,20 @@ impl<F> List<F> {
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         if let (true, Some(last)) = (has_more, rows.last()) {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            let own = |name: &str| matches!(name, "cursor" | "limit") || pinned.iter().any(|(pin, _)| *pin == name);
-            query.extend_pairs(self.pairs.iter().filter(|(name, _)| !own(name)));
-            query.extend_pairs(pinned);
-            query.append_pair("limit", &limit.to_string()).append_pair("cursor", &key(last));
-            let link = format!("<{}?{}>; rel=\"next\"", self.path, query.finish());
+            let place = [("limit", limit.to_string()), ("cursor", key(last))];
+            let link = self.link(&["cursor", "limit"], &[pinned, &place].concat());
             headers.extend(HeaderValue::from_str(&link).ok().map(|link| (header::LINK, link)));
         }
         (headers, rows)
+    }
+
+    /// The same query, without the parameters `without`, with the parameters `with`.
+    pub(super) fn link(&self, without: &[&str], with: &[(&str, String)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let is_new = |name: &str| without.contains(&name) || with.iter().any(|(new, _)| *new == name);
+        query.extend_pairs(self.pairs.iter().filter(|(name, _)| !is_new(name)));
+        query.extend_pairs(with);
+        format!("<{}?{}>; rel=\"next\"", self.path, query.finish())
     }
 }
 

@@ -17,6 +17,7 @@ mod observe;
 mod openapi;
 mod problem;
 mod rates;
+mod search;
 mod service;
 mod session;
 mod story;

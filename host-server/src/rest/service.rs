@@ -16,8 +16,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     body::{Body, Resource},
     fields::quoted,
-    list::{List, Page, Rows, moment},
+    list::{Page, Rows, moment},
     problem::Problem,
+    search::{Query, Search, Searched},
 };
 use crate::{
     app::{
@@ -26,9 +27,10 @@ use crate::{
         text::Labels,
     },
     model::{
-        ids::{hex, lookup, stored, time, unhex},
+        ids::{hex, lookup, time, unhex},
         list::TaskListing,
         people::Asked,
+        query,
         state::State as TaskState,
         statuses::{self, StatusRow},
         step::Used,
@@ -161,8 +163,8 @@ fn clusters(field: &str, value: Option<Value>) -> Result<Vec<String>, Problem> {
     }
 }
 
-/// Which tasks a list shows. Beside `cluster_uuid` and the times no filter has an index: a list with another one is confined to
-/// the tasks of 24 hours, unless `created_after` says otherwise.
+/// Which tasks a list shows. `docs/lists.md` names the filters that an index serves; a list with another one is confined to the
+/// tasks of 24 hours, unless `created_after` says otherwise.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ServiceFilter {
@@ -179,12 +181,20 @@ struct ServiceFilter {
     state: Option<String>,
     /// The same as `state`.
     status: Option<String>,
+    /// Only tasks with all of these labels, without case.
+    #[param(example = "region=eu,tier=prod")]
+    labels: Option<String>,
     /// Only tasks created later than this time.
     #[param(value_type = Option<DateTime<Utc>>)]
     created_after: Option<String>,
     /// Only tasks created earlier than this time.
     #[param(value_type = Option<DateTime<Utc>>)]
     created_before: Option<String>,
+}
+
+impl Searched for ServiceFilter {
+    const RESOURCE: query::Resource = query::Resource::Service;
+    const PAGE: Option<i64> = Some(NEWEST);
 }
 
 impl ServiceFilter {
@@ -421,31 +431,36 @@ async fn create_service(
 /// List tasks
 ///
 /// The newest first, 20 unless `limit` says otherwise. The header `Link` leads to the next page.
-#[utoipa::path(get, path = "/api/v1/service", tag = "service", params(Page, ServiceFilter), responses(
+#[utoipa::path(get, path = "/api/v1/service", tag = "service", params(Page, Query, ServiceFilter), responses(
     (status = OK, body = [Service]),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json", description = "There is no such cluster"),
     (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The window holds too many tasks to be searched in time"),
 ))]
-async fn list_services(State(app): State<App>, list: List<ServiceFilter>) -> Result<Rows<Service>, Problem> {
-    let filter = &list.filter;
-    let limit = list.limit()?.unwrap_or(NEWEST);
+async fn list_services(State(app): State<App>, search: Search<ServiceFilter>) -> Result<Rows<Service>, Problem> {
+    let (list, filter) = (&search.list, &search.list.filter);
+    let (offset, limit) = match search.numbered() {
+        Some(numbered) => numbered,
+        None => (0, list.limit()?.unwrap_or(NEWEST)),
+    };
+    let equal =
+        [("uuid", filter.uuid.clone()), ("name", filter.name.clone()), ("template_uuid", filter.template_uuid.clone())];
     let listing = TaskListing {
         cluster: None,
         state: filter.state()?,
-        uuid: filter.uuid.as_deref().map(lookup),
-        name: filter.name.clone(),
-        template_uuid: filter.template_uuid.as_deref().map(|uuid| stored(uuid).to_owned()),
-        scope: list.scope.clone(),
+        ids: None,
+        filter: search.filter(equal).and(search.labelled(filter.labels.as_deref())?),
         created_after: moment("created_after", filter.created_after.as_deref())?,
         created_before: moment("created_before", filter.created_before.as_deref())?,
+        order: search.order().to_vec(),
         after: list.after(place)?,
         oldest_first: !list.is_descending(true)?,
         limit: limit + 1,
+        offset,
     };
     let page = app.tasks(filter.cluster_uuid.as_deref(), listing).await?;
     // The window holds for the further pages too, or it would move on between them.
     let window = page.created_after.map(|us| ("created_after", time(us).to_rfc3339_opts(SecondsFormat::Micros, true)));
-    let (headers, tasks) = list.cut(page.tasks, Some(limit), |shown| cursor(&shown.view), window.as_slice());
+    let (headers, tasks) = search.cut(page.tasks, Some(limit), |shown| cursor(&shown.view), window.as_slice());
     Ok((headers, Json(tasks.into_iter().map(|shown| Service::of(&app, shown, false)).collect())))
 }
 

@@ -11,16 +11,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     cluster::{Alive, alive},
-    list::{List, Page, Rows},
+    list::Page,
     problem::Problem,
+    search::{Listed, Query, Search, Searched},
 };
 use crate::{
     app::App,
-    model::{
-        ids::{lookup, time},
-        nouns,
-        variables::MASK,
-    },
+    model::{ids::time, nouns, query, variables::MASK},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -38,6 +35,16 @@ struct SessionFilter {
     uuid: Option<String>,
     /// Only sessions of this cluster.
     cluster_uuid: Option<String>,
+    /// Only those created later than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_after: Option<String>,
+    /// Only those created earlier than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_before: Option<String>,
+}
+
+impl Searched for SessionFilter {
+    const RESOURCE: query::Resource = query::Resource::Session;
 }
 
 /// A session; its token is masked.
@@ -79,12 +86,19 @@ impl From<nouns::Session> for Session {
 /// List sessions
 ///
 /// The newest first; all of them, unless `limit` is given.
-#[utoipa::path(get, path = "/api/v1/session", tag = "session", params(Page, SessionFilter), responses((status = OK, body = [Session])))]
-async fn list_sessions(State(app): State<App>, list: List<SessionFilter>) -> Result<Rows<Session>, Problem> {
-    let SessionFilter { uuid, cluster_uuid } = &list.filter;
-    let equal = [("uuid", uuid.as_deref().map(lookup)), ("cluster_uuid", cluster_uuid.as_deref().map(lookup))];
-    let rows = app.sessions(&list.of_clusters("cluster_uuid", equal, true)?).await?;
-    list.rows(rows, |row| row.id.to_string())
+#[utoipa::path(get, path = "/api/v1/session", tag = "session", params(Page, Query, SessionFilter), responses(
+    (status = OK, body = [Session]),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The list takes too long; ask for less of it"),
+))]
+async fn list_sessions(State(app): State<App>, search: Search<SessionFilter>) -> Result<Listed<Session>, Problem> {
+    let SessionFilter { uuid, cluster_uuid, created_after, created_before } = &search.list.filter;
+    let equal = [("uuid", uuid.clone()), ("cluster_uuid", cluster_uuid.clone())];
+    let filter = search.filter(equal).and(search.created(created_after.as_deref(), created_before.as_deref())?);
+    let fetch = move |listing| {
+        let app = app.clone();
+        async move { app.sessions(&listing).await }
+    };
+    search.answer(filter, true, fetch, |row: &nouns::Session| row.id).await
 }
 
 /// Read a session

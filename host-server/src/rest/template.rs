@@ -13,12 +13,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     body::{Body, Resource},
     fields::{fields, quoted},
-    list::{List, Page, Rows, pairs},
+    list::{Page, pairs},
     problem::Problem,
+    search::{Listed, Query, Search, Searched},
 };
 use crate::{
     app::{App, template::Declare},
-    model::{ids::stored, list::Listing, nouns, predefined::ORIGINS},
+    model::{nouns, predefined::ORIGINS, query},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -89,6 +90,16 @@ struct TemplateFilter {
     /// Only templates of this origin: `predefined` and `system` (what the server brings), `userdefined`.
     #[param(example = "userdefined")]
     origin: Option<String>,
+    /// Only those created later than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_after: Option<String>,
+    /// Only those created earlier than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_before: Option<String>,
+}
+
+impl Searched for TemplateFilter {
+    const RESOURCE: query::Resource = query::Resource::Template;
 }
 
 /// A template, as every call shows it.
@@ -177,17 +188,20 @@ async fn create_template(
 /// List templates
 ///
 /// In the order of their uuids; all of them, unless `limit` is given.
-#[utoipa::path(get, path = "/api/v1/template", tag = "template", params(Page, TemplateFilter), responses((status = OK, body = [Template])))]
-async fn list_templates(State(app): State<App>, list: List<TemplateFilter>) -> Result<Rows<Template>, Problem> {
-    let TemplateFilter { uuid, name, origin } = &list.filter;
-    let equal = [
-        ("uuid", uuid.as_deref().map(|uuid| stored(uuid).to_owned())),
-        ("name", name.clone()),
-        ("origin", origin.as_deref().map(known_origin).transpose()?),
-    ];
-    let within = list.scope.templates.clone().map(|uuids| ("uuid", uuids));
-    let rows = app.templates(&Listing { within, ..list.listing(equal, false)? }).await?;
-    list.rows(rows, |row| row.uuid.clone())
+#[utoipa::path(get, path = "/api/v1/template", tag = "template", params(Page, Query, TemplateFilter), responses(
+    (status = OK, body = [Template]),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The list takes too long; ask for less of it"),
+))]
+async fn list_templates(State(app): State<App>, search: Search<TemplateFilter>) -> Result<Listed<Template>, Problem> {
+    let TemplateFilter { uuid, name, origin, created_after, created_before } = &search.list.filter;
+    let equal =
+        [("uuid", uuid.clone()), ("name", name.clone()), ("origin", origin.as_deref().map(known_origin).transpose()?)];
+    let filter = search.filter(equal).and(search.created(created_after.as_deref(), created_before.as_deref())?);
+    let fetch = move |listing| {
+        let app = app.clone();
+        async move { app.templates(&listing).await }
+    };
+    search.answer(filter, false, fetch, |row: &nouns::Template| row.uuid.clone()).await
 }
 
 fn known_origin(text: &str) -> Result<String, Problem> {

@@ -11,16 +11,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Body, Resource},
-    list::{List, Page, Rows},
+    list::Page,
     problem::Problem,
+    search::{Listed, Query, Search, Searched},
 };
 use crate::{
     app::{App, token::Declare},
-    model::{
-        ids::{lookup, time},
-        nouns,
-        people::Caller,
-    },
+    model::{ids::time, nouns, people::Caller, query},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -63,6 +60,16 @@ struct TokenFilter {
     name: Option<String>,
     /// Only tokens of this cluster.
     cluster_uuid: Option<String>,
+    /// Only those created later than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_after: Option<String>,
+    /// Only those created earlier than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_before: Option<String>,
+}
+
+impl Searched for TokenFilter {
+    const RESOURCE: query::Resource = query::Resource::ClusterToken;
 }
 
 impl From<TokenBody> for Declare {
@@ -135,13 +142,19 @@ async fn create_token(
 /// List cluster tokens
 ///
 /// All of them, unless `limit` is given.
-#[utoipa::path(get, path = "/api/v1/cluster_token", tag = "cluster_token", params(Page, TokenFilter), responses((status = OK, body = [Token])))]
-async fn list_tokens(State(app): State<App>, list: List<TokenFilter>) -> Result<Rows<Token>, Problem> {
-    let TokenFilter { uuid, name, cluster_uuid } = &list.filter;
-    let uuids = [("uuid", uuid.as_deref().map(lookup)), ("cluster_uuid", cluster_uuid.as_deref().map(lookup))];
-    let equal = uuids.into_iter().chain([("name", name.clone())]);
-    let rows = app.tokens(&list.of_clusters("cluster_uuid", equal, false)?).await?;
-    list.rows(rows, |row| row.id.to_string())
+#[utoipa::path(get, path = "/api/v1/cluster_token", tag = "cluster_token", params(Page, Query, TokenFilter), responses(
+    (status = OK, body = [Token]),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The list takes too long; ask for less of it"),
+))]
+async fn list_tokens(State(app): State<App>, search: Search<TokenFilter>) -> Result<Listed<Token>, Problem> {
+    let TokenFilter { uuid, name, cluster_uuid, created_after, created_before } = &search.list.filter;
+    let equal = [("uuid", uuid.clone()), ("name", name.clone()), ("cluster_uuid", cluster_uuid.clone())];
+    let filter = search.filter(equal).and(search.created(created_after.as_deref(), created_before.as_deref())?);
+    let fetch = move |listing| {
+        let app = app.clone();
+        async move { app.tokens(&listing).await }
+    };
+    search.answer(filter, false, fetch, |row: &nouns::Token| row.id).await
 }
 
 /// Read a cluster token

@@ -11,14 +11,15 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Body, Resource},
-    list::{List, Page, Rows},
+    list::Page,
     problem::Problem,
+    search::{Listed, Query, Search, Searched},
 };
 use crate::{
     app::{App, variable::Change},
     model::{
-        ids::{lookup, time},
-        nouns,
+        ids::time,
+        nouns, query,
         variables::{Kind, MASK, known},
     },
 };
@@ -61,6 +62,16 @@ struct VariableFilter {
     uuid: Option<String>,
     /// Only the variable of this name, without case.
     name: Option<String>,
+    /// Only those created later than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_after: Option<String>,
+    /// Only those created earlier than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_before: Option<String>,
+}
+
+impl Searched for VariableFilter {
+    const RESOURCE: query::Resource = query::Resource::GlobalVariables;
 }
 
 /// A global variable, as every call shows it.
@@ -96,12 +107,22 @@ impl From<nouns::Variable> for GlobalVariable {
 /// List global variables
 ///
 /// All of them, unless `limit` is given.
-#[utoipa::path(get, path = "/api/v1/global_variables", tag = "global_variables", params(Page, VariableFilter), responses((status = OK, body = [GlobalVariable])))]
-async fn list_variables(State(app): State<App>, list: List<VariableFilter>) -> Result<Rows<GlobalVariable>, Problem> {
-    let VariableFilter { uuid, name } = &list.filter;
-    let equal = [("uuid", uuid.as_deref().map(lookup)), ("name", name.clone())];
-    let rows = app.variables(&list.listing(equal, false)?).await?;
-    list.rows(rows, |row| row.id.to_string())
+#[utoipa::path(get, path = "/api/v1/global_variables", tag = "global_variables", params(Page, Query, VariableFilter), responses(
+    (status = OK, body = [GlobalVariable]),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The list takes too long; ask for less of it"),
+))]
+async fn list_variables(
+    State(app): State<App>,
+    search: Search<VariableFilter>,
+) -> Result<Listed<GlobalVariable>, Problem> {
+    let VariableFilter { uuid, name, created_after, created_before } = &search.list.filter;
+    let equal = [("uuid", uuid.clone()), ("name", name.clone())];
+    let filter = search.filter(equal).and(search.created(created_after.as_deref(), created_before.as_deref())?);
+    let fetch = move |listing| {
+        let app = app.clone();
+        async move { app.variables(&listing).await }
+    };
+    search.answer(filter, false, fetch, |row: &nouns::Variable| row.id).await
 }
 
 /// Read a global variable

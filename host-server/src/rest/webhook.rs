@@ -17,18 +17,16 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     body::{Body, Resource},
-    list::{List, Page, Rows},
+    list::Page,
     problem::Problem,
+    search::{Listed, Query, Search, Searched},
 };
 use crate::{
     app::{
         App,
         webhook::{Declare, Headers},
     },
-    model::{
-        ids::{lookup, time},
-        webhook,
-    },
+    model::{ids::time, query, webhook},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -118,6 +116,16 @@ struct WebhookFilter {
     uuid: Option<String>,
     /// Only webhooks of this name, without case.
     name: Option<String>,
+    /// Only those created later than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_after: Option<String>,
+    /// Only those created earlier than this time.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    created_before: Option<String>,
+}
+
+impl Searched for WebhookFilter {
+    const RESOURCE: query::Resource = query::Resource::Webhook;
 }
 
 /// A webhook, as every call shows it. Its secrets are not shown.
@@ -183,12 +191,19 @@ async fn create_webhook(State(app): State<App>, Body(body): Body<WebhookBody>) -
 /// List webhooks
 ///
 /// All of them, unless `limit` is given.
-#[utoipa::path(get, path = "/api/v1/webhook", tag = "webhook", params(Page, WebhookFilter), responses((status = OK, body = [Webhook])))]
-async fn list_webhooks(State(app): State<App>, list: List<WebhookFilter>) -> Result<Rows<Webhook>, Problem> {
-    let WebhookFilter { uuid, name } = &list.filter;
-    let equal = [("uuid", uuid.as_deref().map(lookup)), ("name", name.clone())];
-    let rows = app.webhooks(&list.listing(equal, false)?).await?;
-    list.rows(rows, |row| row.id.to_string())
+#[utoipa::path(get, path = "/api/v1/webhook", tag = "webhook", params(Page, Query, WebhookFilter), responses(
+    (status = OK, body = [Webhook]),
+    (status = UNPROCESSABLE_ENTITY, body = Problem, content_type = "application/problem+json", description = "The list takes too long; ask for less of it"),
+))]
+async fn list_webhooks(State(app): State<App>, search: Search<WebhookFilter>) -> Result<Listed<Webhook>, Problem> {
+    let WebhookFilter { uuid, name, created_after, created_before } = &search.list.filter;
+    let equal = [("uuid", uuid.clone()), ("name", name.clone())];
+    let filter = search.filter(equal).and(search.created(created_after.as_deref(), created_before.as_deref())?);
+    let fetch = move |listing| {
+        let app = app.clone();
+        async move { app.webhooks(&listing).await }
+    };
+    search.answer(filter, false, fetch, |row: &webhook::Webhook| row.id).await
 }
 
 /// Read a webhook

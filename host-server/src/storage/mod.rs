@@ -6,6 +6,7 @@ mod audit;
 mod clock;
 mod delivery;
 mod engine;
+mod filter;
 mod former;
 mod import;
 mod inventory;
@@ -13,6 +14,7 @@ mod leader;
 mod lease;
 mod limits;
 mod link;
+mod list;
 mod log;
 mod nodes;
 mod nouns;
@@ -26,6 +28,7 @@ mod replica;
 mod request;
 mod resolve;
 mod session;
+mod sql;
 mod step;
 mod task;
 mod variable;
@@ -179,6 +182,8 @@ pub struct Store {
     /// The connections of the two writer lanes, which no other work takes: what a lane prepares stays prepared.
     creates: Db,
     finishes: Db,
+    /// The connections of lists, which end what takes too long.
+    lists: Db,
     /// Snapshots never change, so what was read once is read from here.
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
     /// Wakes the delivery of what was written into the outbox.
@@ -198,7 +203,9 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10));
+            .busy_timeout(Duration::from_secs(10))
+            .collation(filter::COLLATION, filter::collate);
+        let lists = options.clone();
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             // When SQLite ends a transaction by itself (the disk is full), the driver goes on to count it as open, and what is
@@ -207,7 +214,8 @@ impl Store {
             .connect_with(options)
             .await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
-        Ok(Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool)))
+        let lists = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(lists);
+        Ok(Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool), Db::Sqlite(lists)))
     }
 
     /// Connects to MariaDB and brings its schema up to date.
@@ -227,12 +235,12 @@ impl Store {
         engine::migrate(&all.pool()).await?;
         let stop = CancellationToken::new();
         tokio::spawn(nodes.watch([all.clone(), creates.clone(), finishes.clone()], stop.clone()));
-        let store = Self::over(Db::Maria(all), Db::Maria(creates), Db::Maria(finishes));
+        let store = Self::over(Db::Maria(all.clone()), Db::Maria(creates), Db::Maria(finishes), Db::Maria(all));
         Ok(Self { watched: Some(Arc::new(stop.drop_guard())), ..store })
     }
 
-    fn over(db: Db, creates: Db, finishes: Db) -> Self {
-        Self { db, creates, finishes, snapshots: Arc::default(), told: Arc::default(), watched: None }
+    fn over(db: Db, creates: Db, finishes: Db, lists: Db) -> Self {
+        Self { db, creates, finishes, lists, snapshots: Arc::default(), told: Arc::default(), watched: None }
     }
 
     /// How a transaction that writes begins, what locks the rows of a read in it, and what passes over locked ones. SQLite has
@@ -260,7 +268,7 @@ impl Store {
         if let Some(watched) = &self.watched {
             watched.token().cancel();
         }
-        for db in [&self.creates, &self.finishes, &self.db] {
+        for db in [&self.lists, &self.creates, &self.finishes, &self.db] {
             match db {
                 Db::Maria(link) => link.close().await,
                 Db::Sqlite(pool) => pool.close().await,

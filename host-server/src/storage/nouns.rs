@@ -1,6 +1,6 @@
 //! Clusters, tokens, sessions, templates.
 
-use super::{Error, Store, both};
+use super::{Db, Error, Store, both};
 use crate::model::{
     list::Listing,
     nouns::{Cluster, ClusterRules, Session, Template, Token},
@@ -30,33 +30,25 @@ macro_rules! many {
     };
 }
 
-/// One page of a table's rows, in the order of `$key`.
+/// One page of a table's rows, in the order that the listing names and then in that of `$key`.
 macro_rules! page {
-    ($self:expr, $select:expr, $row:ty, $condition:literal, $key:literal, $listing:expr) => {
-        both!(&$self.db, pool => {
-            let mut query = sqlx::QueryBuilder::new(format!("{} WHERE {}", $select, $condition));
-            for (column, value) in &$listing.equal {
-                // The column is one of the callers' fixed names; only the value is theirs.
-                query.push(" AND LOWER(").push(*column).push(") = LOWER(").push_bind(value.clone()).push(")");
-            }
-            if let Some((column, values)) = &$listing.within {
-                // Nothing is NULL's equal, so an empty list shows nothing.
-                query.push(" AND LOWER(").push(*column).push(") IN (NULL");
-                for value in values {
-                    query.push(", ").push_bind(value.to_ascii_lowercase());
-                }
-                query.push(")");
-            }
-            if let Some(after) = &$listing.after {
-                query.push(concat!(" AND ", $key)).push(if $listing.descending { " < " } else { " > " }).push_bind(after.clone());
-            }
-            query.push(concat!(" ORDER BY ", $key)).push(if $listing.descending { " DESC" } else { "" });
-            if let Some(limit) = $listing.limit {
-                query.push(" LIMIT ").push_bind(limit);
-            }
-            Ok(query.build_query_as::<$row>().fetch_all(pool).await?)
-        })
-    };
+    ($self:expr, $select:expr, $row:ty, $condition:literal, $key:literal, $listing:expr) => {{
+        let mut sql =
+            $crate::storage::sql::Sql::new($self.lists.dialect(), &format!("{} WHERE {}", $select, $condition));
+        for (column, value) in &$listing.equal {
+            // The column is one of the callers' fixed names; only the value is theirs.
+            sql.push(" AND LOWER(").push(column).push(") = LOWER(").bind(value.clone()).push(")");
+        }
+        sql.and(&$listing.filter);
+        if let Some(after) = &$listing.after {
+            sql.push(concat!(" AND ", $key)).push(if $listing.descending { " < " } else { " > " }).bind(after.clone());
+        }
+        sql.order(&$listing.order, $key, $listing.descending);
+        if let Some(limit) = $listing.limit {
+            sql.push(" LIMIT ").bind(limit).push(" OFFSET ").bind($listing.offset);
+        }
+        $crate::storage::sql::rows!(&$self.lists, sql, $row)
+    }};
 }
 
 /// A statement; answers how many rows it met.

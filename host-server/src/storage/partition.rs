@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sqlx::{MySqlPool, Row as _, SqlitePool};
 
-use super::{Db, Error, Store, both, read::first_id};
+use super::{Db, Error, Store, both, list::first_id};
 use crate::model::{ids::time, replica::Term};
 
 /// One day, microseconds.

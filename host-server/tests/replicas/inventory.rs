@@ -5,7 +5,7 @@ use std::time::Duration;
 use claiflow_server::{
     app::inventory::{CommandFilter, PluginFilter},
     dispatch::{Attach, Order},
-    model::list::Listing,
+    model::{list::Listing, query::Filter},
 };
 use tokio::sync::mpsc;
 
@@ -21,7 +21,15 @@ promises![
 ];
 
 const CLUSTER: &str = "00000000000000000000000000000000";
-const LISTING: Listing<String> = Listing { equal: vec![], within: None, after: None, descending: false, limit: None };
+const LISTING: Listing<String> = Listing {
+    equal: vec![],
+    filter: Filter::All(vec![]),
+    order: vec![],
+    after: None,
+    descending: false,
+    limit: None,
+    offset: 0,
+};
 
 async fn connect(replica: &Replica, world: &World, uuid: &str, command: &str) -> (u64, mpsc::UnboundedReceiver<Order>) {
     let (orders, ordered) = mpsc::unbounded_channel();

@@ -98,7 +98,9 @@ fn a_page_reads_few_of_many_stored_tasks() {
             ("the newest", newest.clone()),
             ("the oldest", TaskListing { oldest_first: true, ..newest.clone() }),
             ("from the middle on", TaskListing { after: Some((middle.id.to_vec(), middle.cluster)), ..newest.clone() }),
-            ("one cluster's", TaskListing { cluster: Some(world.cluster), ..newest }),
+            ("one cluster's", TaskListing { cluster: Some(world.cluster), ..newest.clone() }),
+            ("one state's", TaskListing { state: Some(State::Succeeded as i16), ..newest.clone() }),
+            ("a numbered one", TaskListing { offset: PAGE, ..newest }),
         ] {
             let before = read();
             assert_eq!(i64::try_from(world.store.tasks(&page).await.unwrap().len()).unwrap(), PAGE, "{which}");
