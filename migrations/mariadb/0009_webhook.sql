@@ -46,6 +46,7 @@ CREATE TABLE webhook_delivery (
   ended BIGINT NULL,
   UNIQUE KEY webhook_delivery_task (task, cluster, seq),
   KEY webhook_delivery_due (webhook, state, due),
+  KEY webhook_delivery_held (webhook, held_until),
   KEY webhook_delivery_ended (state, ended),
   KEY webhook_delivery_service (service_uuid)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;

@@ -47,5 +47,6 @@ CREATE TABLE webhook_delivery (
   UNIQUE (task, cluster, seq)
 );
 CREATE INDEX webhook_delivery_due ON webhook_delivery (webhook, state, due);
+CREATE INDEX webhook_delivery_held ON webhook_delivery (webhook, held_until);
 CREATE INDEX webhook_delivery_ended ON webhook_delivery (state, ended);
 CREATE INDEX webhook_delivery_service ON webhook_delivery (service_uuid);
