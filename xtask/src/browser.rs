@@ -88,6 +88,14 @@ impl Browser {
         })
     }
 
+    /// Types into the first element that the selector finds, once it is there.
+    pub(crate) fn write(&self, css: &str, text: &str) -> Result<()> {
+        until(&format!("`{css}` can be written to"), Duration::from_secs(20), || {
+            let element = self.element(css)?;
+            self.post(&format!("/element/{element}/value"), &json!({"text": text})).map(drop)
+        })
+    }
+
     /// The text of the first element that the selector finds, once it is there.
     pub(crate) fn text(&self, css: &str) -> Result<String> {
         until(&format!("`{css}` is there"), Duration::from_secs(20), || {

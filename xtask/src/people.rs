@@ -21,6 +21,7 @@ pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<
     let stories: [(&'static str, Story); 5] = [
         ("README's curl lines give what README shows", walk),
         ("README lets people in, each as far as their token says", crate::access::walk),
+        ("Swagger UI calls for whom it was authorised", crate::access::swagger),
         ("Swagger UI can be tried out in a real browser", swagger),
         ("a page of another origin neither changes nor reads anything, in a real browser", foreign::page),
         ("the demo shows its results, and Ctrl-C leaves nothing behind", demo),

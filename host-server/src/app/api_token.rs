@@ -3,10 +3,12 @@
 use super::{
     App, Error,
     recognise::{PREFIX, digest},
+    rights::Noun,
     text::{summary, unchanged},
 };
 use crate::{
     model::{
+        audit::Audit,
         ids::{Source, hex, lookup, time, uuid_text},
         list::Listing,
         people::{ApiToken, Caller, Role, Scope},
@@ -138,6 +140,9 @@ pub async fn make(store: &Store, source: &Source, maker: &Caller, new: Declare) 
     let secret = format!("{PREFIX}{}{}", hex(&source.random()), hex(&source.random()));
     let now = source.now_us();
     let name = checked_name(new.name.as_deref().unwrap_or_default())?.to_owned();
+    if name.eq_ignore_ascii_case(BOOTSTRAP) {
+        return Err(invalid("name", format!("`{BOOTSTRAP}` is the token of `auth.bootstrapToken`; choose another")));
+    }
     let role = checked_role(new.role.as_deref().unwrap_or_default())?;
     let row = ApiToken {
         id: 0,
@@ -175,7 +180,7 @@ pub async fn make(store: &Store, source: &Source, maker: &Caller, new: Declare) 
 /// [`Error::Unavailable`].
 pub async fn bring_bootstrap(store: &Store, source: &Source, secret: &str) -> Result<(), Error> {
     let (digest, now) = (digest(secret).to_vec(), source.now_us());
-    let row = match store.api_token_named(BOOTSTRAP).await? {
+    let uuid = match store.api_token_named(BOOTSTRAP).await? {
         None => {
             let row = ApiToken {
                 id: 0,
@@ -192,22 +197,42 @@ pub async fn bring_bootstrap(store: &Store, source: &Source, secret: &str) -> Re
                 updated: now,
                 deleted: None,
             };
-            return match store.insert_api_token(&row).await {
+            match store.insert_api_token(&row).await {
+                Ok(()) => row.uuid,
                 // Another replica was faster.
-                Ok(()) | Err(storage::Error::Duplicate) => Ok(()),
-                Err(error) => Err(error.into()),
-            };
+                Err(storage::Error::Duplicate) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
         }
-        Some(row) => row,
+        Some(row) if row.digest != digest => {
+            let uuid = row.uuid.clone();
+            let role = Role::Admin.word().into();
+            let (clusters, templates, expires_at, deleted) = (None, None, None, None);
+            let row = ApiToken { digest, role, clusters, templates, expires_at, deleted, updated: now, ..row };
+            store.update_api_token(&row).await?;
+            uuid
+        }
+        Some(row) => {
+            if row.deleted.is_some() {
+                tracing::info!(
+                    "the token `{BOOTSTRAP}` was revoked and stays so; `auth.bootstrapToken` can be left out"
+                );
+            }
+            return Ok(());
+        }
     };
-    if row.digest != digest {
-        let row = ApiToken { digest, updated: now, deleted: None, expires_at: None, ..row };
-        store.update_api_token(&row).await?;
-        tracing::info!("`auth.bootstrapToken` is another one: the token `{BOOTSTRAP}` shows it from now on");
-    } else if row.deleted.is_some() {
-        tracing::info!("the token `{BOOTSTRAP}` was revoked and stays so; `auth.bootstrapToken` can be left out");
-    }
-    Ok(())
+    tracing::info!("the token `{BOOTSTRAP}` is what `auth.bootstrapToken` says");
+    let row = Audit {
+        at: now,
+        caller: "configuration".into(),
+        operation: "bring_bootstrap_token".into(),
+        resource_type: Noun::ApiToken.word().into(),
+        resource_uuid: uuid,
+        request_id: hex(&source.random()),
+        code: 200,
+        ..Audit::default()
+    };
+    Ok(store.audit(&row).await?)
 }
 
 impl App {

@@ -24,6 +24,8 @@ pub enum Reach {
     Whole,
     /// What a body names, or the rows of a list: the use case keeps to the scope.
     Named,
+    /// The same of what belongs to clusters alone, so that a scope of templates has no part in it.
+    OfClusters,
     /// The cluster that the path names.
     Cluster,
     /// The template that the path names.
@@ -107,14 +109,14 @@ pub const TABLE: &[Right] = &[
     changes("create_cluster", Admin, Reach::Whole, Noun::Cluster),
     changes("change_cluster", Admin, Reach::Cluster, Noun::Cluster),
     changes("delete_cluster", Admin, Reach::Cluster, Noun::Cluster),
-    reads("list_tokens", Admin, Reach::Named),
+    reads("list_tokens", Admin, Reach::OfClusters),
     reads("get_token", Admin, Reach::ClusterToken),
-    changes("create_token", Admin, Reach::Named, Noun::ClusterToken),
+    changes("create_token", Admin, Reach::OfClusters, Noun::ClusterToken),
     changes("change_token", Admin, Reach::ClusterToken, Noun::ClusterToken),
     changes("refresh_token", Admin, Reach::ClusterToken, Noun::ClusterToken),
     changes("expire_token", Admin, Reach::ClusterToken, Noun::ClusterToken),
     changes("delete_token", Admin, Reach::ClusterToken, Noun::ClusterToken),
-    reads("list_sessions", Admin, Reach::Named),
+    reads("list_sessions", Admin, Reach::OfClusters),
     reads("get_session", Admin, Reach::Session),
     changes("revoke_session", Admin, Reach::Session, Noun::Session),
     reads("list_templates", Viewer, Reach::Named),
@@ -199,12 +201,13 @@ impl App {
         match right.reach {
             Reach::Named => Ok(()),
             Reach::Whole => beyond("single clusters and templates"),
-            // What is changed of a cluster concerns all templates on it, and the other way round.
-            Reach::Cluster | Reach::ClusterToken | Reach::Session
-                if right.changes.is_some() && scope.templates.is_some() =>
-            {
+            // What is changed of a cluster concerns all templates on it, and the other way round; and so do the secrets of its
+            // agents.
+            Reach::Cluster if right.changes.is_some() && scope.templates.is_some() => beyond("the templates"),
+            Reach::OfClusters | Reach::ClusterToken | Reach::Session if scope.templates.is_some() => {
                 beyond("the templates")
             }
+            Reach::OfClusters => Ok(()),
             Reach::Template if right.changes.is_some() && scope.clusters.is_some() => beyond("the clusters"),
             Reach::Cluster if scope.has_cluster(named.cluster()) => Ok(()),
             Reach::Cluster => Err(no_cluster(named.cluster())),

@@ -3,6 +3,7 @@
 use axum::{
     Extension, Json,
     extract::{Path, RawQuery, State},
+    http::{HeaderName, header},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -163,9 +164,10 @@ async fn create_api_token(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Body(body): Body<ApiTokenBody>,
-) -> Result<Json<ApiToken>, Problem> {
+) -> Result<([(HeaderName, &'static str); 1], Json<ApiToken>), Problem> {
     let (row, secret) = app.make_api_token(&caller, body.into()).await?;
-    Ok(Json(ApiToken { token: Some(secret), ..row.into() }))
+    // Nobody on the way keeps what is shown once.
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(ApiToken { token: Some(secret), ..row.into() })))
 }
 
 /// List API tokens

@@ -44,7 +44,8 @@ struct AuditEntry {
     #[schema(example = 42)]
     id: i64,
     created: DateTime<Utc>,
-    /// `token:NAME`, `oidc:SUBJECT`, `anonymous`, or `shell` for the server's own commands.
+    /// `token:NAME`, `oidc:SUBJECT`, `anonymous`; `shell` and `configuration` for what
+    /// the server's commands and its start did.
     #[schema(example = "token:release-pipeline")]
     caller: String,
     /// The operation's id in this document.

@@ -136,6 +136,7 @@ async fn a_wrong_token_is_told_which_field_is_wrong(world: World) {
         (json!({"name": "a b"}), 422, "/name"),
         (json!({"name": "a\u{0}"}), 422, "/name"),
         (json!({"name": "é"}), 422, "/name"),
+        (json!({"name": "Bootstrap"}), 422, "/name"),
         (json!({"name": "x".repeat(129)}), 422, "/name"),
         (json!({"clusters": []}), 422, "/clusters"),
         (json!({"clusters": [A, "x"]}), 422, "/clusters/1"),

@@ -19,7 +19,6 @@ enum Engine {
 }
 
 pub(crate) struct World {
-    pub(crate) store: Store,
     pub(crate) source: Source,
     engine: Engine,
     _directory: tempfile::TempDir,
@@ -29,7 +28,7 @@ pub(crate) fn on_sqlite<F: Future<Output = ()> + Send + 'static>(promise: fn(Wor
     run(async move {
         let directory = tempfile::tempdir().unwrap();
         let engine = Engine::Sqlite(directory.path().join("claiflow.db"));
-        kept(promise(World::new(engine, directory).await)).await;
+        kept(promise(World::new(engine, directory))).await;
     });
 }
 
@@ -51,7 +50,7 @@ pub(crate) fn on_mariadb<F: Future<Output = ()> + Send + 'static>(promise: fn(Wo
     run(async move {
         let mut admin = options.connect().await.unwrap();
         type_in(&mut admin, &format!("CREATE DATABASE {}", maria.dbname)).await;
-        let world = World::new(Engine::Maria(maria.clone()), tempfile::tempdir().unwrap()).await;
+        let world = World::new(Engine::Maria(maria.clone()), tempfile::tempdir().unwrap());
         let outcome = tokio::spawn(kept(promise(world))).await;
         type_in(&mut admin, &format!("DROP DATABASE {}", maria.dbname)).await;
         outcome.unwrap();
@@ -86,9 +85,8 @@ impl World {
         }
     }
 
-    async fn new(engine: Engine, directory: tempfile::TempDir) -> Self {
-        let store = open(&engine).await;
-        Self { store, source: Source, engine, _directory: directory }
+    fn new(engine: Engine, directory: tempfile::TempDir) -> Self {
+        Self { source: Source, engine, _directory: directory }
     }
 
     /// The store, as another process sees it.

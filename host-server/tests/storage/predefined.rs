@@ -36,7 +36,7 @@ fn later() -> Vec<Template> {
 }
 
 async fn stored(store: &Store) -> BTreeMap<String, Template> {
-    let listing = Listing { equal: vec![], after: None, descending: false, limit: None };
+    let listing = Listing { equal: vec![], within: None, after: None, descending: false, limit: None };
     store.templates(&listing).await.unwrap().into_iter().map(|row| (row.uuid.clone(), row)).collect()
 }
 
