@@ -18,7 +18,7 @@ type Story = fn(&Built, &Path) -> Result<()>;
 
 /// Runs the stories; how many promises held.
 pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
-    let stories: [(&'static str, Story); 5] = [
+    let stories: [(&'static str, Story); 6] = [
         ("README's curl lines give what README shows", walk),
         ("README lets people in, each as far as their token says", crate::access::walk),
         ("Swagger UI calls for whom it was authorised", crate::access::swagger),
