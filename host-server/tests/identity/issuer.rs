@@ -149,7 +149,10 @@ pub(crate) async fn serve(
     let answer = answer.lock().clone();
     match answer(&path) {
         // Whoever asked may have left already.
-        Some(text) => drop(stream.write_all(text.as_bytes()).await),
+        Some(text) => {
+            drop(stream.write_all(text.as_bytes()).await);
+            drop(stream.flush().await);
+        }
         None => std::future::pending().await,
     }
 }

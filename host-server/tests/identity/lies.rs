@@ -74,7 +74,7 @@ async fn over_tls_only_a_certificate_of_a_trusted_authority_counts() {
         }
     });
     let mut settings = issuer.settings();
-    settings.issuer = url.clone();
+    settings.issuer.clone_from(&url);
     let mut claims = issuer.claims();
     claims["iss"] = url.into();
     let token = key.signs(&json!({"alg": "ES256", "kid": "a"}), &claims);

@@ -66,6 +66,7 @@ impl<'a> Stage<'a> {
                 "oidc": {
                     "issuer": issuer.url(),
                     "audience": AUDIENCE,
+                    "clusterClaim": "clusters",
                     "roles": {"viewer": ["claiflow-viewers"], "operator": ["claiflow-operators"], "admin": ["claiflow-admins"]},
                 },
             },
@@ -104,12 +105,18 @@ impl<'a> Stage<'a> {
         Ok(answer)
     }
 
+    /// Claims of an admin that begin to hold before now and end `end` seconds after it.
     fn claims(&self, end: i64, audience: &str) -> Result<Value> {
         let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
-        let (issuer, roles) = (self.issuer.url(), ["claiflow-admins"]);
-        Ok(
-            json!({"iss": issuer, "sub": "mallory", "aud": audience, "iat": now - 100, "exp": now + end, "roles": roles}),
-        )
+        Ok(json!({
+            "iss": self.issuer.url(),
+            "sub": "mallory",
+            "aud": audience,
+            "iat": now - 100,
+            "exp": now + end,
+            "roles": ["claiflow-admins"],
+            "clusters": "*",
+        }))
     }
 
     fn away(&mut self) -> Result<()> {
@@ -130,8 +137,10 @@ impl<'a> Stage<'a> {
             let operator = self.issuer.token("operator", AUDIENCE, algorithm)?;
             self.expect(&operator, "GET", "/api/v1/cluster", None, 200)?;
             self.expect(&operator, "POST", "/api/v1/cluster", Some(&cluster), 403)?;
-            let stranger = self.issuer.token("stranger", AUDIENCE, algorithm)?;
-            self.expect(&stranger, "GET", "/api/v1/cluster", None, 401)?;
+            for nobody in ["stranger", "boundless"] {
+                let token = self.issuer.token(nobody, AUDIENCE, algorithm)?;
+                self.expect(&token, "GET", "/api/v1/cluster", None, 401)?;
+            }
         }
         let admin = self.issuer.minted("RS256", &self.claims(60, AUDIENCE)?, Signer::Own)?;
         self.expect(&admin, "POST", "/api/v1/cluster", Some(&cluster), 200)?;
@@ -140,6 +149,8 @@ impl<'a> Stage<'a> {
         let operator = self.issuer.token("operator", AUDIENCE, "RS256")?;
         let task = json!({"template_uuid": "t", "cluster_uuids": [CLUSTER]});
         let made = self.expect(&operator, "POST", "/api/v1/service", Some(&task), 200)?;
+        let elsewhere = json!({"template_uuid": "t", "cluster_uuids": ["000000000000000000000000000000ff"]});
+        self.expect(&operator, "POST", "/api/v1/service", Some(&elsewhere), 403)?;
         let by = made.pointer("/0/created_by").and_then(Value::as_str);
         ensure!(by == Some("oidc:operator"), "the task is by {by:?}: {made}");
         Ok(())

@@ -8,9 +8,10 @@ const [port, file] = process.argv.slice(2);
 
 // What each client's tokens say beside the usual.
 const CLAIMS = {
-  reader: { roles: ['claiflow-viewers', 'others'] },
+  reader: { roles: ['claiflow-viewers', 'others'], clusters: '*' },
   operator: { roles: ['claiflow-operators'], clusters: ['00000000000000000000000000000000'] },
-  stranger: { roles: ['others'] },
+  stranger: { roles: ['others'], clusters: '*' },
+  boundless: { roles: ['claiflow-admins'] },
 };
 
 async function key(kid, alg) {
