@@ -229,7 +229,7 @@ async fn delete_webhook(State(app): State<App>, Path(uuid): Path<String>) -> Res
 ///
 /// Any JSON, `{}` where there is no body: it takes the way that statuses of tasks take, through the filter too, and is stored when this
 /// call answers. The list of deliveries tells what became of it.
-#[utoipa::path(post, path = "/api/v1/webhook/{uuid}/publish", tag = "webhook", params(("uuid" = String, Path)), request_body(content = Object, example = json!({"text": "is anybody there?"})), responses(
+#[utoipa::path(post, path = "/api/v1/webhook/{uuid}/publish", tag = "webhook", params(("uuid" = String, Path)), request_body(content = Option<serde_json::Value>, example = json!({"text": "is anybody there?"})), responses(
     (status = OK, body = String),
     (status = BAD_REQUEST, body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),

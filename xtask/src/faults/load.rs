@@ -30,6 +30,8 @@ pub(super) struct Load {
     pub(super) clusters: Vec<String>,
     /// Asks to cancel each task after so many milliseconds, from and to.
     pub(super) cancel_ms: Option<(u64, u64)>,
+    /// The webhook that is told of them.
+    pub(super) channel: Option<&'static str>,
 }
 
 /// A template of the harness: its name and the effects of its steps.
@@ -60,6 +62,7 @@ struct Request {
     wait_ms: u64,
     pause_ms: u64,
     cancel_ms: Option<u64>,
+    channel: Option<&'static str>,
 }
 
 /// Posts the load from threads of its own, each request to any of the servers and again to the next one until an answer comes.
@@ -81,6 +84,7 @@ pub(super) fn start(
             wait_ms: dice.between(load.wait_ms.0, load.wait_ms.1),
             pause_ms: dice.between(0, load.pause_ms),
             cancel_ms: load.cancel_ms.map(|(from, to)| dice.between(from, to)),
+            channel: load.channel,
         };
         if let Some(queue) = queues.get_mut(number % count) {
             queue.push(request);
@@ -100,10 +104,10 @@ pub(super) fn start(
 }
 
 fn create(request: Request, first: usize, servers: &[Caller], board: &Board) {
-    let Request { template, task, wait_ms, cancel_ms, .. } = request;
+    let Request { template, task, wait_ms, cancel_ms, channel, .. } = request;
     let keys: Vec<String> = (0..task.steps.len()).map(|step| task.key(step)).collect();
     let inputs = json!({"keys": keys, "wait_ms": wait_ms});
-    let body = json!({"uuid": task.uuid, "template_uuid": template, "cluster_uuids": [task.cluster], "inputs": inputs});
+    let body = json!({"uuid": task.uuid, "template_uuid": template, "cluster_uuids": [task.cluster], "inputs": inputs, "subscribed_channel": channel});
     for server in servers.iter().cycle().skip(first) {
         if board.has_ended() {
             return;

@@ -12,6 +12,7 @@ mod effects;
 mod history;
 mod line;
 mod load;
+mod receiver;
 mod rest;
 mod run;
 mod server;

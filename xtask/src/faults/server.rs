@@ -20,8 +20,7 @@ use crate::{
 const PERSON: &str = "faults";
 
 /// How long things take, so that a case takes seconds.
-const DELIVERY: &str =
-    "delivery:\n  offer: 2s\n  silence: 3s\n  grace: 2s\n  leaseTtl: 3s\n  round: 500ms\n  backoff: 500ms\n";
+const DELIVERY: &str = "delivery:\n  offer: 2s\n  silence: 3s\n  grace: 2s\n  leaseTtl: 3s\n  round: 500ms\n  backoff: 500ms\nwebhook:\n  allowAddresses: 127.0.0.0/8\n";
 
 /// Where tasks are stored.
 pub(super) enum Engine<'a> {

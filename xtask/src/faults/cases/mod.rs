@@ -2,6 +2,7 @@
 
 mod agents;
 mod databases;
+mod hooks;
 mod lines;
 mod planted;
 mod servers;
@@ -116,7 +117,7 @@ impl Case {
 
 /// Every case.
 pub(super) fn all() -> impl Iterator<Item = &'static Case> {
-    [agents::CASES, lines::CASES, servers::CASES, databases::CASES, planted::CASES].into_iter().flatten()
+    [agents::CASES, lines::CASES, servers::CASES, databases::CASES, hooks::CASES, planted::CASES].into_iter().flatten()
 }
 
 /// Tasks of every class, a few at once for each agent.
@@ -129,6 +130,7 @@ fn load(tasks: usize) -> Load {
         posters: 4,
         clusters: vec![CLUSTER.into()],
         cancel_ms: None,
+        channel: None,
     }
 }
 
