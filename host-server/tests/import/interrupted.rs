@@ -35,7 +35,7 @@ async fn driven<F: Future>(future: F, polls: usize) -> bool {
 async fn an_import_that_ended_anywhere_goes_on(world: World) {
     for polls in ENDS {
         let store = world.store().await;
-        let import = Import { stopped: true, most_bytes: None };
+        let import = Import { stopped: true, ..Import::default() };
         let ended = driven(import.run(&world.place(), &store, &Source), polls).await;
         store.close().await;
         let store = world.store().await;

@@ -133,7 +133,7 @@ impl World {
     /// Runs the import as the command does.
     pub(crate) async fn import(&self, stopped: bool) -> Result<Summary, Error> {
         let store = self.store().await;
-        let outcome = Import { stopped, most_bytes: None }.run(&self.place(), &store, &Source).await;
+        let outcome = Import { stopped, ..Import::default() }.run(&self.place(), &store, &Source).await;
         store.close().await;
         outcome
     }
