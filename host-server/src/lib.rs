@@ -3,10 +3,12 @@
 pub mod app;
 pub mod config;
 pub mod dispatch;
+pub mod enigma;
 pub mod grpc;
 pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;
 pub mod model;
+pub mod rekey;
 pub mod rest;
 pub mod storage;

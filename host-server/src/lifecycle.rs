@@ -1,6 +1,6 @@
 //! Start, serve, drain, stop: every question about the process's life is answered here.
 
-use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use claiflow_flow_worker::Pool;
 use tokio::{
@@ -13,6 +13,7 @@ use crate::{
     app::App,
     config::{Config, Database},
     dispatch::Dispatch,
+    enigma::Enigma,
     grpc, jobs,
     metrics::Metrics,
     model::ids::Source,
@@ -40,23 +41,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         )
         .into());
     }
-    let store = match &config.database {
-        Database::Sqlite(directory) => {
-            std::fs::create_dir_all(directory)
-                .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
-            let file = directory.join("claiflow.db");
-            tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
-            Store::sqlite(&file).await?
-        }
-        Database::Maria(maria) => {
-            tracing::info!(
-                database.hosts = ?maria.hosts,
-                database.name = maria.dbname,
-                "tasks are kept in MariaDB"
-            );
-            Store::maria(maria).await?
-        }
-    };
+    let store = open(&config).await?;
     let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
     let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
@@ -121,6 +106,36 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         _ = int.recv() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The database of the configuration, up to date, with the keys of its values.
+///
+/// # Errors
+/// What keeps it from being used.
+pub(crate) async fn open(config: &Config) -> Result<Store, Box<dyn Error + Send + Sync>> {
+    let store = match &config.database {
+        Database::Sqlite(directory) => {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
+            let file = directory.join("claiflow.db");
+            tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
+            Store::sqlite(&file).await?
+        }
+        Database::Maria(maria) => {
+            tracing::info!(
+                database.hosts = ?maria.hosts,
+                database.name = maria.dbname,
+                "tasks are kept in MariaDB"
+            );
+            Store::maria(maria).await?
+        }
+    };
+    let encryption = config.encryption.keys.clone();
+    let enigma = Enigma::new(encryption, Arc::new(Source))?;
+    if let Some(key) = enigma.sealing_key() {
+        tracing::info!(enigma.key = key, "inputs, results and secrets are encrypted before they are stored");
+    }
+    Ok(store.sealing(enigma).await?)
 }
 
 /// Where other replicas reach the agents' port: as configured, or where it listens, when that is one address.

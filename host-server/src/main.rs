@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use claiflow_server::{
     config::{Arguments, Command, Config},
-    lifecycle, rest,
+    lifecycle, rekey, rest,
 };
 
 /// Batches are built and dropped on other threads than those that read requests, which the system's allocator is slow at.
@@ -15,11 +15,16 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("jq-worker") {
         return claiflow_flow_worker::serve();
     }
-    let arguments = Arguments::of_process();
-    match arguments.command {
+    let mut arguments = Arguments::of_process();
+    let rekey = match arguments.command.take() {
         Some(Command::Openapi) => return print_openapi(),
-        None => {}
-    }
+        Some(Command::Rekey(rekey)) => {
+            arguments.files.clone_from(&rekey.files);
+            arguments.data_dir.clone_from(&rekey.data_dir);
+            Some(rekey)
+        }
+        None => None,
+    };
     // A variable that is no text cannot be one of ours.
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -33,7 +38,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    match runtime.block_on(lifecycle::run(config)) {
+    let ended = match rekey {
+        Some(rekey) => runtime.block_on(rekey::run(config, rekey)),
+        None => runtime.block_on(lifecycle::run(config)),
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => refuse(&*error),
     }

@@ -65,6 +65,9 @@ pub enum Error {
     /// The database is away.
     #[error("the server cannot reach its database at the moment; try again")]
     Unavailable(#[source] storage::Error),
+    /// A stored value does not open: a key is missing, or somebody changed the value.
+    #[error("a stored value cannot be decrypted; the server's log says which, and which key it needs")]
+    Unreadable(#[source] storage::Error),
 }
 
 impl From<storage::Error> for Error {
@@ -73,6 +76,7 @@ impl From<storage::Error> for Error {
             storage::Error::Duplicate => {
                 Self::Conflict("a resource with this uuid exists; choose another or leave `uuid` out".into())
             }
+            storage::Error::Sealed(_) => Self::Unreadable(error),
             other => Self::Unavailable(other),
         }
     }

@@ -29,6 +29,33 @@ pub struct Arguments {
 pub enum Command {
     /// Print the OpenAPI document.
     Openapi,
+    /// Encrypt what is stored under the first key of `enigma.keys`, while servers run.
+    Rekey(Rekey),
+}
+
+/// How to encrypt again.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "What was done stays done: after Ctrl-C, or a crash, the same command goes on with what is left.\n\n\
+    Examples:\n  \
+    claiflow-server rekey config.yaml            encrypt what is plain or under another key than the first\n  \
+    claiflow-server rekey --status config.yaml   how many values stand under which key"
+)]
+pub struct Rekey {
+    /// The server's YAML files.
+    pub files: Vec<PathBuf>,
+    /// Say how many values stand under which key, and change nothing.
+    #[arg(long)]
+    pub status: bool,
+    /// Rows of one transaction.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(i64).range(1..=4096))]
+    pub batch: i64,
+    /// Also take what the first version of the server encrypted for what it was.
+    #[arg(long)]
+    pub original: bool,
+    /// Where SQLite keeps its file; beats `dataDir`.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
 }
 
 impl Arguments {

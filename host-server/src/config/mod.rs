@@ -3,6 +3,7 @@
 //! A key whose capability this server lacks is refused with a sentence: nobody should believe in a lock that is not there.
 
 mod arguments;
+mod enigma;
 mod hosts;
 mod keys;
 #[cfg(test)]
@@ -11,7 +12,8 @@ mod variables;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use arguments::{Arguments, Command};
+pub use arguments::{Arguments, Command, Rekey};
+pub use enigma::Encryption;
 use keys::Settings;
 
 use crate::{
@@ -73,6 +75,8 @@ pub struct Config {
     pub retention: Retention,
     /// How long things may take before they are taken back.
     pub timing: Timing,
+    /// What values are encrypted with before they are stored.
+    pub encryption: Encryption,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -106,6 +110,7 @@ impl Config {
             replica_address: replica_address(&settings)?,
             retention: retention(&settings)?,
             timing: timing(&settings)?,
+            encryption: enigma::read(&settings)?,
             log: log(&settings)?,
             notes,
         })

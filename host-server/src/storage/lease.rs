@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::Row as _;
 
-use super::{Error, Store, both, task::LIVE_COLUMNS, task_of};
+use super::{Error, Store, both, sealed::ERROR, task::LIVE_COLUMNS, task_of};
 use crate::model::{
     ids::Id,
     state::State,
@@ -36,7 +36,8 @@ macro_rules! leases {
             let rows = sqlx::query(sqlx::AssertSqlSafe(leases_sql($condition))) $(.bind($value))* .fetch_all(pool).await?;
             for row in &rows {
                 let Some(snapshot) = $self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
-                let task = Arc::new(task_of!(row, row.try_get("cluster")?, snapshot));
+                // It was logged. What nobody can read, nobody can run.
+                let Ok(task) = $self.open_task(task_of!(row, row.try_get("cluster")?, snapshot)).map(Arc::new) else { continue };
                 let lease = Lease {
                     id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
                     journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),
@@ -110,7 +111,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn mark_unknown(&self, lease: &Lease, reason: &str) -> Result<bool, Error> {
-        let reason = super::cut(reason);
+        let reason = self.seal_of_task(ERROR, &lease.task.id, lease.task.cluster, super::cut(reason))?;
         both!(&self.db, pool => {
             let met = sqlx::query("UPDATE task SET state = 64, reason = ? WHERE id = ? AND cluster = ? AND EXISTS (SELECT 1 FROM lease WHERE lease_id = ?)")
                 .bind(reason).bind(lease.task.id.to_vec()).bind(lease.task.cluster).bind(lease.id.to_vec())

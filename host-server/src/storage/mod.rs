@@ -16,9 +16,11 @@ mod partition;
 mod pieces;
 mod predefined;
 mod read;
+mod rekey;
 mod replica;
 mod request;
 mod resolve;
+mod sealed;
 mod session;
 mod step;
 mod task;
@@ -29,6 +31,7 @@ pub use inventory::InventoryRow;
 pub use lease::Leased;
 pub use partition::{DAY_US, Patience};
 pub use predefined::Brought;
+pub use rekey::{Count, Cursor, Piece, Table};
 pub use request::AuditRow;
 pub use resolve::Settlement;
 pub use step::Kept;
@@ -47,7 +50,10 @@ use sqlx::{
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::model::{ids::Id, task::Snapshot};
+use crate::{
+    enigma::{self, Enigma},
+    model::{ids::Id, task::Snapshot},
+};
 use link::Link;
 use nodes::Nodes;
 
@@ -77,6 +83,9 @@ pub enum Error {
     /// The engine answers and cannot hold the promises: what is wrong, and how to mend it.
     #[error("the database cannot serve claiflow: {0}")]
     Unfit(String),
+    /// A value does not open: a key is missing, or somebody changed the value.
+    #[error(transparent)]
+    Sealed(enigma::Error),
 }
 
 impl From<sqlx::Error> for Error {
@@ -170,6 +179,8 @@ pub struct Store {
     finishes: Db,
     /// Snapshots never change, so what was read once is read from here.
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
+    /// What seals values and opens them.
+    enigma: Arc<Enigma>,
     /// Ends, with the last clone, what looks after the connections.
     watched: Option<Arc<DropGuard>>,
 }
@@ -219,7 +230,7 @@ impl Store {
     }
 
     fn over(db: Db, creates: Db, finishes: Db) -> Self {
-        Self { db, creates, finishes, snapshots: Arc::default(), watched: None }
+        Self { db, creates, finishes, snapshots: Arc::default(), enigma: Arc::new(Enigma::off()), watched: None }
     }
 
     /// How a transaction that writes begins, what locks the rows of a read in it, and what passes over locked ones. SQLite has

@@ -27,7 +27,8 @@ macro_rules! one_task {
     ($self:expr, $cluster:literal, $id:expr, $value:expr) => {{
         let sql = format!("{LIVE} WHERE t.id = ? AND {0} UNION ALL {FINAL} WHERE t.id = ? AND {0}", $cluster);
         both!(&$self.db, pool => Ok(sqlx::query_as::<_, View>(sqlx::AssertSqlSafe(sql))
-            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?))
+            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?
+            .map(|view| $self.open_view(view)).transpose()?))
     }};
 }
 
@@ -113,7 +114,7 @@ impl Store {
             Ok(all)
         };
         let all = tokio::time::timeout(2 * LIST_TIME, read).await.unwrap_or(Err(Error::TooSlow))?;
-        Ok(merge(all, listing))
+        self.open_views(merge(all, listing))
     }
 
     async fn some_tasks(&self, is_live: bool, listing: &TaskListing) -> Result<Vec<View>, Error> {

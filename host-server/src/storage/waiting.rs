@@ -47,13 +47,16 @@ pub struct Ending<'a> {
 
 /// Moves a live task that has no lease to the history; inside a transaction.
 macro_rules! archive {
-    ($tx:expr, $ending:expr, $id:expr, $cluster:expr) => {{
-        let Ending { state, error, timeline, now_us } = $ending;
+    ($store:expr, $tx:expr, $ending:expr, $id:expr, $cluster:expr) => {{
+        let $crate::storage::waiting::Ending { state, error, timeline, now_us } = $ending;
+        let seal = |column, text| $store.seal_of_task(column, $id, $cluster, text);
+        let timeline = seal($crate::storage::sealed::TIMELINE, timeline)?;
+        let error = seal($crate::storage::sealed::ERROR, $crate::storage::cut(error))?;
         sqlx::query($crate::storage::waiting::ARCHIVE)
             .bind(state as i16)
             .bind(now_us)
             .bind(timeline)
-            .bind(super::cut(error))
+            .bind(error)
             .bind($id)
             .bind($cluster)
             .execute(&mut *$tx)
@@ -165,7 +168,7 @@ impl Store {
                 let (cluster, rank, id): (i64, i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
                 sqlx::query("DELETE FROM ready WHERE cluster = ? AND `rank` = ? AND id = ?").bind(cluster).bind(rank).bind(&id)
                     .execute(&mut *tx).await?;
-                archive!(tx, ending, &id, cluster);
+                archive!(self, tx, ending, &id, cluster);
             }
             tx.commit().await?;
             Ok(rows.len() as u64)
@@ -218,7 +221,7 @@ impl Store {
                     }
                     (Some(_), None) if held => Some(Wished::Noted),
                     (Some(state), Some(ending)) if waits || state == State::Paused => {
-                        archive!(tx, ending, &id, cluster);
+                        archive!(self, tx, ending, &id, cluster);
                         Some(Wished::Done)
                     }
                     (Some(State::Paused), None) => Some(Wished::Done),
@@ -342,14 +345,14 @@ impl Store {
                 let mut gone = 0;
                 for (id, rank) in &rows {
                     if withdraw!(tx, id, cluster, *rank) {
-                        archive!(tx, ending, id, cluster);
+                        archive!(self, tx, ending, id, cluster);
                         gone += 1;
                     }
                 }
                 let paused: Vec<Vec<u8>> = sqlx::query_scalar(sqlx::AssertSqlSafe(paused_sql.as_str()))
                     .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?;
                 for id in &paused {
-                    archive!(tx, ending, id, cluster);
+                    archive!(self, tx, ending, id, cluster);
                     gone += 1;
                 }
                 tx.commit().await?;
