@@ -67,6 +67,12 @@ pub enum Error {
         /// Table and column.
         column: String,
     },
+    /// The database has sealed values, and whoever opened it brought no keys.
+    #[error("`{column}` is encrypted in this database, and no key was given to write it with")]
+    Shut {
+        /// Table and column.
+        column: String,
+    },
     /// Two keys have one id.
     #[error("two keys of `enigma.keys` have the id `{0}`")]
     TwoKeys(String),
@@ -77,6 +83,8 @@ pub struct Enigma {
     ring: Vec<Key>,
     subkeys: Subkeys,
     ids: Arc<dyn Ids>,
+    /// Nothing is written: it would be plain where other values are sealed.
+    is_shut: bool,
 }
 
 impl fmt::Debug for Enigma {
@@ -89,7 +97,13 @@ impl Enigma {
     /// Seals nothing.
     #[must_use]
     pub fn off() -> Self {
-        Self { ring: vec![], subkeys: Subkeys::default(), ids: Arc::new(Source) }
+        Self { ring: vec![], subkeys: Subkeys::default(), ids: Arc::new(Source), is_shut: false }
+    }
+
+    /// Refuses to write: for a database with sealed values, until its keys are given.
+    #[must_use]
+    pub fn shut() -> Self {
+        Self { is_shut: true, ..Self::off() }
     }
 
     /// `keys`: the first seals. `ids` gives nonces and the day.
@@ -102,7 +116,7 @@ impl Enigma {
                 return Err(Error::TwoKeys(key.id().to_owned()));
             }
         }
-        Ok(Self { ring: keys, subkeys: Subkeys::default(), ids })
+        Ok(Self { ring: keys, subkeys: Subkeys::default(), ids, is_shut: false })
     }
 
     /// Whether values are sealed when they are written.
@@ -149,6 +163,9 @@ impl Enigma {
     /// # Errors
     /// [`Error::TooLong`].
     pub fn seal(&self, place: Place<'_>, text: &str) -> Result<String, Error> {
+        if self.is_shut {
+            return Err(Error::Shut { column: place.name() });
+        }
         let Some(key) = self.ring.first() else { return Ok(envelope::plain(text)) };
         let day = u32::try_from(self.ids.now_us().div_euclid(DAY_US)).unwrap_or_default();
         let nonce = self.ids.random();

@@ -205,7 +205,7 @@ impl Store {
             .connect_with(options)
             .await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
-        Ok(Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool)))
+        Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool)).without_keys().await
     }
 
     /// Connects to MariaDB and brings its schema up to date.
@@ -226,7 +226,7 @@ impl Store {
         let stop = CancellationToken::new();
         tokio::spawn(nodes.watch([all.clone(), creates.clone(), finishes.clone()], stop.clone()));
         let store = Self::over(Db::Maria(all), Db::Maria(creates), Db::Maria(finishes));
-        Ok(Self { watched: Some(Arc::new(stop.drop_guard())), ..store })
+        Self { watched: Some(Arc::new(stop.drop_guard())), ..store }.without_keys().await
     }
 
     fn over(db: Db, creates: Db, finishes: Db) -> Self {

@@ -3,20 +3,20 @@
 //! A value is replaced only while it is what was read, so nobody's write is lost. What was done stays done: whoever begins again
 //! finds only what is left.
 
+mod count;
+mod select;
+mod tables;
+
 use sqlx::Row as _;
 
-use super::{Db, Error, Store, both};
+use super::{Error, Store, both};
 use crate::enigma::{Enigma, Former, Place, Row};
+pub use count::Count;
+pub use tables::Table;
+use tables::{Column, Part, Value};
 
 /// A longer value would not go through MariaDB in one packet, bytes.
 const LONGEST: usize = 16_000_000;
-/// A shorter value is compared as a whole before it is replaced, a longer one by its length, beginning and end, characters:
-/// inputs and results, which are written once.
-const COMPARED: usize = 4_096;
-const ENDS: usize = 64;
-/// How long a replica that was not heard of may still be there, microseconds.
-const REPLICA_US: i64 = 60_000_000;
-
 /// A query with the values of a key.
 macro_rules! bound {
     ($query:expr, $values:expr) => {{
@@ -31,120 +31,7 @@ macro_rules! bound {
         query
     }};
 }
-
-/// A part of a table's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Blob(&'static str),
-    Number(&'static str),
-    Text(&'static str),
-    /// A number that no value is bound to.
-    Loose(&'static str),
-}
-
-impl Part {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Blob(name) | Self::Number(name) | Self::Text(name) | Self::Loose(name) => name,
-        }
-    }
-}
-
-/// One value of such a part.
-#[derive(Clone, Debug)]
-enum Value {
-    Blob(Vec<u8>),
-    Number(i64),
-    Text(String),
-}
-
-/// A column of the database, as it is, and the names under which its values are bound.
-#[derive(Clone, Copy, Debug)]
-struct Column {
-    name: &'static str,
-    bound_as: &'static str,
-    /// Where what the value is found by stands.
-    mac: Option<&'static str>,
-}
-
-/// A table with such columns.
-#[derive(Debug)]
-pub struct Table {
-    name: &'static str,
-    bound_as: &'static str,
-    key: &'static [Part],
-    /// Which rows.
-    only: &'static str,
-    columns: &'static [Column],
-}
-
-const fn column(name: &'static str, bound_as: &'static str) -> Column {
-    Column { name, bound_as, mac: None }
-}
-
-/// Everything that is sealed. A task's row goes from `task` to `history`, so `task` comes first.
-static TABLES: [Table; 6] = [
-    Table {
-        name: "cluster_token",
-        bound_as: "cluster_token",
-        key: &[Part::Text("uuid")],
-        only: "",
-        columns: &[Column { name: "token", bound_as: "token", mac: Some("token_mac") }],
-    },
-    Table {
-        name: "global_variable",
-        bound_as: "global_variable",
-        key: &[Part::Text("name")],
-        only: " AND name = 'ClientSession/SignatureSecret'",
-        columns: &[column("value", "value")],
-    },
-    Table {
-        name: "task",
-        bound_as: "task",
-        key: &[Part::Blob("id"), Part::Number("cluster")],
-        only: "",
-        columns: &[column("inputs", "inputs"), column("reason", "error")],
-    },
-    Table {
-        name: "step",
-        bound_as: "step",
-        key: &[Part::Blob("task"), Part::Number("cluster"), Part::Text("path"), Part::Number("try")],
-        only: "",
-        columns: &[column("output", "output")],
-    },
-    Table {
-        name: "history",
-        bound_as: "task",
-        key: &[Part::Blob("id"), Part::Number("cluster"), Part::Loose("ended")],
-        only: "",
-        columns: &[
-            column("inputs", "inputs"),
-            column("result", "result"),
-            column("error", "error"),
-            column("timeline", "timeline"),
-        ],
-    },
-    Table {
-        name: "log",
-        bound_as: "log",
-        key: &[Part::Blob("task"), Part::Number("cluster"), Part::Number("seq")],
-        only: "",
-        columns: &[column("message", "message"), column("fields", "fields")],
-    },
-];
-
-/// How many values of a column are stored under a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Count {
-    /// The table.
-    pub table: &'static str,
-    /// Its column.
-    pub column: &'static str,
-    /// None: they are plain.
-    pub key: Option<String>,
-    /// Values.
-    pub values: u64,
-}
+use bound;
 
 /// Where in a table the work stands.
 #[derive(Clone, Debug, Default)]
@@ -164,66 +51,7 @@ pub struct Piece {
 impl Store {
     /// The tables with sealed columns, in the order in which they are worked through.
     pub fn sealed_tables() -> impl Iterator<Item = &'static Table> {
-        TABLES.iter()
-    }
-
-    /// How many values stand under which key, by column; keys without values are left out.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn count_sealed(&self) -> Result<Vec<Count>, Error> {
-        let keys = self.registered_keys().await?;
-        let mut counts = Vec::new();
-        for table in &TABLES {
-            for column in table.columns {
-                counts.extend(self.count_column(table, *column, &keys).await?);
-            }
-        }
-        Ok(counts)
-    }
-
-    async fn count_column(&self, table: &Table, column: Column, keys: &[String]) -> Result<Vec<Count>, Error> {
-        let name = column.name;
-        let begins =
-            |length: usize| format!("COALESCE(SUM(CASE WHEN {} = ? THEN 1 ELSE 0 END), 0)", self.head(name, length));
-        let prefixes: Vec<String> =
-            keys.iter().map(|key| Enigma::prefix_of(key)).chain([Enigma::MAGIC.to_owned()]).collect();
-        let sums: String =
-            prefixes.iter().map(|prefix| format!(", CAST({} AS {})", begins(prefix.len()), self.integer())).collect();
-        let sql = format!("SELECT COUNT({name}){sums} FROM {} WHERE 1 = 1{}", table.name, table.only);
-        let numbers: Vec<i64> = both!(&self.db, pool => {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            for prefix in &prefixes {
-                query = query.bind(prefix);
-            }
-            let row = query.fetch_one(pool).await?;
-            (0..=prefixes.len()).map(|index| Ok(row.try_get(index)?)).collect()
-        })?;
-        let number = |index: usize| numbers.get(index).copied().unwrap_or_default();
-        let known: i64 = (1..=keys.len()).map(number).sum();
-        let sealed = number(prefixes.len());
-        let others = [(None, number(0) - sealed), (Some("?".to_owned()), sealed - known)];
-        let of_keys = keys.iter().enumerate().map(|(index, key)| (Some(key.clone()), number(index + 1)));
-        let count = |(key, values): (Option<String>, i64)| Count {
-            table: table.name,
-            column: name,
-            key,
-            values: u64::try_from(values).unwrap_or_default(),
-        };
-        Ok(others.into_iter().chain(of_keys).map(count).filter(|count| count.values > 0).collect())
-    }
-
-    /// Values that are not sealed under the first key.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn count_unsealed(&self) -> Result<u64, Error> {
-        let counts = self.count_sealed().await?;
-        Ok(counts
-            .iter()
-            .filter(|count| count.key.as_deref() != self.enigma.sealing_key())
-            .map(|count| count.values)
-            .sum())
+        tables::TABLES.iter()
     }
 
     /// Seals what is not sealed under the first key, in at most `rows` rows behind `cursor`. None: the table has no more.
@@ -279,84 +107,6 @@ impl Store {
         Ok(Some(piece))
     }
 
-    /// Forgets registered keys under which nothing is stored and no replica seals; answers those that are still needed.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn forget_keys(&self) -> Result<Vec<String>, Error> {
-        let counts = self.count_sealed().await?;
-        let now = self.db.now();
-        let sql = format!(
-            "DELETE FROM enigma_key WHERE id = ? AND NOT EXISTS (SELECT 1 FROM replica WHERE seals_under = ? AND seen > {now} - ?)"
-        );
-        let mut needed = Vec::new();
-        for key in self.registered_keys().await? {
-            if Some(key.as_str()) == self.enigma.sealing_key() {
-                continue;
-            }
-            let in_use =
-                counts.iter().any(|count| count.key.as_deref() == Some(&key) || count.key.as_deref() == Some("?"));
-            let gone = if in_use {
-                0
-            } else {
-                both!(&self.db, pool => Ok(sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(&key).bind(&key).bind(REPLICA_US)
-                    .execute(pool).await?.rows_affected()))?
-            };
-            if gone == 0 {
-                needed.push(key);
-            }
-        }
-        Ok(needed)
-    }
-
-    async fn registered_keys(&self) -> Result<Vec<String>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT id FROM enigma_key ORDER BY id").fetch_all(pool).await?))
-    }
-
-    /// The keys of rows with a value that is not sealed under `prefix`, in their order.
-    async fn keys_behind(
-        &self,
-        table: &'static Table,
-        cursor: &Cursor,
-        rows: i64,
-        prefix: &str,
-    ) -> Result<Vec<Vec<Value>>, Error> {
-        let names: Vec<String> = table.key.iter().map(|part| quoted(part.name())).collect();
-        let open = |column: &Column| {
-            format!("({0} IS NOT NULL AND {1} <> ?)", column.name, self.head(column.name, prefix.len()))
-        };
-        let open: Vec<String> = table.columns.iter().map(open).collect();
-        let mut sql =
-            format!("SELECT {} FROM {} WHERE ({}){}", names.join(", "), table.name, open.join(" OR "), table.only);
-        let mut values = Vec::new();
-        if let Some(after) = &cursor.0 {
-            let (condition, of_condition) = behind(&names, after);
-            sql.push_str(&condition);
-            values = of_condition;
-        }
-        sql.push_str(&format!(" ORDER BY {} LIMIT ?", names.join(", ")));
-        both!(&self.db, pool => {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-            for _ in table.columns {
-                query = query.bind(prefix);
-            }
-            let found = bound!(query, &values).bind(rows).fetch_all(pool).await?;
-            let mut keys = Vec::with_capacity(found.len());
-            for row in &found {
-                let mut key = Vec::with_capacity(table.key.len());
-                for (index, part) in table.key.iter().enumerate() {
-                    key.push(match part {
-                        Part::Blob(_) => Value::Blob(row.try_get(index)?),
-                        Part::Number(_) | Part::Loose(_) => Value::Number(row.try_get(index)?),
-                        Part::Text(_) => Value::Text(row.try_get(index)?),
-                    });
-                }
-                keys.push(key);
-            }
-            Ok(keys)
-        })
-    }
-
     /// A value under the first key, and what it is found by. None: it stays, and the log says why.
     fn again(
         &self,
@@ -396,62 +146,9 @@ impl Store {
             }
         }
     }
-
-    /// A condition that a column still holds what was read.
-    fn unchanged(&self, column: &str, stored: &str) -> (String, Vec<Value>) {
-        let length = stored.chars().count();
-        if length <= COMPARED {
-            return (format!("{} = ?", self.exactly(column)), vec![Value::Text(stored.to_owned())]);
-        }
-        let head: String = stored.chars().take(ENDS).collect();
-        let tail: String = stored.chars().skip(length - ENDS).collect();
-        let count = if matches!(self.db, Db::Maria(_)) { "CHAR_LENGTH" } else { "LENGTH" };
-        let from = self.exactly(&format!("SUBSTR({column}, -{ENDS})"));
-        let guard = format!("{count}({column}) = ? AND {} = ? AND {from} = ?", self.head(column, ENDS));
-        let length = Value::Number(i64::try_from(length).unwrap_or(i64::MAX));
-        (guard, vec![length, Value::Text(head), Value::Text(tail)])
-    }
-
-    /// The first characters of a column, compared as they are.
-    fn head(&self, column: &str, length: usize) -> String {
-        self.exactly(&format!("SUBSTR({column}, 1, {length})"))
-    }
-
-    /// MariaDB's texts compare without case.
-    fn exactly(&self, expression: &str) -> String {
-        match &self.db {
-            Db::Maria(_) => format!("BINARY {expression}"),
-            Db::Sqlite(_) => expression.to_owned(),
-        }
-    }
-
-    fn integer(&self) -> &'static str {
-        match &self.db {
-            Db::Maria(_) => "SIGNED",
-            Db::Sqlite(_) => "INTEGER",
-        }
-    }
 }
 
 /// `try` is a word of SQL.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("`{name}`")
-}
-
-/// A condition on a key: behind these values, in the key's order. An index serves its first part.
-fn behind(names: &[String], after: &[Value]) -> (String, Vec<Value>) {
-    let (mut alternatives, mut values) = (Vec::new(), Vec::new());
-    for (index, (name, value)) in names.iter().zip(after).enumerate() {
-        let equal: String = names.iter().take(index).map(|name| format!("{name} = ? AND ")).collect();
-        alternatives.push(format!("({equal}{name} > ?)"));
-        values.extend(after.iter().take(index).cloned());
-        values.push(value.clone());
-    }
-    match (names.first(), after.first()) {
-        (Some(name), Some(first)) => {
-            values.insert(0, first.clone());
-            (format!(" AND {name} >= ? AND ({})", alternatives.join(" OR ")), values)
-        }
-        _ => (String::new(), vec![]),
-    }
 }

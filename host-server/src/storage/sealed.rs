@@ -75,6 +75,17 @@ impl Store {
         Ok(Self { enigma: Arc::new(enigma), ..self })
     }
 
+    /// The same store, which writes no such value where others are sealed, until [`Store::sealing`] brings the keys.
+    ///
+    /// # Errors
+    /// [`Error`] of the engine.
+    pub(super) async fn without_keys(self) -> Result<Self, Error> {
+        let keys: i64 =
+            both!(&self.db, pool => Ok(sqlx::query_scalar("SELECT COUNT(*) FROM enigma_key").fetch_one(pool).await?))?;
+        let enigma = if keys > 0 { Enigma::shut() } else { Enigma::off() };
+        Ok(Self { enigma: Arc::new(enigma), ..self })
+    }
+
     /// The inputs and the result of one task together, bytes: what MariaDB takes in one packet. An envelope is a third longer.
     pub(crate) fn task_bytes(&self) -> usize {
         if self.enigma.is_on() { super::TASK_BYTES / 4 * 3 } else { super::TASK_BYTES }

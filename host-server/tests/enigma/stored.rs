@@ -140,6 +140,10 @@ async fn a_server_without_a_key_in_use_refuses_to_start(world: World) {
     let other = claiflow_server::enigma::Enigma::new(vec![other], std::sync::Arc::new(Source)).unwrap();
     let refused = world.try_open(other).await.unwrap_err().to_string();
     assert!(refused.contains("`k1`") && refused.contains("another key"), "{refused}");
+    // Nor does whoever forgets the keys write plain values beside sealed ones.
+    let forgetful = world.connect().await;
+    let refused = forgetful.update_token(&rows::token("plain")).await.unwrap_err().to_string();
+    assert!(refused.contains("cluster_token.token"), "{refused}");
     let both = world.open(&["k2", "k1"]).await;
     assert_eq!(both.token(TOKEN).await.unwrap().unwrap().token, "secret");
 }

@@ -90,11 +90,16 @@ impl World {
     }
 
     pub(crate) async fn try_open(&self, enigma: Enigma) -> Result<Store, Error> {
-        let store = match &self.engine {
+        self.connect().await.sealing(enigma).await
+    }
+
+    /// A store that was given no word about keys.
+    pub(crate) async fn connect(&self) -> Store {
+        match &self.engine {
             Engine::Sqlite(file) => Store::sqlite(file).await,
             Engine::Maria(maria) => Store::maria(maria).await,
-        };
-        store.unwrap().sealing(enigma).await
+        }
+        .unwrap()
     }
 
     /// Runs a statement as a person with a shell does.
