@@ -12,3 +12,4 @@ pub mod model;
 pub mod rekey;
 pub mod rest;
 pub mod storage;
+pub mod webhook;

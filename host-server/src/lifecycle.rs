@@ -19,6 +19,7 @@ use crate::{
     model::ids::Source,
     rest,
     storage::Store,
+    webhook,
 };
 
 /// Open requests may take this long after the signal.
@@ -75,7 +76,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
             "`replica.address` is not set and `grpc.host` is not one address, so other replicas do not reach this one: what they create for agents here waits for the next scan"
         ),
     }
-    let jobs = jobs::start(&app, config.retention, &stop);
+    let jobs = jobs::start(&app, config.retention, config.webhook.retention, &stop);
+    let hooks = webhook::start(&app, &config.webhook, Arc::new(webhook::System::default()), &stop).await?;
     let router = rest::router(app.clone(), prefix, loopback);
     let web = tokio::spawn(rest::serve(http, router, stop.clone()));
     let grpc = tokio::spawn(grpc::serve(app, agents, config.grpc_message_bytes, stop.clone()));
@@ -94,6 +96,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         }
         grpc.await??;
         jobs.await?;
+        hooks.await?;
         store.close().await;
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     };

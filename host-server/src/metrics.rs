@@ -1,7 +1,7 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
 use prometheus::{
-    DEFAULT_BUCKETS, Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    DEFAULT_BUCKETS, Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets, register_gauge_with_registry as float_gauge,
     register_int_counter_with_registry as counter, register_int_gauge_with_registry as gauge,
 };
@@ -40,6 +40,12 @@ pub struct Metrics {
     pub history_purged: IntCounter,
     /// Write transactions of the lanes.
     pub commits: IntCounter,
+    /// Deliveries that no webhook's receiver has got, by state.
+    pub webhook_backlog: IntGaugeVec,
+    /// Attempts to deliver to webhooks, by outcome.
+    pub webhook_attempts: IntCounterVec,
+    /// Time of an attempt to deliver to a webhook, in seconds.
+    pub webhook_seconds: Histogram,
     /// HTTP requests by method, route and status.
     pub http_requests: IntCounterVec,
     /// Time to answer an HTTP request, in seconds.
@@ -88,6 +94,21 @@ impl Metrics {
             &["work"],
         )?;
         registry.register(Box::new(tasks_ended.clone()))?;
+        let webhook_backlog = IntGaugeVec::new(
+            Opts::new("claiflow_webhook_backlog", "Deliveries that no webhook's receiver has got, by state"),
+            &["state"],
+        )?;
+        let webhook_attempts = IntCounterVec::new(
+            Opts::new("claiflow_webhook_attempts_total", "Attempts to deliver to webhooks, by outcome"),
+            &["outcome"],
+        )?;
+        let webhook_seconds = Histogram::with_opts(HistogramOpts::new(
+            "claiflow_webhook_delivery_seconds",
+            "Time of an attempt to deliver to a webhook, in seconds",
+        ))?;
+        registry.register(Box::new(webhook_backlog.clone()))?;
+        registry.register(Box::new(webhook_attempts.clone()))?;
+        registry.register(Box::new(webhook_seconds.clone()))?;
         registry.register(Box::new(leads.clone()))?;
         registry.register(Box::new(leader_epoch.clone()))?;
         registry.register(Box::new(http_requests.clone()))?;
@@ -138,6 +159,9 @@ impl Metrics {
             leads,
             leader_epoch,
             tasks_ended,
+            webhook_backlog,
+            webhook_attempts,
+            webhook_seconds,
             http_requests,
             http_seconds,
             http_request_bytes,

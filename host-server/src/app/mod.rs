@@ -15,6 +15,7 @@ pub mod template;
 pub(crate) mod text;
 pub mod token;
 mod unfold;
+pub mod webhook;
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 

@@ -59,6 +59,9 @@ pub(super) const KEYS: &[&str] = &[
     "ops.host",
     "ops.port",
     "replica.address",
+    "webhook.allowAddresses",
+    "webhook.caFile",
+    "webhook.retention",
 ];
 
 const ENIGMA: &str = "enigma";
@@ -110,11 +113,11 @@ impl Settings {
             Value::String(text) => text.clone(),
             Value::Bool(value) => value.to_string(),
             Value::Number(value) => value.to_string(),
-            Value::Sequence(items) if items.iter().all(Value::is_string) => {
-                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
-            }
             Value::Sequence(_) if known(path) == Some(ENIGMA_KEYS) => {
                 serde_yaml_ng::to_string(value).map_err(|error| Error::Parse(file.into(), error))?
+            }
+            Value::Sequence(items) if items.iter().all(Value::is_string) => {
+                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
             }
             Value::Sequence(_) | Value::Tagged(_) => {
                 return Err(Error::value(path, "expected a text, a number or a mapping"));

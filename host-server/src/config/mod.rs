@@ -9,6 +9,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod webhook;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -77,6 +78,8 @@ pub struct Config {
     pub timing: Timing,
     /// What values are encrypted with before they are stored.
     pub encryption: Encryption,
+    /// Where webhooks may lead, and whom they trust.
+    pub webhook: crate::webhook::Settings,
     /// A `tracing` filter.
     pub log: String,
     /// What the operator should know: keys without effect, variables that are not read.
@@ -111,6 +114,7 @@ impl Config {
             retention: retention(&settings)?,
             timing: timing(&settings)?,
             encryption: enigma::read(&settings)?,
+            webhook: webhook::read(&settings)?,
             log: log(&settings)?,
             notes,
         })

@@ -40,6 +40,37 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(sum)
 }
 
+/// As Go prints it: `1m30s`, `0s`, `250ms`.
+#[must_use]
+pub fn text(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    if nanoseconds == 0 {
+        return "0s".into();
+    }
+    for (unit, length) in [("ns", 1_u128), ("µs", 1_000), ("ms", 1_000_000)] {
+        if nanoseconds < length * 1_000 {
+            return format!("{}{unit}", fraction(nanoseconds / length, nanoseconds % length, length));
+        }
+    }
+    let second = 1_000_000_000;
+    let (seconds, rest) = (nanoseconds / second, nanoseconds % second);
+    let below = fraction(seconds % 60, rest, second);
+    match (seconds / 3_600, seconds / 60 % 60) {
+        (0, 0) => format!("{below}s"),
+        (0, minutes) => format!("{minutes}m{below}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{below}s"),
+    }
+}
+
+/// A number with as many digits behind the point as it needs.
+fn fraction(whole: u128, rest: u128, of: u128) -> String {
+    if rest == 0 {
+        return whole.to_string();
+    }
+    let width = of.checked_ilog10().and_then(|digits| usize::try_from(digits).ok()).unwrap_or_default();
+    format!("{whole}.{}", format!("{rest:0width$}").trim_end_matches('0'))
+}
+
 /// Microseconds, as times are kept; more than fit count as the most that do.
 #[must_use]
 pub fn micros(duration: Duration) -> i64 {
@@ -48,7 +79,7 @@ pub fn micros(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, text};
     use std::time::Duration;
 
     #[test]
@@ -64,6 +95,23 @@ mod tests {
             ("0s", 0),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_printed_as_go_prints_it() {
+        for (microseconds, printed) in [
+            (0, "0s"),
+            (1, "1µs"),
+            (1_500, "1.5ms"),
+            (250_000, "250ms"),
+            (1_500_000, "1.5s"),
+            (90_000_000, "1m30s"),
+            (60_000_000, "1m0s"),
+            (3_600_000_000, "1h0m0s"),
+            (5_400_050_000, "1h30m0.05s"),
+        ] {
+            assert_eq!(text(Duration::from_micros(microseconds)), printed);
         }
     }
 

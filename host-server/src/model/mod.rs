@@ -17,3 +17,5 @@ pub mod statuses;
 pub mod step;
 pub mod task;
 pub mod timing;
+pub mod told;
+pub mod webhook;

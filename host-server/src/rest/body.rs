@@ -24,6 +24,7 @@ use super::{
     service::ServiceBody,
     template::{DryRun, TemplateBody},
     token::TokenBody,
+    webhook::WebhookBody,
 };
 
 /// Keys that a warning names at most.
@@ -33,12 +34,13 @@ const NAMED: usize = 8;
 type Names = fn() -> &'static [&'static str];
 
 /// Which keys say something, and where; a caller who uses one elsewhere meant something that would not happen.
-const MEANINGS: [(&str, Names); 7] = [
+const MEANINGS: [(&str, Names); 8] = [
     ("of `template`", fields::<TemplateBody>),
     ("of `service`", fields::<ServiceBody>),
     ("of `resolve`", fields::<ResolveBody>),
     ("of `cluster_token`", fields::<TokenBody>),
     ("of `cluster`", fields::<ClusterBody>),
+    ("of `webhook`", fields::<WebhookBody>),
     ("a query parameter of POST /api/v1/template", fields::<DryRun>),
     ("a query parameter of lists", fields::<Page>),
 ];

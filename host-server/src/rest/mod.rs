@@ -4,6 +4,7 @@ mod body;
 mod client;
 mod cluster;
 mod control;
+mod delivery;
 mod fields;
 mod inventory;
 mod list;
@@ -19,6 +20,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod webhook;
 
 use axum::{
     Router,
@@ -48,6 +50,8 @@ fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(service::routes())
         .merge(control::routes())
         .merge(story::routes())
+        .merge(webhook::routes())
+        .merge(delivery::routes())
         .merge(client::routes())
         .merge(meta::routes())
         .split_for_parts();

@@ -26,6 +26,7 @@ use utoipa::{
         (name = "session", description = "Authenticated agent connections"),
         (name = "template", description = "Flows with the JSON Schema of their inputs"),
         (name = "service", description = "Tasks: one run of a template on one cluster"),
+        (name = "webhook", description = "Where statuses of tasks are sent to, and what became of what was sent"),
         (name = "client", description = "Agents of the first version, where they speak HTTP; also served on the address of `ops.port`"),
         (name = "meta", description = "Health and metrics"),
     )

@@ -4,11 +4,18 @@ use std::sync::Arc;
 
 use sqlx::Row as _;
 
-use super::{Error, Store, both, sealed::ERROR, task::LIVE_COLUMNS, task_of};
+use super::{
+    Error, Store, both,
+    outbox::{Subject, tell},
+    sealed::ERROR,
+    task::LIVE_COLUMNS,
+    task_of,
+};
 use crate::model::{
     ids::Id,
     state::State,
     task::{Kind, Lease, Task, Wish},
+    told::{Told, last_step},
 };
 
 /// A lease with its task, where the task stands and what somebody asked of its holder.
@@ -111,11 +118,22 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn mark_unknown(&self, lease: &Lease, reason: &str) -> Result<bool, Error> {
+        let ((begin, ..), outbox) = (self.begin(), self.outbox());
         let reason = self.seal_of_task(ERROR, &lease.task.id, lease.task.cluster, super::cut(reason))?;
         both!(&self.db, pool => {
+            let mut tx = pool.begin_with(begin).await?;
             let met = sqlx::query("UPDATE task SET state = 64, reason = ? WHERE id = ? AND cluster = ? AND EXISTS (SELECT 1 FROM lease WHERE lease_id = ?)")
                 .bind(reason).bind(lease.task.id.to_vec()).bind(lease.task.cluster).bind(lease.id.to_vec())
-                .execute(pool).await?.rows_affected();
+                .execute(&mut *tx).await?.rows_affected();
+            if met > 0 {
+                // A report that is repeated changes nothing, and tells nothing.
+                tell!(tx, outbox, Subject::of_lease(lease), |told| {
+                    let is_told = told.last().is_some_and(|row| row.status == State::Unknown as i16);
+                    if is_told { vec![] } else { vec![Told::stands(State::Unknown, last_step(told), None)] }
+                });
+            }
+            tx.commit().await?;
+            self.told(std::iter::once(lease.task.channel.as_deref()));
             Ok(met > 0)
         })
     }

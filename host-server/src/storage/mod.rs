@@ -2,6 +2,7 @@
 
 mod agent;
 mod clock;
+mod delivery;
 mod engine;
 mod former;
 mod inventory;
@@ -12,6 +13,7 @@ mod link;
 mod log;
 mod nodes;
 mod nouns;
+mod outbox;
 mod partition;
 mod pieces;
 mod predefined;
@@ -25,8 +27,10 @@ mod session;
 mod step;
 mod task;
 mod waiting;
+mod webhook;
 
 pub use agent::AgentRow;
+pub use delivery::{Attempt, IN_FLIGHT};
 pub use inventory::InventoryRow;
 pub use lease::Leased;
 pub use partition::{DAY_US, Patience};
@@ -48,6 +52,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
@@ -181,6 +186,8 @@ pub struct Store {
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
     /// What seals values and opens them.
     enigma: Arc<Enigma>,
+    /// Wakes the delivery of what was written into the outbox.
+    told: Arc<Notify>,
     /// Ends, with the last clone, what looks after the connections.
     watched: Option<Arc<DropGuard>>,
 }
@@ -230,7 +237,8 @@ impl Store {
     }
 
     fn over(db: Db, creates: Db, finishes: Db) -> Self {
-        Self { db, creates, finishes, snapshots: Arc::default(), enigma: Arc::new(Enigma::off()), watched: None }
+        let (snapshots, told, enigma) = (Arc::default(), Arc::default(), Arc::new(Enigma::off()));
+        Self { db, creates, finishes, snapshots, told, enigma, watched: None }
     }
 
     /// How a transaction that writes begins, what locks the rows of a read in it, and what passes over locked ones. SQLite has

@@ -50,6 +50,8 @@ macro_rules! run {
     };
 }
 
+pub(super) use {one, page, run};
+
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "each is one statement, named after it")]
 impl Store {
     pub async fn cluster(&self, uuid: &str) -> Result<Option<Cluster>, Error> {

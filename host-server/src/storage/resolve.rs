@@ -2,12 +2,14 @@
 
 use super::{
     Error, Store, both,
+    outbox::{Subject, tell},
     waiting::{Ending, archive, enter, release},
 };
 use crate::model::{
     state::State,
     step::{STARTED, SUCCEEDED},
-    task::Lease,
+    task::{Lease, Timeline},
+    told::{Told, last_step, of_end},
 };
 
 /// What the step did, as a person found out.
@@ -37,7 +39,7 @@ impl Store {
         settlement: Settlement<'_>,
         now_us: i64,
     ) -> Result<bool, Error> {
-        let (begin, lock, _) = self.begin();
+        let ((begin, lock, _), outbox) = (self.begin(), self.outbox());
         let task = &lease.task;
         let (id, cluster): (Vec<u8>, i64) = (task.id.to_vec(), task.cluster);
         both!(&self.db, pool => {
@@ -74,15 +76,17 @@ impl Store {
             }
             release!(tx, lease.id);
             match settlement {
-                Settlement::Failed(ending) => archive!(self, tx, ending, &id, cluster),
+                Settlement::Failed(ending) => archive!(self, tx, outbox, ending, Subject::of_lease(lease)),
                 Settlement::Succeeded { .. } | Settlement::Rerun => {
                     sqlx::query("UPDATE task SET state = 0, valid_until = NULL, reason = NULL WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
                     let mut again = crate::model::task::Task::clone(task);
                     again.valid_until = None;
                     enter!(tx, &again, None::<i64>);
+                    tell!(tx, outbox, Subject::of_lease(lease), |told| vec![Told::registered(last_step(told))]);
                 }
             }
             tx.commit().await?;
+            self.told(std::iter::once(task.channel.as_deref()));
             Ok(true)
         })
     }

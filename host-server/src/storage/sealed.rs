@@ -10,6 +10,7 @@ use crate::{
         nouns::Token,
         step::StepRow,
         task::{Task, View},
+        webhook::{Delivery, Webhook},
     },
 };
 
@@ -35,6 +36,10 @@ pub(super) fn step_row(task: &[u8], cluster: i64, path: &str, attempt: i32) -> R
 
 fn line_row(task: &[u8], cluster: i64, seq: i64) -> Row {
     Row::default().and(task).number(cluster).number(seq)
+}
+
+fn delivery_row(task: &[u8], cluster: i64, seq: i32) -> Row {
+    Row::default().and(task).number(cluster).number(i64::from(seq))
 }
 
 impl Store {
@@ -224,21 +229,35 @@ impl Store {
         Ok(self.enigma.open(Place { table: "global_variable", column: "value", row: bound.bytes() }, stored)?)
     }
 
-    /// A webhook's `headers` or `secrets` as they are stored.
-    ///
-    /// # Errors
-    /// [`Error::Sealed`].
-    pub fn seal_webhook(&self, column: &'static str, uuid: &str, text: &str) -> Result<String, Error> {
-        let bound = row(uuid);
-        Ok(self.enigma.seal(Place { table: "webhook", column, row: bound.bytes() }, text)?)
+    /// A webhook's headers and secrets as they are stored.
+    pub(super) fn seal_webhook(&self, webhook: &Webhook) -> Result<(Option<String>, Option<String>), Error> {
+        let bound = row(&webhook.uuid);
+        let seal = |column, text: Option<&String>| {
+            let place = Place { table: "webhook", column, row: bound.bytes() };
+            text.map(|text| self.enigma.seal(place, text)).transpose()
+        };
+        Ok((seal("headers", webhook.headers.as_ref())?, seal("secrets", webhook.secrets.as_ref())?))
     }
 
-    /// A webhook's `headers` or `secrets` as they were given.
-    ///
-    /// # Errors
-    /// [`Error::Sealed`].
-    pub fn open_webhook(&self, column: &'static str, uuid: &str, stored: String) -> Result<String, Error> {
-        let bound = row(uuid);
-        Ok(self.enigma.open(Place { table: "webhook", column, row: bound.bytes() }, stored)?)
+    pub(super) fn open_webhook(&self, mut webhook: Webhook) -> Result<Webhook, Error> {
+        let bound = row(&webhook.uuid);
+        for (column, stored) in [("headers", &mut webhook.headers), ("secrets", &mut webhook.secrets)] {
+            let place = Place { table: "webhook", column, row: bound.bytes() };
+            *stored = stored.take().map(|text| self.enigma.open(place, text)).transpose()?;
+        }
+        Ok(webhook)
+    }
+
+    /// A published document as it is stored, under its id.
+    pub(super) fn seal_body(&self, id: &[u8], body: &str) -> Result<String, Error> {
+        let bound = delivery_row(id, 0, 1);
+        Ok(self.enigma.seal(Place { table: "webhook_delivery", column: "body", row: bound.bytes() }, body)?)
+    }
+
+    pub(super) fn open_delivery(&self, mut delivery: Delivery) -> Result<Delivery, Error> {
+        let bound = delivery_row(&delivery.task, delivery.cluster, delivery.seq);
+        let place = Place { table: "webhook_delivery", column: "body", row: bound.bytes() };
+        delivery.body = delivery.body.map(|stored| self.enigma.open(place, stored)).transpose()?;
+        Ok(delivery)
     }
 }

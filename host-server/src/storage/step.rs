@@ -2,10 +2,14 @@
 
 use sqlx::Row as _;
 
-use super::{Error, Store, both};
+use super::{
+    Error, Store, both,
+    outbox::{Subject, tell},
+};
 use crate::model::{
     step::{Change, StepRow},
     task::Lease,
+    told::of_step,
 };
 
 /// What became of a report.
@@ -28,7 +32,7 @@ impl Store {
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn keep_step(&self, lease: &Lease, step: &StepRow) -> Result<Kept, Error> {
         // The lease's row is locked, so that no end of the task overtakes the step.
-        let (begin, lock, _) = self.begin();
+        let ((begin, lock, _), outbox) = (self.begin(), self.outbox());
         let (task, cluster) = (lease.task.id.to_vec(), lease.task.cluster);
         let output = self.seal_output(&task, cluster, &step.path, step.attempt, step.output.as_deref())?;
         both!(&self.db, pool => {
@@ -63,7 +67,9 @@ impl Store {
                 Change::Nothing => return Ok(Kept::Repeated),
                 Change::Conflict => return Ok(Kept::Conflict),
             }
+            tell!(tx, outbox, Subject::of_lease(lease), |told| of_step(told, step, lease.task.snapshot.step_max));
             tx.commit().await?;
+            self.told(std::iter::once(lease.task.channel.as_deref()));
             Ok(Kept::Stored)
         })
     }

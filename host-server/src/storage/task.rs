@@ -8,6 +8,7 @@ use super::limits::{Limits, cluster_gate};
 use super::{
     Db, Error, Store, both, cut,
     former::push_former,
+    outbox::{INSERT as TELL, Subject, listening, push_told, tell},
     pieces::{padded, pieces},
     sealed::{ERROR, INPUTS, RESULT, TIMELINE},
     waiting::{self, archive},
@@ -17,7 +18,8 @@ use crate::model::{
     lifecycle::settled,
     options::Options,
     state::State,
-    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Wish},
+    task::{Finish, Holder, Lease, Place, RequestKey, Snapshot, Task, Timeline, Wish},
+    told::{Told, of_end},
 };
 
 /// Snapshots kept in memory at most.
@@ -60,7 +62,7 @@ impl SealedEnd {
 
 /// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
 macro_rules! insert {
-    ($tx:expr, $head:literal, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
+    ($tx:expr, $head:expr, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
         for piece in pieces($rows, $bytes) {
             let mut query = sqlx::QueryBuilder::new($head);
             query.push_values(piece, |mut $b, $row| {
@@ -127,6 +129,21 @@ macro_rules! task_of {
             traceparent: $row.try_get("traceparent")?,
         }
     };
+}
+
+/// What the webhooks of new tasks are told: whose it is, which webhook, its number, and what.
+fn first_told(tasks: &[(Arc<Task>, Place)], listens: impl Fn(&str) -> bool) -> Vec<(Subject<'_>, &str, i32, Told)> {
+    let mut rows = Vec::new();
+    for (task, place) in tasks {
+        let Some(channel) = task.channel.as_deref().filter(|channel| listens(channel)) else { continue };
+        let subject = Subject::of_task(task);
+        rows.push((subject, channel, 1, Told::registered(0)));
+        if let Place::Lease(lease) = place {
+            let subject = Subject { journal: Some(lease.journal), ..subject };
+            rows.push((subject, channel, 2, Told::sent(task.created, lease.created)));
+        }
+    }
+    rows
 }
 
 /// What ends tasks, by the ids of their leases. Keys of two columns are never listed: MariaDB's optimizer takes longer over
@@ -268,6 +285,7 @@ impl Store {
         let inputs = tasks.iter().map(|(task, _)| self.seal_of_task(INPUTS, &task.id, task.cluster, &task.inputs));
         let rows =
             tasks.iter().zip(inputs).map(|(row, inputs)| Ok((row, inputs?))).collect::<Result<Vec<_>, Error>>()?;
+        let outbox = self.outbox();
         both!(&self.creates, pool => {
             let mut tx = pool.begin().await?;
             insert!(tx, "INSERT INTO idempotency (caller, digest, request, id, created) ", keys, |_| 0, |b, key|
@@ -291,7 +309,13 @@ impl Store {
             let later: Vec<_> = tasks.iter().filter_map(|(task, place)| if let Place::Later(due) = place { Some((task, *due)) } else { None }).collect();
             insert!(tx, "INSERT INTO later (due, cluster, id, `rank`, need, valid_until) ", later.as_slice(), |_| 0, |b, (task, due)|
                 b.push_bind(*due).push_bind(task.cluster).push_bind(task.id.to_vec()).push_bind(task.rank()).push_bind(task.snapshot.id.to_vec()).push_bind(task.valid_until));
+            if tasks.iter().any(|(task, _)| task.channel.is_some()) {
+                let found = listening!(tx, tasks.iter().filter_map(|(task, _)| task.channel.as_deref()));
+                let told = first_told(tasks, |channel| found.contains(channel));
+                insert!(tx, TELL, told.as_slice(), |_| 0, |b, (subject, channel, seq, told)| push_told!(b, outbox.now, subject, channel, *seq, told));
+            }
             tx.commit().await?;
+            self.told(tasks.iter().map(|(task, _)| task.channel.as_deref()));
             Ok(())
         })
     }
@@ -345,6 +369,7 @@ impl Store {
             Db::Maria(_) => "INSERT IGNORE INTO gate (name) ",
             Db::Sqlite(_) => "INSERT OR IGNORE INTO gate (name) ",
         };
+        let outbox = self.outbox();
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             let mut limits = Limits::of(cluster, cluster_limit, snapshots.values());
@@ -426,7 +451,9 @@ impl Store {
                         let error = format!("unreadable: {error}");
                         let ending = waiting::Ending { state: State::Failed, error: &error, timeline: r#"{"steps":[]}"#, now_us };
                         let id: Vec<u8> = row.try_get("id")?;
-                        archive!(self, tx, ending, &id, cluster);
+                        let (uuid, channel): (String, Option<String>) = (row.try_get("uuid")?, row.try_get("channel")?);
+                        let subject = Subject { id: &id, cluster, uuid: &uuid, channel: channel.as_deref(), journal: None };
+                        archive!(self, tx, outbox, ending, subject);
                         continue;
                     }
                 };
@@ -438,7 +465,11 @@ impl Store {
             let on_cluster: Vec<_> = leases.iter().filter(|_| cluster_limit.is_some()).collect();
             insert!(tx, "INSERT INTO slot (gate, lease_id) ", on_cluster.as_slice(), |_| 0, |b, lease|
                 b.push_bind(cluster_gate(cluster)).push_bind(lease.id.to_vec()));
+            for lease in &leases {
+                tell!(tx, outbox, Subject::of_lease(lease), |_told| vec![Told::sent(lease.task.created, now_us)]);
+            }
             tx.commit().await?;
+            self.told(leases.iter().map(|lease| lease.task.channel.as_deref()));
             Ok(leases)
         })
     }
@@ -449,7 +480,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn finish(&self, ends: &[Finish]) -> Result<HashMap<Id, State>, Error> {
-        let sql = Ending::of(&self.db);
+        let (sql, outbox) = (Ending::of(&self.db), self.outbox());
         both!(&self.finishes, pool => {
             let mut tx = pool.begin_with(sql.begin).await?;
             let mut query = sqlx::QueryBuilder::new("SELECT lease_id, wish FROM lease WHERE lease_id IN (");
@@ -472,6 +503,12 @@ impl Store {
             if accepted.is_empty() {
                 return Ok(HashMap::new());
             }
+            for (end, state) in &accepted {
+                tell!(tx, outbox, Subject::of_lease(&end.lease), |told| {
+                    let timeline = serde_json::from_str::<Timeline>(&end.timeline).unwrap_or_default();
+                    of_end(told, &timeline, *state, end.ended)
+                });
+            }
             let stepped: Vec<Id> = accepted.iter().filter(|(end, _)| end.stepped).map(|(end, _)| end.lease.id).collect();
             let counted: Vec<Id> = accepted.iter().filter(|(end, _)| end.counted).map(|(end, _)| end.lease.id).collect();
             for (head, tail, leases) in sql.deletes(&counted, &stepped, &valid).filter(|(.., leases)| !leases.is_empty()) {
@@ -490,6 +527,7 @@ impl Store {
                     .push_bind(sealed.timeline.clone()).push_bind(sealed.result.clone()).push_bind(sealed.error.clone())
             });
             tx.commit().await?;
+            self.told(accepted.iter().map(|(end, _)| end.lease.task.channel.as_deref()));
             Ok(accepted.into_iter().map(|(end, state)| (end.lease.id, state)).collect())
         })
     }

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use sqlx::Row as _;
 
-use super::{Error, Store, both};
+use super::{
+    Error, Store, both,
+    outbox::{Subject, tell},
+};
 use crate::model::{
     ids::Id,
     state::State,
-    task::{Lease, Wish},
+    task::{Lease, Timeline, Wish},
+    told::{Told, last_step, of_end},
 };
 
 /// Rows of one round at most.
@@ -45,11 +49,15 @@ pub struct Ending<'a> {
     pub now_us: i64,
 }
 
-/// Moves a live task that has no lease to the history; inside a transaction.
+/// Moves a live task that has no lease to the history, and tells its webhook; inside a transaction.
 macro_rules! archive {
-    ($store:expr, $tx:expr, $ending:expr, $id:expr, $cluster:expr) => {{
-        let $crate::storage::waiting::Ending { state, error, timeline, now_us } = $ending;
-        let seal = |column, text| $store.seal_of_task(column, $id, $cluster, text);
+    ($store:expr, $tx:expr, $outbox:expr, $ending:expr, $subject:expr) => {{
+        let ($crate::storage::waiting::Ending { state, error, timeline, now_us }, subject) = ($ending, $subject);
+        tell!($tx, $outbox, subject, |told| {
+            let timeline = serde_json::from_str::<Timeline>(timeline).unwrap_or_default();
+            of_end(told, &timeline, state, now_us)
+        });
+        let seal = |column, text| $store.seal_of_task(column, subject.id, subject.cluster, text);
         let timeline = seal($crate::storage::sealed::TIMELINE, timeline)?;
         let error = seal($crate::storage::sealed::ERROR, $crate::storage::cut(error))?;
         sqlx::query($crate::storage::waiting::ARCHIVE)
@@ -57,15 +65,44 @@ macro_rules! archive {
             .bind(now_us)
             .bind(timeline)
             .bind(error)
-            .bind($id)
-            .bind($cluster)
+            .bind(subject.id.to_vec())
+            .bind(subject.cluster)
             .execute(&mut *$tx)
             .await?;
         for sql in ["DELETE FROM step WHERE task = ? AND cluster = ?", "DELETE FROM task WHERE id = ? AND cluster = ?"]
         {
-            sqlx::query(sql).bind($id).bind($cluster).execute(&mut *$tx).await?;
+            sqlx::query(sql).bind(subject.id.to_vec()).bind(subject.cluster).execute(&mut *$tx).await?;
         }
     }};
+}
+
+/// What is told of tasks that end together and of which only the keys are known: uuid and webhook of those that have one.
+macro_rules! channels {
+    ($tx:expr, $ids:expr) => {{
+        let mut channels = std::collections::BTreeMap::<(Vec<u8>, i64), (String, String)>::new();
+        let ids: Vec<Vec<u8>> = $ids.collect();
+        if !ids.is_empty() {
+            let mut query = sqlx::QueryBuilder::new(
+                "SELECT id, cluster, uuid, channel FROM task WHERE channel IS NOT NULL AND id IN (",
+            );
+            super::push_list!(query, ids.iter());
+            for row in query.build().fetch_all(&mut *$tx).await? {
+                channels.insert((row.try_get(0)?, row.try_get(1)?), (row.try_get(2)?, row.try_get(3)?));
+            }
+        }
+        channels
+    }};
+}
+
+/// One of them.
+fn subject_of<'a>(
+    id: &'a [u8],
+    cluster: i64,
+    channels: &'a std::collections::BTreeMap<(Vec<u8>, i64), (String, String)>,
+) -> Subject<'a> {
+    let found = channels.get(&(id.to_vec(), cluster));
+    let (uuid, channel) = found.map_or(("", None), |(uuid, channel)| (uuid.as_str(), Some(channel.as_str())));
+    Subject { id, cluster, uuid, channel, journal: None }
 }
 
 /// Takes a task out of `ready` or `later`; whether it was there.
@@ -158,19 +195,22 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn expire(&self, error: &str, now_us: i64) -> Result<u64, Error> {
-        let (begin, _, skip) = self.begin();
+        let ((begin, _, skip), outbox) = (self.begin(), self.outbox());
         let ending = Ending { state: State::Expired, error, timeline: r#"{"steps":[]}"#, now_us };
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             let sql = format!("SELECT cluster, `rank`, id FROM ready WHERE valid_until <= ? ORDER BY valid_until LIMIT ?{skip}");
             let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now_us).bind(ROUND).fetch_all(&mut *tx).await?;
+            let ids = rows.iter().map(|row| row.try_get::<Vec<u8>, _>(2)).collect::<Result<Vec<_>, _>>()?;
+            let channels = channels!(tx, ids.into_iter());
             for row in &rows {
                 let (cluster, rank, id): (i64, i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
                 sqlx::query("DELETE FROM ready WHERE cluster = ? AND `rank` = ? AND id = ?").bind(cluster).bind(rank).bind(&id)
                     .execute(&mut *tx).await?;
-                archive!(self, tx, ending, &id, cluster);
+                archive!(self, tx, outbox, ending, subject_of(&id, cluster, &channels));
             }
             tx.commit().await?;
+            self.told(channels.values().map(|(_, channel)| Some(channel.as_str())));
             Ok(rows.len() as u64)
         })
     }
@@ -199,9 +239,9 @@ impl Store {
         wish: Wish,
         ending: Option<Ending<'_>>,
     ) -> Result<Wished, Error> {
-        let (begin, lock, _) = self.begin();
+        let ((begin, lock, _), outbox) = (self.begin(), self.outbox());
         let id = task.to_vec();
-        let state_sql = format!("SELECT state FROM task WHERE id = ? AND cluster = ?{lock}");
+        let state_sql = format!("SELECT state, uuid, channel FROM task WHERE id = ? AND cluster = ?{lock}");
         for _ in 0..TRIES {
             let wished = both!(&self.db, pool => {
                 let mut tx = pool.begin_with(begin).await?;
@@ -210,9 +250,11 @@ impl Store {
                     .bind(wish as i16).bind(wish as i16).bind(&id).bind(cluster).execute(&mut *tx).await?.rows_affected() > 0;
                 let waits = !held && withdraw!(tx, &id, cluster, rank);
                 // Locked, so that a task which somebody lets go on meanwhile is not archived under it.
-                let state: Option<i16> = sqlx::query_scalar(sqlx::AssertSqlSafe(state_sql.as_str())).bind(&id).bind(cluster)
-                    .fetch_optional(&mut *tx).await?;
-                let wished = match (state.map(State::of), ending) {
+                let found: Option<(i16, String, Option<String>)> = sqlx::query_as(sqlx::AssertSqlSafe(state_sql.as_str()))
+                    .bind(&id).bind(cluster).fetch_optional(&mut *tx).await?;
+                let state = found.as_ref().map(|(state, ..)| State::of(*state));
+                let (uuid, channel) = found.as_ref().map_or(("", None), |(_, uuid, channel)| (uuid.as_str(), channel.as_deref()));
+                let wished = match (state, ending) {
                     (None, _) => Some(Wished::Gone),
                     (Some(State::Unknown), _) => Some(Wished::Stands(State::Unknown)),
                     (Some(_), Some(_)) if held => {
@@ -221,7 +263,7 @@ impl Store {
                     }
                     (Some(_), None) if held => Some(Wished::Noted),
                     (Some(state), Some(ending)) if waits || state == State::Paused => {
-                        archive!(self, tx, ending, &id, cluster);
+                        archive!(self, tx, outbox, ending, Subject { id: &id, cluster, uuid, channel, journal: None });
                         Some(Wished::Done)
                     }
                     (Some(State::Paused), None) => Some(Wished::Done),
@@ -233,7 +275,10 @@ impl Store {
                     (Some(_), _) => None,
                 };
                 match wished {
-                    Some(Wished::Done | Wished::Noted) => tx.commit().await?,
+                    Some(Wished::Done | Wished::Noted) => {
+                        tx.commit().await?;
+                        self.told(std::iter::once(channel));
+                    }
                     _ => tx.rollback().await?,
                 }
                 Ok(wished)
@@ -289,7 +334,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing has changed then.
     pub async fn requeue(&self, lease: &Lease, spent: bool, due: Option<i64>) -> Result<bool, Error> {
-        let (begin, lock, _) = self.begin();
+        let ((begin, lock, _), outbox) = (self.begin(), self.outbox());
         let task = &lease.task;
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
@@ -315,7 +360,9 @@ impl Store {
             if state == State::Ready {
                 enter!(tx, &again, due);
             }
+            tell!(tx, outbox, Subject::of_lease(lease), |told| vec![Told::registered(last_step(told))]);
             tx.commit().await?;
+            self.told(std::iter::once(task.channel.as_deref()));
             Ok(true)
         })
     }
@@ -326,7 +373,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; what has ended stays so.
     pub async fn cancel_cluster(&self, cluster: i64, ending: Ending<'_>) -> Result<u64, Error> {
-        let (begin, lock, _) = self.begin();
+        let ((begin, lock, _), outbox) = (self.begin(), self.outbox());
         let paused_sql = format!("SELECT id FROM task WHERE cluster = ? AND state = 128 LIMIT ?{lock}");
         let mut ended = 0;
         loop {
@@ -343,19 +390,22 @@ impl Store {
                 rows.extend(sqlx::query_as::<_, (Vec<u8>, i64)>("SELECT id, `rank` FROM later WHERE cluster = ? LIMIT ?")
                     .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?);
                 let mut gone = 0;
+                let channels = channels!(tx, rows.iter().map(|(id, _)| id.clone()));
                 for (id, rank) in &rows {
                     if withdraw!(tx, id, cluster, *rank) {
-                        archive!(self, tx, ending, id, cluster);
+                        archive!(self, tx, outbox, ending, subject_of(id, cluster, &channels));
                         gone += 1;
                     }
                 }
                 let paused: Vec<Vec<u8>> = sqlx::query_scalar(sqlx::AssertSqlSafe(paused_sql.as_str()))
                     .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?;
+                let others = channels!(tx, paused.iter().cloned());
                 for id in &paused {
-                    archive!(self, tx, ending, id, cluster);
+                    archive!(self, tx, outbox, ending, subject_of(id, cluster, &others));
                     gone += 1;
                 }
                 tx.commit().await?;
+                self.told(channels.values().chain(others.values()).map(|(_, channel)| Some(channel.as_str())));
                 Ok(gone)
             })?;
             ended += gone;

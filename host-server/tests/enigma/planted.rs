@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use claiflow_server::{
     enigma::Enigma,
     model::ids::{Source, hex},
@@ -21,11 +22,17 @@ promises![planted_values_are_found_while_encryption_is_off, planted_values_are_f
 /// What a user keeps in each place; no two are alike, and none is a word of ours.
 struct Planted(Vec<(&'static str, String)>);
 
-const PLACES: [&str; 5] = ["input", "result", "error", "token", "changed-token"];
+const PLACES: [&str; 8] = ["input", "result", "error", "token", "changed-token", "header", "secret", "published"];
+const HOOK: &str = "00000000000000000000000000000002";
 
 impl Planted {
     fn new() -> Self {
-        Self(PLACES.iter().map(|place| (*place, format!("{place}-{}", hex(&Source.random())))).collect())
+        let text = |place: &str| match place {
+            // Its text is base64.
+            "secret" => STANDARD.encode(hex(&Source.random())),
+            place => format!("{place}-{}", hex(&Source.random())),
+        };
+        Self(PLACES.iter().map(|place| (*place, text(place))).collect())
     }
 
     fn of(&self, place: &str) -> &str {
@@ -49,8 +56,15 @@ async fn plant(world: &World, enigma: Enigma) -> Planted {
     assert_eq!(server.make("GET", &path, json!(null)).await["token"], planted.of("changed-token"));
     assert!(server.authenticate(CLUSTER, planted.of("token")).await.is_none());
     assert!(server.authenticate(CLUSTER, planted.of("changed-token")).await.is_some());
+    let hook = json!({
+        "uuid": HOOK, "name": "h", "url": "http://127.0.0.1:9/", "headers": {"X-Key": [planted.of("header")]},
+        "secrets": [format!("whsec_{}", planted.of("secret"))],
+    });
+    let hook = server.make("POST", "/api/v1/webhook", hook).await;
+    assert!(hook["headers"].to_string().contains(planted.of("header")), "{hook}");
+    server.make("POST", &format!("/api/v1/webhook/{HOOK}/publish"), json!({"text": planted.of("published")})).await;
     let inputs = json!({"password": planted.of("input")});
-    let create = json!({"template_uuid": "t", "cluster_uuid": CLUSTER, "inputs": inputs});
+    let create = json!({"template_uuid": "t", "cluster_uuid": CLUSTER, "inputs": inputs, "subscribed_channel": HOOK});
     let done = server.make("POST", "/api/v1/service", create.clone()).await;
     assert_eq!(server.run_one(&session, Ok(planted.of("result"))).await, inputs);
     let failed = server.make("POST", "/api/v1/service", create.clone()).await;

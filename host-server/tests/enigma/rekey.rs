@@ -55,6 +55,8 @@ async fn plain_values_are_sealed_and_a_former_key_becomes_needless(world: World)
     let plain = world.open(&[]).await;
     fill(&plain, 9).await;
     plain.insert_token(&rows::token("secret")).await.unwrap();
+    plain.insert_webhook(&rows::webhook("secret")).await.unwrap();
+    plain.publish(rows::HOOK, [9; 16], "{}").await.unwrap();
     plain.default_variable(TOKEN, "ClientSession/SignatureSecret", "c2VjcmV0", 1).await.unwrap();
     let counts = plain.count_sealed().await.unwrap();
     let values = under(&counts, None);
@@ -70,6 +72,8 @@ async fn plain_values_are_sealed_and_a_former_key_becomes_needless(world: World)
         assert_eq!(store.token(TOKEN).await.unwrap().unwrap().token, "secret");
         assert_eq!(store.tokens_like(rows::CLUSTER, "secret").await.unwrap().len(), 1);
         assert!(store.tokens_like(rows::CLUSTER, "other").await.unwrap().is_empty());
+        assert_eq!(store.webhook(rows::HOOK).await.unwrap().unwrap().headers, rows::webhook("secret").headers);
+        assert_eq!(rows::published(&store).await, [Some("{}".to_owned())]);
         assert_eq!(store.variable("ClientSession/SignatureSecret").await.unwrap().as_deref(), Some("c2VjcmV0"));
         assert_eq!(store.forget_keys().await.unwrap(), Vec::<String>::new());
     }

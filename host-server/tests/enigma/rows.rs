@@ -11,6 +11,7 @@ use claiflow_server::{
         state::State,
         step::StepRow,
         task::{Finish, Holder, Kind, Lease, Place, Snapshot, Task, View},
+        webhook::{DeliveryListing, Webhook},
     },
     storage::{Claim, Error, Store},
 };
@@ -52,6 +53,33 @@ pub(crate) fn token(secret: &str) -> Token {
         created: 1,
         updated: 1,
     }
+}
+
+/// A webhook's uuid.
+pub(crate) const HOOK: &str = "00000000000000000000000000000002";
+
+pub(crate) fn webhook(secret: &str) -> Webhook {
+    Webhook {
+        id: 0,
+        uuid: HOOK.into(),
+        name: "h".into(),
+        summary: None,
+        url: "http://127.0.0.1:9/".into(),
+        method: "POST".into(),
+        headers: Some(format!(r#"{{"X-Key":["{secret}"]}}"#)),
+        timeout: "0s".into(),
+        condition_validator: None,
+        condition_filter: None,
+        secrets: Some(format!(r#"["{secret}"]"#)),
+        created: 1,
+        updated: 1,
+    }
+}
+
+/// What was published to the webhook.
+pub(crate) async fn published(store: &Store) -> Vec<Option<String>> {
+    let listing = DeliveryListing { limit: 10, ..DeliveryListing::default() };
+    store.deliveries(HOOK, &listing).await.unwrap().into_iter().map(|delivery| delivery.body).collect()
 }
 
 pub(crate) async fn snapshot(store: &Store) -> Arc<Snapshot> {

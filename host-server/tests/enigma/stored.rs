@@ -20,7 +20,7 @@ promises![
 ];
 
 /// Columns that hold what a user gave.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 12] = [
     ("inputs", "task"),
     ("reason", "task"),
     ("inputs", "history"),
@@ -30,6 +30,9 @@ const COLUMNS: [(&str, &str); 9] = [
     ("output", "step"),
     ("message", "log"),
     ("token", "cluster_token"),
+    ("headers", "webhook"),
+    ("secrets", "webhook"),
+    ("body", "webhook_delivery"),
 ];
 
 /// Writes a secret everywhere; the tasks that hold it.
@@ -45,6 +48,9 @@ async fn write(store: &Store, secret: &str) -> [std::sync::Arc<claiflow_server::
     let task = &doubtful.task;
     store.keep_lines(&[(task.id, task.cluster, rows::line(1, secret))]).await.unwrap();
     store.insert_token(&rows::token(secret)).await.unwrap();
+    store.insert_webhook(&rows::webhook(secret)).await.unwrap();
+    store.update_webhook(&rows::webhook(secret)).await.unwrap();
+    store.publish(rows::HOOK, Source.id(), &json).await.unwrap();
     [done, failed, doubtful]
 }
 
@@ -64,6 +70,9 @@ async fn every_value_comes_back_and_none_is_stored_plain(world: World) {
     assert_eq!(held.lease.task.inputs, json);
     let all = Listing { after: None, limit: None, descending: false, equal: vec![] };
     assert_eq!(store.tokens(&all).await.unwrap()[0].token, secret);
+    let (hook, as_given) = (store.webhook(rows::HOOK).await.unwrap().unwrap(), rows::webhook(secret));
+    assert_eq!((hook.headers, hook.secrets), (as_given.headers, as_given.secrets));
+    assert_eq!(rows::published(&store).await, [Some(json.clone())]);
     let name = "ClientSession/SignatureSecret";
     store.default_variable(TOKEN, name, secret, 1).await.unwrap();
     assert_eq!(store.variable(name).await.unwrap().as_deref(), Some(secret));

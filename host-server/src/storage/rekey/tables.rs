@@ -51,7 +51,7 @@ const fn column(name: &'static str, bound_as: &'static str) -> Column {
 }
 
 /// Everything that is sealed. A task's row goes from `task` to `history`, so `task` comes first.
-pub(super) static TABLES: [Table; 6] = [
+pub(super) static TABLES: [Table; 8] = [
     Table {
         name: "cluster_token",
         bound_as: "cluster_token",
@@ -65,6 +65,20 @@ pub(super) static TABLES: [Table; 6] = [
         key: &[Part::Text("name")],
         only: " AND name = 'ClientSession/SignatureSecret'",
         columns: &[column("value", "value")],
+    },
+    Table {
+        name: "webhook",
+        bound_as: "webhook",
+        key: &[Part::Text("uuid")],
+        only: "",
+        columns: &[column("headers", "headers"), column("secrets", "secrets")],
+    },
+    Table {
+        name: "webhook_delivery",
+        bound_as: "webhook_delivery",
+        key: &[Part::Blob("task"), Part::Number("cluster"), Part::Number("seq")],
+        only: "",
+        columns: &[column("body", "body")],
     },
     Table {
         name: "task",
