@@ -11,8 +11,6 @@ mod former;
 mod key;
 mod place;
 mod subkeys;
-#[cfg(test)]
-mod tests;
 
 use std::{fmt, sync::Arc};
 

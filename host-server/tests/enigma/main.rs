@@ -30,6 +30,7 @@ macro_rules! promises {
 
 mod command;
 mod configured;
+mod envelope;
 mod former;
 mod planted;
 mod rekey;

@@ -57,7 +57,7 @@ async fn plant(world: &World, enigma: Enigma) -> Planted {
     assert!(server.authenticate(CLUSTER, planted.of("token")).await.is_none());
     assert!(server.authenticate(CLUSTER, planted.of("changed-token")).await.is_some());
     let hook = json!({
-        "uuid": HOOK, "name": "h", "url": "http://127.0.0.1:9/", "headers": {"X-Key": [planted.of("header")]},
+        "uuid": HOOK, "name": "h", "url": "http://127.0.0.1:9/", "method": "POST", "headers": {"X-Key": [planted.of("header")]},
         "secrets": [format!("whsec_{}", planted.of("secret"))],
     });
     let hook = server.make("POST", "/api/v1/webhook", hook).await;

@@ -1,10 +1,13 @@
+//! Values in, values out: what an envelope promises, with no database.
+
 use std::sync::Arc;
 
+use claiflow_server::{
+    enigma::{Enigma, Error, Key, Place, row, task_row},
+    model::ids::Source,
+};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
-
-use super::{Enigma, Error, Key, Place, row, task_row};
-use crate::model::ids::Source;
 
 const HERE: Place<'static> = Place { table: "task", column: "inputs", row: b"a" };
 
