@@ -25,7 +25,7 @@ const SHELL: &str = "shell";
 /// # Errors
 /// A wrong wish, or a database that cannot be opened.
 pub async fn create_token(config: &Config, wish: CreateToken) -> Result<String, Box<dyn Error + Send + Sync>> {
-    let (store, source) = (lifecycle::open_store(&config.database).await?, Source);
+    let (store, source) = (lifecycle::open(config).await?, Source);
     let now = source.now_us();
     let name = wish.name.unwrap_or_else(|| format!("shell-{}", time(now).format("%Y%m%dT%H%M%S%3f")));
     let given = |uuids: Vec<String>| Some(uuids).filter(|uuids| !uuids.is_empty());

@@ -13,6 +13,7 @@ use crate::{
     app::App,
     config::{Config, Database, ImportArguments, Mode},
     dispatch::Dispatch,
+    enigma::Enigma,
     grpc,
     identity::Oidc,
     import::{Clear, Import, Summary},
@@ -20,7 +21,7 @@ use crate::{
     metrics::Metrics,
     model::{ids::Source, people::Role},
     rest,
-    storage::{OriginalPlace, Store, TASK_BYTES},
+    storage::{OriginalPlace, Store},
     webhook,
 };
 
@@ -35,7 +36,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    let store = open_store(&config.database).await?;
+    let store = open(&config).await?;
     if let Some(from) = store.unfinished_import().await? {
         return Err(format!(
             "an import from {from} into this database was begun and is not complete: run `claiflow-server import` again, which goes on where it is, or name another database"
@@ -124,18 +125,18 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the database, and brings its schema up to date.
+/// The database of the configuration, up to date, with the keys of its values.
 ///
 /// # Errors
-/// What kept it from being opened.
-pub(crate) async fn open_store(database: &Database) -> Result<Store, Box<dyn Error + Send + Sync>> {
-    match database {
+/// What keeps it from being used.
+pub(crate) async fn open(config: &Config) -> Result<Store, Box<dyn Error + Send + Sync>> {
+    let store = match &config.database {
         Database::Sqlite(directory) => {
             std::fs::create_dir_all(directory)
                 .map_err(|error| format!("{}: the data directory cannot be made: {error}", directory.display()))?;
             let file = directory.join("claiflow.db");
             tracing::info!(database.file = %file.display(), "tasks are kept in SQLite");
-            Ok(Store::sqlite(&file).await?)
+            Store::sqlite(&file).await?
         }
         Database::Maria(maria) => {
             tracing::info!(
@@ -143,9 +144,15 @@ pub(crate) async fn open_store(database: &Database) -> Result<Store, Box<dyn Err
                 database.name = maria.dbname,
                 "tasks are kept in MariaDB"
             );
-            Ok(Store::maria(maria).await?)
+            Store::maria(maria).await?
         }
+    };
+    let encryption = config.encryption.keys.clone();
+    let enigma = Enigma::new(encryption, Arc::new(Source))?;
+    if let Some(key) = enigma.sealing_key() {
+        tracing::info!(enigma.key = key, "inputs, results and secrets are encrypted before they are stored");
     }
+    Ok(store.sealing(enigma).await?)
 }
 
 /// Where other replicas reach the agents' port: as configured, or where it listens, when that is one address.
@@ -171,9 +178,10 @@ pub async fn import(config: Config, arguments: ImportArguments) -> Result<Summar
             return Err("--from: the target is SQLite, so the first version's database is named as mysql://USER:PASSWORD@HOST:PORT/DATABASE".into());
         }
     };
-    let most_bytes = matches!(config.database, Database::Maria(_)).then_some(TASK_BYTES);
-    let store = open_store(&config.database).await?;
-    let import = Import { stopped: arguments.stopped, most_bytes, clear: Clear::default() };
+    let store = open(&config).await?;
+    let most_bytes = matches!(config.database, Database::Maria(_)).then(|| store.task_bytes());
+    let opener = config.encryption.former.map(|former| Clear::with(Arc::new(move |stored| former.open(stored))));
+    let import = Import { stopped: arguments.stopped, most_bytes, clear: opener.unwrap_or_default() };
     let summary = import.run(&place, &store, &Source).await?;
     store.close().await;
     Ok(summary)

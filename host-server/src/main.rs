@@ -6,7 +6,7 @@ use claiflow_server::{
     bootstrap,
     config::{Arguments, Command, Config, TokenCommand},
     import::Summary,
-    lifecycle, rest,
+    lifecycle, rekey, rest,
 };
 
 /// Batches are built and dropped on other threads than those that read requests, which the system's allocator is slow at.
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         Some(Command::Import(import)) => {
             runtime.block_on(lifecycle::import(config, import)).map(|it| print_summary(&it))
         }
+        Some(Command::Rekey(wish)) => runtime.block_on(rekey::run(config, wish)),
         Some(Command::Openapi) | None => runtime.block_on(lifecycle::run(config)),
     };
     match outcome {

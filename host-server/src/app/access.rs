@@ -63,7 +63,7 @@ impl App {
         let cluster = self.cluster(cluster_uuid).await.map_err(|error| error.or_if_missing(refused))?;
         let now = self.source.now_us();
         let mut matching = None;
-        for row in self.store.tokens_of(&cluster.uuid).await? {
+        for row in self.store.tokens_like(&cluster.uuid, token).await? {
             let equal: bool = row.token.as_bytes().ct_eq(token.as_bytes()).into();
             if equal && row.expires_at > now {
                 matching = Some(row.uuid);

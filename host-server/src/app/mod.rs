@@ -77,6 +77,9 @@ pub enum Error {
     /// The database is away.
     #[error("the server cannot reach its database at the moment; try again")]
     Unavailable(#[source] storage::Error),
+    /// A stored value does not open: a key is missing, or somebody changed the value.
+    #[error("a stored value cannot be decrypted; the server's log says which, and which key it needs")]
+    Unreadable(#[source] storage::Error),
 }
 
 impl From<storage::Error> for Error {
@@ -91,6 +94,8 @@ impl From<storage::Error> for Error {
                     .into(),
                 errors: vec![],
             },
+            storage::Error::Hidden(_) => Self::Malformed(error.to_string()),
+            storage::Error::Sealed(_) => Self::Unreadable(error),
             other => Self::Unavailable(other),
         }
     }

@@ -40,6 +40,8 @@ pub enum Command {
     /// The database that the files and variables configure is the target: an empty one. What is read is never changed. The
     /// command may be ended and run again: it goes on where it is.
     Import(ImportArguments),
+    /// Encrypt what is stored under the first key of `enigma.keys`, while servers run.
+    Rekey(Rekey),
 }
 
 impl Command {
@@ -50,6 +52,7 @@ impl Command {
             Self::Openapi => None,
             Self::Token { command: TokenCommand::Create(wish) } => Some((&wish.files, wish.data_dir.as_ref())),
             Self::Import(import) => Some((&import.files, import.data_dir.as_ref())),
+            Self::Rekey(rekey) => Some((&rekey.files, rekey.data_dir.as_ref())),
         }
     }
 }
@@ -98,6 +101,31 @@ pub struct ImportArguments {
     /// The first version's server is stopped: take over tasks that have not ended, too.
     #[arg(long)]
     pub stopped: bool,
+    /// Where SQLite keeps its file; beats `dataDir`.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// How to encrypt again.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "What was done stays done: after Ctrl-C, or a crash, the same command goes on with what is left.\n\n\
+    Examples:\n  \
+    claiflow-server rekey config.yaml            encrypt what is plain or under another key than the first\n  \
+    claiflow-server rekey --status config.yaml   how many values stand under which key"
+)]
+pub struct Rekey {
+    /// The server's YAML files.
+    pub files: Vec<PathBuf>,
+    /// Say how many values stand under which key, and change nothing.
+    #[arg(long)]
+    pub status: bool,
+    /// Rows of one transaction.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(i64).range(1..=4096))]
+    pub batch: i64,
+    /// Also take what the first version of the server encrypted for what it was.
+    #[arg(long)]
+    pub original: bool,
     /// Where SQLite keeps its file; beats `dataDir`.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,

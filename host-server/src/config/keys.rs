@@ -42,6 +42,7 @@ pub(super) const KEYS: &[&str] = &[
     "enigma.blockSize",
     "enigma.cipherMode",
     "enigma.cipherSalt",
+    "enigma.keys",
     "enigma.padding",
     "enigma.strconv",
     "grpc.host",
@@ -76,8 +77,8 @@ pub(super) const KEYS: &[&str] = &[
 ];
 
 const ENIGMA: &str = "enigma";
-/// How files of the first version say that a part of `enigma` is off.
-const ENIGMA_OFF: [&str; 5] = ["", "0", "none", "null", "plain"];
+/// A list of mappings, which is kept as YAML text.
+const ENIGMA_KEYS: &str = "enigma.keys";
 
 /// What was configured: at most one value a key.
 #[derive(Debug, Default)]
@@ -85,18 +86,8 @@ pub(super) struct Settings(BTreeMap<&'static str, String>);
 
 impl Settings {
     /// Keeps a value, unless an earlier source set the key.
-    ///
-    /// # Errors
-    /// [`Error::Value`] for what this server cannot do and will not pretend to.
-    pub(super) fn offer(&mut self, key: &'static str, value: String) -> Result<(), Error> {
-        if key.starts_with(ENIGMA) && !ENIGMA_OFF.iter().any(|off| value.eq_ignore_ascii_case(off)) {
-            return Err(Error::value(
-                key,
-                "this server does not encrypt what it stores; leave `enigma` out, or set it to none",
-            ));
-        }
+    pub(super) fn offer(&mut self, key: &'static str, value: String) {
         self.0.entry(key).or_insert(value);
-        Ok(())
     }
 
     /// Takes a YAML file's keys.
@@ -106,8 +97,14 @@ impl Settings {
     pub(super) fn file(&mut self, file: &Path) -> Result<(), Error> {
         let text = std::fs::read_to_string(file).map_err(|error| Error::Read(file.into(), error))?;
         let value: Value = serde_yaml_ng::from_str(&text).map_err(|error| Error::Parse(file.into(), error))?;
-        // One file cannot set a key twice, so "the first wins" holds between files only.
-        self.part(&value, "", file)
+        // A file sets a key once, so "the first wins" holds between files only. Below two names of the operator's choice it could
+        // say two things about encryption, of which one would be believed in vain.
+        let mut own = Self::default();
+        own.part(&value, "", file)?;
+        for (key, value) in own.0 {
+            self.offer(key, value);
+        }
+        Ok(())
     }
 
     fn part(&mut self, value: &Value, path: &str, file: &Path) -> Result<(), Error> {
@@ -128,6 +125,9 @@ impl Settings {
             Value::String(text) => text.clone(),
             Value::Bool(value) => value.to_string(),
             Value::Number(value) => value.to_string(),
+            Value::Sequence(_) if known(path) == Some(ENIGMA_KEYS) => {
+                serde_yaml_ng::to_string(value).map_err(|error| Error::Parse(file.into(), error))?
+            }
             Value::Sequence(items) if items.iter().all(Value::is_string) => {
                 // Lists are joined by commas; cut in two, a group's name could be another group's.
                 let has_comma = |item: &Value| item.as_str().is_some_and(|text| text.contains(','));
@@ -141,7 +141,13 @@ impl Settings {
             }
         };
         match known(path) {
-            Some(key) => self.offer(key, text),
+            Some(key) if self.0.get(key).is_some_and(|known| !known.eq_ignore_ascii_case(&text)) => {
+                Err(Error::value(key, format!("{} gives it two values; leave one", file.display())))
+            }
+            Some(key) => {
+                self.offer(key, text);
+                Ok(())
+            }
             None => Err(Error::value(path, "expected a mapping, as `name:` with indented keys below")),
         }
     }

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod auth;
+mod enigma;
 mod hosts;
 mod keys;
 mod oidc;
@@ -15,8 +16,9 @@ mod webhook;
 
 use std::{path::PathBuf, time::Duration};
 
-pub use arguments::{Arguments, Command, CreateToken, ImportArguments, TokenCommand};
+pub use arguments::{Arguments, Command, CreateToken, ImportArguments, Rekey, TokenCommand};
 pub use auth::{Auth, Mode, Secret};
+pub use enigma::Encryption;
 use keys::Settings;
 
 use crate::{
@@ -87,6 +89,8 @@ pub struct Config {
     pub timing: Timing,
     /// Where the first version's database is, which `import` reads.
     pub import_from: Option<String>,
+    /// What values are encrypted with before they are stored.
+    pub encryption: Encryption,
     /// Where webhooks may lead, and whom they trust.
     pub webhook: crate::webhook::Settings,
     /// A `tracing` filter.
@@ -128,6 +132,7 @@ impl Config {
             retention: retention(&settings)?,
             timing: timing(&settings)?,
             import_from: settings.get("import.from").map(str::to_owned),
+            encryption: enigma::read(&settings)?,
             webhook: webhook::read(&settings)?,
             log: log(&settings)?,
             notes,

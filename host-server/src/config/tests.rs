@@ -87,7 +87,7 @@ fn a_capability_that_is_not_there_is_refused_and_never_pretended() {
         ("auth: {mode: ldap}", "`auth.mode`"),
         ("auth: {bootstrapToken: hunter2}", "`auth.bootstrapToken`"),
         ("enigma: {a: {blockMethod: none}, b: {blockMethod: AES}}", "`enigma.blockMethod`"),
-        ("enigma: {blockKey: hunter2}", "`enigma.blockKey`"),
+        ("enigma: {blockKey: hunter2}", "`enigma.blockMethod`"),
     ] {
         let error = read(yaml).unwrap_err();
         assert!(error.contains(key) && !error.contains("hunter2"), "{yaml}: {error}");

@@ -15,7 +15,7 @@ const OF_OTHERS: [&str; 10] =
 /// Takes the variables that are ours; answers what the operator should know.
 ///
 /// # Errors
-/// [`Error::Unknown`] with the nearest known name, [`Error::Value`].
+/// [`Error::Unknown`] with the nearest known name.
 pub(super) fn read(
     settings: &mut Settings,
     variables: impl Iterator<Item = (String, String)>,
@@ -31,7 +31,7 @@ pub(super) fn read(
             continue;
         }
         let key = key(rest).ok_or_else(|| unknown("the environment", &name, spelled))?;
-        settings.offer(key, value)?;
+        settings.offer(key, value);
     }
     Ok(notes)
 }

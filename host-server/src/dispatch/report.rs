@@ -91,7 +91,7 @@ impl Dispatch {
         };
         finish.stepped = stepped;
         finish.counted = true;
-        refuse_large(&mut finish);
+        refuse_large(&mut finish, self.0.store.task_bytes());
         match next(state, Event::Reported(State::of(finish.state))) {
             Ok((_, Write::Archive)) => self.archive(session, finish).await,
             Ok((_, Write::Doubt)) => {
@@ -123,14 +123,11 @@ impl Dispatch {
 }
 
 /// A result that no row holds would keep the outcomes beside it from being stored: it fails its own task instead.
-pub(super) fn refuse_large(finish: &mut Finish) {
+pub(super) fn refuse_large(finish: &mut Finish, limit: usize) {
     let bytes = finish.lease.task.inputs.len() + finish.result.as_ref().map_or(0, String::len);
-    if bytes > storage::TASK_BYTES {
+    if bytes > limit {
         finish.state = State::Failed as i16;
         finish.result = None;
-        finish.error = Some(format!(
-            "too_large: inputs and result have {bytes} bytes, at most {} are stored",
-            storage::TASK_BYTES
-        ));
+        finish.error = Some(format!("too_large: inputs and result have {bytes} bytes, at most {limit} are stored"));
     }
 }

@@ -14,13 +14,18 @@ use crate::{
         step::StepRow,
         task::{Finish, Lease, Place, RequestKey, Snapshot, Task},
     },
-    storage::{AgentRow, Claim, Ending, Error, InventoryRow, Kept, Leased, Store, Wished},
+    storage::{AgentRow, Claim, Ending, Error, InventoryRow, Kept, Leased, Store, TASK_BYTES, Wished},
 };
 
 /// See the module. Every method is one transaction; [`Error`] says that nothing is known of it, or that it was refused.
 #[async_trait::async_trait]
 #[allow(missing_docs, reason = "each is documented where `Store` implements it")]
 pub trait Tasks: Send + Sync + 'static {
+    /// The inputs and the result of one task together at most, bytes.
+    fn task_bytes(&self) -> usize {
+        TASK_BYTES
+    }
+
     async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error>;
     async fn is_stored(&self, cluster: i64, task: Id) -> Result<bool, Error>;
     async fn snapshot(&self, id: &[u8]) -> Result<Option<Arc<Snapshot>>, Error>;
@@ -78,6 +83,10 @@ pub trait Tasks: Send + Sync + 'static {
 
 #[async_trait::async_trait]
 impl Tasks for Store {
+    fn task_bytes(&self) -> usize {
+        self.task_bytes()
+    }
+
     async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error> {
         self.create_tasks(tasks, keys).await
     }

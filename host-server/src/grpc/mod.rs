@@ -76,6 +76,10 @@ fn status(error: app::Error) -> Status {
             tracing::error!(error = &cause as &dyn std::error::Error, "the database did not serve an agent");
             Status::unavailable("the server cannot reach its database at the moment")
         }
+        app::Error::Unreadable(cause) => {
+            tracing::error!(error = &cause as &dyn std::error::Error, "a stored value cannot be decrypted");
+            Status::internal("a stored value cannot be decrypted")
+        }
         other => Status::invalid_argument(other.to_string()),
     }
 }

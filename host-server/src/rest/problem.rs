@@ -230,6 +230,12 @@ impl From<app::Error> for Problem {
                 problem.0.state = Some(state);
                 problem
             }
+            app::Error::Unreadable(cause) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                let mut problem = Self::of(status, "unreadable", "A stored value cannot be decrypted", detail);
+                problem.0.cause = Some(cause.to_string());
+                problem
+            }
             app::Error::Unavailable(cause) => {
                 let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail);
                 let mut chain = cause.to_string();

@@ -69,7 +69,7 @@ impl Store {
             // Replicas take turns here, so that together they count right.
             let sql = format!("{WEBHOOK} WHERE uuid = ?{lock}");
             let found: Option<Webhook> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(webhook).fetch_optional(&mut *tx).await?;
-            let Some(found) = found else { return Ok(None) };
+            let Some(found) = found.map(|webhook| self.open_webhook(webhook)).transpose()? else { return Ok(None) };
             let held: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(counted)).bind(webhook).fetch_one(&mut *tx).await?;
             let room = limit.min(IN_FLIGHT - held);
             if room <= 0 {
@@ -96,6 +96,7 @@ impl Store {
             }
             query.push(") ORDER BY d.due, d.id");
             let deliveries = query.build_query_as::<Delivery>().fetch_all(&mut *tx).await?;
+            let deliveries = deliveries.into_iter().map(|delivery| self.open_delivery(delivery)).collect::<Result<Vec<_>, Error>>()?;
             tx.commit().await?;
             Ok(Some((found, deliveries)))
         })

@@ -12,7 +12,8 @@ use sqlx::Row as _;
 use super::{
     Db, Error, Store, both, cut,
     pieces::{padded, pieces},
-    task::{insert, push_list},
+    sealed::{ERROR, INPUTS, RESULT, TIMELINE},
+    task::{SealedEnd, insert, push_list},
 };
 use crate::model::{
     ids::{Id, time},
@@ -45,6 +46,14 @@ impl std::ops::AddAssign for Stored {
         self.written += other.written;
         self.there += other.there;
     }
+}
+
+/// A cluster token as it is stored.
+struct SealedToken {
+    uuid: String,
+    row: Token,
+    token: String,
+    mac: Option<String>,
 }
 
 /// Inserts the rows whose `uuid` is not there, in one transaction.
@@ -170,18 +179,24 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing was stored then.
     pub async fn import_tokens(&self, rows: &[Token]) -> Result<Stored, Error> {
+        let seal = |row: &Token| {
+            let (token, mac) = self.seal_token(&row.uuid, &row.token)?;
+            Ok(SealedToken { uuid: row.uuid.clone(), row: row.clone(), token, mac })
+        };
+        let rows = rows.iter().map(seal).collect::<Result<Vec<_>, Error>>()?;
         missing!(
             self,
             "cluster_token",
             rows,
-            "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated) ",
+            "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, token_mac, issued_at, expires_at, created, updated) ",
             |_| 0,
-            |b, row| b
+            |b, SealedToken { row, token, mac, .. }| b
                 .push_bind(row.uuid.clone())
                 .push_bind(row.name.clone())
                 .push_bind(row.summary.clone())
                 .push_bind(row.cluster_uuid.clone())
-                .push_bind(row.token.clone())
+                .push_bind(token.clone())
+                .push_bind(mac.clone())
                 .push_bind(row.issued_at)
                 .push_bind(row.expires_at)
                 .push_bind(row.created)
@@ -231,6 +246,11 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing was stored then.
     pub async fn import_webhooks(&self, rows: &[Webhook]) -> Result<Stored, Error> {
+        let seal = |row: &Webhook| {
+            let (headers, secrets) = self.seal_webhook(row)?;
+            Ok(Webhook { headers, secrets, ..row.clone() })
+        };
+        let rows = rows.iter().map(seal).collect::<Result<Vec<_>, Error>>()?;
         missing!(
             self,
             "webhook",
@@ -265,6 +285,7 @@ impl Store {
                 let sql = format!("SELECT revision, value FROM global_variable WHERE uuid = ? OR name = ?{lock}");
                 let found: Option<(i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(&row.uuid).bind(&row.name)
                     .fetch_optional(&mut *tx).await?;
+                let found = found.map(|(revision, value)| Ok::<_, Error>((revision, self.open_variable(&row.name, value)?))).transpose()?;
                 // What was taken over has a revision of 2, which no default has.
                 let sql = match found {
                     None => "INSERT INTO global_variable (summary, value, created, updated, revision, uuid, name) VALUES (?, ?, ?, ?, 2, ?, ?)",
@@ -276,7 +297,7 @@ impl Store {
                         continue;
                     }
                 };
-                sqlx::query(sql).bind(&row.summary).bind(&row.value).bind(row.created).bind(row.updated)
+                sqlx::query(sql).bind(&row.summary).bind(self.seal_variable(&row.name, &row.value)?).bind(row.created).bind(row.updated)
                     .bind(&row.uuid).bind(&row.name).execute(&mut *tx).await?;
                 stored.written += 1;
             }
@@ -352,6 +373,16 @@ impl Store {
             Db::Maria(_) => "INSERT IGNORE INTO alias (cluster, uuid, id, request) ",
             Db::Sqlite(_) => "INSERT OR IGNORE INTO alias (cluster, uuid, id, request) ",
         };
+        let seal = |task: &Ended| {
+            let seal = |column, text: &str| self.seal_of_task(column, &task.id, task.cluster, text);
+            Ok(SealedEnd {
+                inputs: seal(INPUTS, &task.inputs)?,
+                timeline: seal(TIMELINE, &task.timeline)?,
+                result: task.result.as_deref().map(|result| seal(RESULT, result)).transpose()?,
+                error: task.error.as_deref().map(|error| seal(ERROR, cut(error))).transpose()?,
+            })
+        };
+        let sealed = ended.iter().map(|task| Ok((*task, seal(task)?))).collect::<Result<Vec<_>, Error>>()?;
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             for piece in pieces(ended, |_| 0) {
@@ -362,12 +393,12 @@ impl Store {
                 });
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, started, created, ended, timeline, result, error) ", ended, |task| task.inputs.len() + task.timeline.len() + task.result.as_ref().map_or(0, String::len), |b, task| b
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, started, created, ended, timeline, result, error) ", sealed.as_slice(), |(_, sealed)| sealed.bytes(), |b, (task, sealed)| b
                 .push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.to_vec())
-                .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
+                .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(sealed.inputs.clone()).push_bind(task.channel.clone())
                 .push_bind(task.priority).push_bind(task.state).push_bind(1).push_bind(task.started).push_bind(task.created)
-                .push_bind(task.ended).push_bind(task.timeline.clone()).push_bind(task.result.clone())
-                .push_bind(task.error.as_deref().map(|error| cut(error).to_owned())));
+                .push_bind(task.ended).push_bind(sealed.timeline.clone()).push_bind(sealed.result.clone())
+                .push_bind(sealed.error.clone()));
             tx.commit().await?;
             Ok(())
         })

@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use super::{
     Error, Store, both,
     outbox::{Subject, tell},
+    sealed::ERROR,
     task::LIVE_COLUMNS,
     task_of,
 };
@@ -42,7 +43,8 @@ macro_rules! leases {
             let rows = sqlx::query(sqlx::AssertSqlSafe(leases_sql($condition))) $(.bind($value))* .fetch_all(pool).await?;
             for row in &rows {
                 let Some(snapshot) = $self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
-                let task = Arc::new(task_of!(row, row.try_get("cluster")?, snapshot));
+                // It was logged. What nobody can read, nobody can run.
+                let Ok(task) = $self.open_task(task_of!(row, row.try_get("cluster")?, snapshot)).map(Arc::new) else { continue };
                 let lease = Lease {
                     id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
                     journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),
@@ -116,7 +118,8 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn mark_unknown(&self, lease: &Lease, reason: &str) -> Result<bool, Error> {
-        let (reason, (begin, ..), outbox) = (super::cut(reason), self.begin(), self.outbox());
+        let ((begin, ..), outbox) = (self.begin(), self.outbox());
+        let reason = self.seal_of_task(ERROR, &lease.task.id, lease.task.cluster, super::cut(reason))?;
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             let met = sqlx::query("UPDATE task SET state = 64, reason = ? WHERE id = ? AND cluster = ? AND EXISTS (SELECT 1 FROM lease WHERE lease_id = ?)")

@@ -15,13 +15,19 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; none of them is kept then.
     pub async fn keep_lines(&self, lines: &[(Id, i64, LogRow)]) -> Result<(), Error> {
+        let sealed = |(task, cluster, line)| {
+            let (task, cluster, line): (&Id, i64, &LogRow) = (task, cluster, line);
+            Ok((task, cluster, line, self.seal_line(task, cluster, line)?))
+        };
+        let lines = lines.iter().map(|(task, cluster, line)| sealed((task, *cluster, line)));
+        let lines = lines.collect::<Result<Vec<_>, Error>>()?;
         both!(&self.db, pool => {
             let mut tx = pool.begin().await?;
-            for piece in pieces(lines, |(_, _, line)| line.message.len() + line.fields.as_ref().map_or(0, String::len)) {
+            for piece in pieces(&lines, |(.., (message, fields))| message.len() + fields.as_ref().map_or(0, String::len)) {
                 let mut query = sqlx::QueryBuilder::new("INSERT INTO log (task, cluster, seq, at, path, level, message, fields) ");
-                query.push_values(piece, |mut b, (task, cluster, line)| {
+                query.push_values(piece, |mut b, (task, cluster, line, (message, fields))| {
                     b.push_bind(task.to_vec()).push_bind(*cluster).push_bind(line.seq).push_bind(line.at).push_bind(line.path.clone())
-                        .push_bind(line.level.clone()).push_bind(line.message.clone()).push_bind(line.fields.clone());
+                        .push_bind(line.level.clone()).push_bind(message.clone()).push_bind(fields.clone());
                 });
                 query.build().execute(&mut *tx).await?;
             }
@@ -43,7 +49,8 @@ impl Store {
                 query.push(" AND path = ").push_bind(path.clone());
             }
             query.push(" ORDER BY seq LIMIT ").push_bind(listing.limit);
-            Ok(query.build_query_as().fetch_all(pool).await?)
+            let lines: Vec<LogRow> = query.build_query_as().fetch_all(pool).await?;
+            lines.into_iter().map(|line| self.open_line(task, cluster, line)).collect()
         })
     }
 

@@ -16,6 +16,7 @@ mod limits;
 mod link;
 mod list;
 mod log;
+mod narrow;
 mod nodes;
 mod nouns;
 mod original;
@@ -24,9 +25,11 @@ mod partition;
 mod pieces;
 mod predefined;
 mod read;
+mod rekey;
 mod replica;
 mod request;
 mod resolve;
+mod sealed;
 mod session;
 mod sql;
 mod step;
@@ -43,6 +46,7 @@ pub use lease::Leased;
 pub use original::{Original, Place as OriginalPlace};
 pub use partition::{DAY_US, Patience};
 pub use predefined::Brought;
+pub use rekey::{Count, Cursor, Piece, Table};
 pub use resolve::Settlement;
 pub use step::Kept;
 pub use task::Claim;
@@ -61,7 +65,10 @@ use sqlx::{
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::model::{ids::Id, task::Snapshot};
+use crate::{
+    enigma::{self, Enigma},
+    model::{ids::Id, task::Snapshot},
+};
 use link::Link;
 use nodes::Nodes;
 
@@ -91,6 +98,12 @@ pub enum Error {
     /// The engine answers and cannot hold the promises: what is wrong, and how to mend it.
     #[error("the database cannot serve claiflow: {0}")]
     Unfit(String),
+    /// A list was asked for by a column whose values are sealed.
+    #[error("`{0}` is encrypted in the database, so that no list can ask for it; leave it out")]
+    Hidden(&'static str),
+    /// A value does not open: a key is missing, or somebody changed the value.
+    #[error(transparent)]
+    Sealed(enigma::Error),
 }
 
 impl From<sqlx::Error> for Error {
@@ -186,6 +199,8 @@ pub struct Store {
     lists: Db,
     /// Snapshots never change, so what was read once is read from here.
     snapshots: Arc<Mutex<HashMap<Id, Arc<Snapshot>>>>,
+    /// What seals values and opens them.
+    enigma: Arc<Enigma>,
     /// Wakes the delivery of what was written into the outbox.
     told: Arc<Notify>,
     /// Ends, with the last clone, what looks after the connections.
@@ -215,7 +230,8 @@ impl Store {
             .await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
         let lists = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(lists);
-        Ok(Self::over(Db::Sqlite(pool.clone()), Db::Sqlite(pool.clone()), Db::Sqlite(pool), Db::Sqlite(lists)))
+        let pools = [pool.clone(), pool.clone(), pool, lists].map(Db::Sqlite);
+        Self::over(pools).without_keys().await
     }
 
     /// Connects to MariaDB and brings its schema up to date.
@@ -235,12 +251,14 @@ impl Store {
         engine::migrate(&all.pool()).await?;
         let stop = CancellationToken::new();
         tokio::spawn(nodes.watch([all.clone(), creates.clone(), finishes.clone()], stop.clone()));
-        let store = Self::over(Db::Maria(all.clone()), Db::Maria(creates), Db::Maria(finishes), Db::Maria(all));
-        Ok(Self { watched: Some(Arc::new(stop.drop_guard())), ..store })
+        let store = Self::over([all.clone(), creates, finishes, all].map(Db::Maria));
+        Self { watched: Some(Arc::new(stop.drop_guard())), ..store }.without_keys().await
     }
 
-    fn over(db: Db, creates: Db, finishes: Db, lists: Db) -> Self {
-        Self { db, creates, finishes, lists, snapshots: Arc::default(), told: Arc::default(), watched: None }
+    /// On the connections of all work, of the two lanes, and of lists.
+    fn over([db, creates, finishes, lists]: [Db; 4]) -> Self {
+        let (snapshots, told, enigma) = (Arc::default(), Arc::default(), Arc::new(Enigma::off()));
+        Self { db, creates, finishes, lists, snapshots, told, enigma, watched: None }
     }
 
     /// How a transaction that writes begins, what locks the rows of a read in it, and what passes over locked ones. SQLite has

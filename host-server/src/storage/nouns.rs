@@ -22,14 +22,6 @@ macro_rules! one {
     };
 }
 
-/// Rows of a table.
-macro_rules! many {
-    ($self:expr, $select:expr, $row:ty, $tail:literal, $($value:expr),*) => {
-        both!(&$self.db, pool => Ok(sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(format!("{} {}", $select, $tail)))
-            $(.bind($value))* .fetch_all(pool).await?))
-    };
-}
-
 /// One page of a table's rows, in the order that the listing names and then in that of `$key`.
 macro_rules! page {
     ($self:expr, $select:expr, $row:ty, $condition:literal, $key:literal, $listing:expr) => {{
@@ -120,27 +112,43 @@ impl Store {
     }
 
     pub async fn token(&self, uuid: &str) -> Result<Option<Token>, Error> {
-        one!(self, TOKEN, Token, "WHERE uuid = ?", uuid)
+        let found: Result<_, Error> = one!(self, TOKEN, Token, "WHERE uuid = ?", uuid);
+        found?.map(|token| self.open_token(token)).transpose()
     }
 
     pub async fn tokens(&self, listing: &Listing<i64>) -> Result<Vec<Token>, Error> {
-        page!(self, TOKEN, Token, "1 = 1", "id", listing)
+        let listing = &Listing { filter: self.on_sealed(&listing.filter)?, ..listing.clone() };
+        let found: Result<Vec<Token>, Error> = page!(self, TOKEN, Token, "1 = 1", "id", listing);
+        found?.into_iter().map(|token| self.open_token(token)).collect()
     }
 
-    pub async fn tokens_of(&self, cluster_uuid: &str) -> Result<Vec<Token>, Error> {
-        many!(self, TOKEN, Token, "WHERE cluster_uuid = ?", cluster_uuid)
+    /// The tokens of a cluster that may be this one: it is for the caller to compare.
+    pub async fn tokens_like(&self, cluster_uuid: &str, token: &str) -> Result<Vec<Token>, Error> {
+        let macs = self.token_macs(token);
+        let found: Result<Vec<Token>, Error> = both!(&self.db, pool => {
+            let mut query = sqlx::QueryBuilder::new(format!("{TOKEN} WHERE cluster_uuid = "));
+            query.push_bind(cluster_uuid).push(" AND (token_mac IS NULL");
+            for mac in macs {
+                query.push(" OR token_mac = ").push_bind(mac);
+            }
+            query.push(")");
+            Ok(query.build_query_as().fetch_all(pool).await?)
+        });
+        found?.into_iter().map(|token| self.open_token(token)).collect()
     }
 
     pub async fn insert_token(&self, token: &Token) -> Result<u64, Error> {
         let Token { uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated, .. } = token;
+        let (sealed, mac) = self.seal_token(uuid, token)?;
         run!(
             self,
-            "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO cluster_token (uuid, name, summary, cluster_uuid, token, token_mac, issued_at, expires_at, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             uuid,
             name,
             summary,
             cluster_uuid,
-            token,
+            &sealed,
+            &mac,
             issued_at,
             expires_at,
             created,
@@ -150,12 +158,14 @@ impl Store {
 
     pub async fn update_token(&self, token: &Token) -> Result<u64, Error> {
         let Token { uuid, name, summary, token, issued_at, expires_at, updated, .. } = token;
+        let (sealed, mac) = self.seal_token(uuid, token)?;
         run!(
             self,
-            "UPDATE cluster_token SET name = ?, summary = ?, token = ?, issued_at = ?, expires_at = ?, updated = ?, revision = revision + 1 WHERE uuid = ?",
+            "UPDATE cluster_token SET name = ?, summary = ?, token = ?, token_mac = ?, issued_at = ?, expires_at = ?, updated = ?, revision = revision + 1 WHERE uuid = ?",
             name,
             summary,
-            token,
+            &sealed,
+            &mac,
             issued_at,
             expires_at,
             updated,

@@ -16,7 +16,8 @@ macro_rules! one_task {
     ($self:expr, $cluster:literal, $id:expr, $value:expr) => {{
         let sql = format!("{LIVE} WHERE t.id = ? AND {0} UNION ALL {FINAL} WHERE t.id = ? AND {0}", $cluster);
         both!(&$self.db, pool => Ok(sqlx::query_as::<_, View>(sqlx::AssertSqlSafe(sql))
-            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?))
+            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?
+            .map(|view| $self.open_view(view)).transpose()?))
     }};
 }
 

@@ -16,12 +16,18 @@ impl Store {
     pub async fn beat(&self, id: Id, address: &str) -> Result<(), Error> {
         let now = self.db.now();
         let again = match &self.db {
-            Db::Maria(_) => "ON DUPLICATE KEY UPDATE address = VALUES(address), seen = VALUES(seen)",
-            Db::Sqlite(_) => "ON CONFLICT (id) DO UPDATE SET address = excluded.address, seen = excluded.seen",
+            Db::Maria(_) => {
+                "ON DUPLICATE KEY UPDATE address = VALUES(address), seen = VALUES(seen), seals_under = VALUES(seals_under)"
+            }
+            Db::Sqlite(_) => {
+                "ON CONFLICT (id) DO UPDATE SET address = excluded.address, seen = excluded.seen, seals_under = excluded.seals_under"
+            }
         };
-        let sql = format!("INSERT INTO replica (id, address, started, seen) VALUES (?, ?, {now}, {now}) {again}");
+        let sql = format!(
+            "INSERT INTO replica (id, address, started, seen, seals_under) VALUES (?, ?, {now}, {now}, ?) {again}"
+        );
         both!(&self.db, pool => {
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.to_vec()).bind(address).execute(pool).await?;
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.to_vec()).bind(address).bind(self.enigma.sealing_key()).execute(pool).await?;
             Ok(())
         })
     }

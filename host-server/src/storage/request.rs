@@ -26,7 +26,9 @@ impl Store {
             super::read::LIVE,
             super::read::FINAL
         );
-        both!(&self.db, pool => Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.to_vec()).bind(id.to_vec()).fetch_all(pool).await?))
+        both!(&self.db, pool => {
+            self.open_views(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.to_vec()).bind(id.to_vec()).fetch_all(pool).await?)
+        })
     }
 
     /// Forgets keys that are older than `before_us`; how many.

@@ -57,8 +57,16 @@ impl Store {
                         .bind(&id).bind(cluster).bind(STARTED).fetch_one(&mut *tx).await?;
                     started == 0
                 }
-                Settlement::Succeeded { output } => sqlx::query("UPDATE step SET state = ?, output = ?, ended = ? WHERE task = ? AND cluster = ? AND path = ? AND state = ?")
-                    .bind(SUCCEEDED).bind(output).bind(now_us).bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?.rows_affected() > 0,
+                Settlement::Succeeded { output } => {
+                    let tries: Vec<i32> = sqlx::query_scalar("SELECT try FROM step WHERE task = ? AND cluster = ? AND path = ? AND state = ?")
+                        .bind(&id).bind(cluster).bind(path).bind(STARTED).fetch_all(&mut *tx).await?;
+                    for attempt in &tries {
+                        let output = self.seal_output(&id, cluster, path.unwrap_or_default(), *attempt, Some(output))?;
+                        sqlx::query("UPDATE step SET state = ?, output = ?, ended = ? WHERE task = ? AND cluster = ? AND path = ? AND try = ?")
+                            .bind(SUCCEEDED).bind(output).bind(now_us).bind(&id).bind(cluster).bind(path).bind(attempt).execute(&mut *tx).await?;
+                    }
+                    !tries.is_empty()
+                }
                 Settlement::Rerun | Settlement::Failed(_) => sqlx::query("DELETE FROM step WHERE task = ? AND cluster = ? AND path = ? AND state = ?")
                     .bind(&id).bind(cluster).bind(path).bind(STARTED).execute(&mut *tx).await?.rows_affected() > 0,
             };
@@ -68,7 +76,7 @@ impl Store {
             }
             release!(tx, lease.id);
             match settlement {
-                Settlement::Failed(ending) => archive!(tx, outbox, ending, Subject::of_lease(lease)),
+                Settlement::Failed(ending) => archive!(self, tx, outbox, ending, Subject::of_lease(lease)),
                 Settlement::Succeeded { .. } | Settlement::Rerun => {
                     sqlx::query("UPDATE task SET state = 0, valid_until = NULL, reason = NULL WHERE id = ? AND cluster = ?").bind(&id).bind(cluster).execute(&mut *tx).await?;
                     let mut again = crate::model::task::Task::clone(task);

@@ -34,6 +34,7 @@ impl Store {
         // The lease's row is locked, so that no end of the task overtakes the step.
         let ((begin, lock, _), outbox) = (self.begin(), self.outbox());
         let (task, cluster) = (lease.task.id.to_vec(), lease.task.cluster);
+        let output = self.seal_output(&task, cluster, &step.path, step.attempt, step.output.as_deref())?;
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             let sql = format!("SELECT epoch FROM lease WHERE lease_id = ?{lock}");
@@ -48,19 +49,19 @@ impl Store {
                 Some(row) => {
                     let reporter: Option<Vec<u8>> = row.try_get("lease_id")?;
                     let same_lease = reporter.is_some_and(|reporter| reporter == lease.id);
-                    <StepRow as sqlx::FromRow<_>>::from_row(row)?.change(step, same_lease)
+                    self.open_step(&task, cluster, <StepRow as sqlx::FromRow<_>>::from_row(row)?)?.change(step, same_lease)
                 }
             };
             match change {
                 Change::Put => {
                     sqlx::query("REPLACE INTO step (task, cluster, path, try, top, state, effect, started, ended, output, used, lease_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
                         .bind(&task).bind(cluster).bind(&step.path).bind(step.attempt).bind(step.top).bind(step.state)
-                        .bind(step.effect).bind(step.started).bind(step.ended).bind(&step.output).bind(&step.used).bind(lease.id.to_vec())
+                        .bind(step.effect).bind(step.started).bind(step.ended).bind(&output).bind(&step.used).bind(lease.id.to_vec())
                         .execute(&mut *tx).await?;
                 }
                 Change::End => {
                     sqlx::query("UPDATE step SET state = ?, ended = ?, output = ?, used = ?, lease_id = ? WHERE task = ? AND cluster = ? AND path = ? AND try = ?")
-                        .bind(step.state).bind(step.ended).bind(&step.output).bind(&step.used).bind(lease.id.to_vec())
+                        .bind(step.state).bind(step.ended).bind(&output).bind(&step.used).bind(lease.id.to_vec())
                         .bind(&task).bind(cluster).bind(&step.path).bind(step.attempt).execute(&mut *tx).await?;
                 }
                 Change::Nothing => return Ok(Kept::Repeated),
@@ -78,7 +79,10 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn steps(&self, task: &[u8], cluster: i64) -> Result<Vec<StepRow>, Error> {
-        both!(&self.db, pool => Ok(sqlx::query_as::<_, StepRow>("SELECT path, try AS attempt, top, state, effect, started, ended, output, used FROM step WHERE task = ? AND cluster = ? ORDER BY started, path, try")
-            .bind(task.to_vec()).bind(cluster).fetch_all(pool).await?))
+        both!(&self.db, pool => {
+            let steps = sqlx::query_as::<_, StepRow>("SELECT path, try AS attempt, top, state, effect, started, ended, output, used FROM step WHERE task = ? AND cluster = ? ORDER BY started, path, try")
+                .bind(task.to_vec()).bind(cluster).fetch_all(pool).await?;
+            steps.into_iter().map(|step| self.open_step(task, cluster, step)).collect()
+        })
     }
 }

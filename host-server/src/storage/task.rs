@@ -12,6 +12,8 @@ use super::{
     former::push_former,
     outbox::{INSERT as TELL, Subject, listening, push_told, tell},
     pieces::{padded, pieces},
+    sealed::{ERROR, INPUTS, RESULT, TIMELINE},
+    waiting::{self, archive},
 };
 use crate::model::{
     audit::Audit,
@@ -45,6 +47,20 @@ pub struct Claim<'a> {
     pub now_us: i64,
     /// Tasks that may run at once on the cluster.
     pub cluster_limit: Option<u32>,
+}
+
+/// What of a final task is sealed.
+pub(super) struct SealedEnd {
+    pub(super) inputs: String,
+    pub(super) timeline: String,
+    pub(super) result: Option<String>,
+    pub(super) error: Option<String>,
+}
+
+impl SealedEnd {
+    pub(super) fn bytes(&self) -> usize {
+        self.inputs.len() + self.timeline.len() + self.result.as_ref().map_or(0, String::len)
+    }
 }
 
 /// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
@@ -271,6 +287,9 @@ impl Store {
     /// # Errors
     /// [`Error::Duplicate`] when one of the callers' own uuids or keys exists; nothing is stored then.
     pub async fn create_tasks(&self, tasks: &[(Arc<Task>, Place)], keys: &[RequestKey]) -> Result<(), Error> {
+        let inputs = tasks.iter().map(|(task, _)| self.seal_of_task(INPUTS, &task.id, task.cluster, &task.inputs));
+        let rows =
+            tasks.iter().zip(inputs).map(|(row, inputs)| Ok((row, inputs?))).collect::<Result<Vec<_>, Error>>()?;
         let outbox = self.outbox();
         both!(&self.creates, pool => {
             let mut tx = pool.begin().await?;
@@ -279,10 +298,10 @@ impl Store {
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
             insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.as_slice(), |_| 0, |b, (task, request)|
                 b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created_by, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, place)| {
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created_by, created) ", rows.as_slice(), |(_, inputs)| inputs.len(), |b, ((task, place), inputs)| {
                 let state = if matches!(place, Place::Later(_)) { State::Scheduled } else { State::Ready };
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
-                    .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
+                    .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(state as i16).push_bind(i64::from(matches!(place, Place::Lease(_))))
                     .push_bind(task.valid_until).push_bind(task.run_timeout_ms).push_bind(task.started).push_bind(task.labels.clone())
                     .push_bind(task.traceparent.clone()).push_bind(task.created_by.clone()).push_bind(task.created)
@@ -434,7 +453,19 @@ impl Store {
             for row in &rows {
                 let snapshot: Vec<u8> = row.try_get("snapshot")?;
                 let Some(snapshot) = snapshots.get(snapshot.as_slice()).map(Arc::clone) else { continue };
-                let task = Arc::new(task_of!(row, cluster, snapshot));
+                let task = match self.open_task(task_of!(row, cluster, snapshot)) {
+                    Ok(task) => Arc::new(task),
+                    Err(error) => {
+                        // It would be met first, and in vain, by every claim.
+                        let error = format!("unreadable: {error}");
+                        let ending = waiting::Ending { state: State::Failed, error: &error, timeline: r#"{"steps":[]}"#, now_us };
+                        let id: Vec<u8> = row.try_get("id")?;
+                        let (uuid, channel): (String, Option<String>) = (row.try_get("uuid")?, row.try_get("channel")?);
+                        let subject = Subject { id: &id, cluster, uuid: &uuid, channel: channel.as_deref(), journal: None };
+                        archive!(self, tx, outbox, ending, subject);
+                        continue;
+                    }
+                };
                 leases.push(Arc::new(Lease { id: lease_id(), journal, created: now_us, kind, task }));
             }
             leases.sort_by_key(|lease| (lease.task.rank(), lease.task.id));
@@ -495,18 +526,30 @@ impl Store {
                 query.push(tail);
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error) ", accepted.as_slice(), |(end, _)| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, (end, state)| {
+            let rows = accepted.iter().map(|(end, state)| Ok((*end, *state, self.seal_end(end, *state)?))).collect::<Result<Vec<_>, Error>>()?;
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error) ", rows.as_slice(), |(.., sealed)| sealed.bytes(), |b, (end, state, sealed)| {
                 let task = &end.lease.task;
-                let result = end.result.clone().filter(|_| *state == State::Succeeded);
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
-                    .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
+                    .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(sealed.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(*state as i16).push_bind(task.attempt).push_bind(task.labels.clone())
                     .push_bind(task.created_by.clone()).push_bind(task.started).push_bind(task.created).push_bind(end.ended)
-                    .push_bind(end.timeline.clone()).push_bind(result).push_bind(end.error_for(*state).map(|error| cut(&error).to_owned()))
+                    .push_bind(sealed.timeline.clone()).push_bind(sealed.result.clone()).push_bind(sealed.error.clone())
             });
             tx.commit().await?;
             self.told(accepted.iter().map(|(end, _)| end.lease.task.channel.as_deref()));
             Ok(accepted.into_iter().map(|(end, state)| (end.lease.id, state)).collect())
+        })
+    }
+
+    fn seal_end(&self, end: &Finish, state: State) -> Result<SealedEnd, Error> {
+        let task = &end.lease.task;
+        let seal = |column, text: &str| self.seal_of_task(column, &task.id, task.cluster, text);
+        let result = end.result.as_ref().filter(|_| state == State::Succeeded);
+        Ok(SealedEnd {
+            inputs: seal(INPUTS, &task.inputs)?,
+            timeline: seal(TIMELINE, &end.timeline)?,
+            result: result.map(|result| seal(RESULT, result)).transpose()?,
+            error: end.error_for(state).map(|error| seal(ERROR, cut(&error))).transpose()?,
         })
     }
 }

@@ -51,17 +51,20 @@ pub struct Ending<'a> {
 
 /// Moves a live task that has no lease to the history, and tells its webhook; inside a transaction.
 macro_rules! archive {
-    ($tx:expr, $outbox:expr, $ending:expr, $subject:expr) => {{
-        let (Ending { state, error, timeline, now_us }, subject) = ($ending, $subject);
+    ($store:expr, $tx:expr, $outbox:expr, $ending:expr, $subject:expr) => {{
+        let ($crate::storage::waiting::Ending { state, error, timeline, now_us }, subject) = ($ending, $subject);
         tell!($tx, $outbox, subject, |told| {
             let timeline = serde_json::from_str::<Timeline>(timeline).unwrap_or_default();
             of_end(told, &timeline, state, now_us)
         });
+        let seal = |column, text| $store.seal_of_task(column, subject.id, subject.cluster, text);
+        let timeline = seal($crate::storage::sealed::TIMELINE, timeline)?;
+        let error = seal($crate::storage::sealed::ERROR, $crate::storage::cut(error))?;
         sqlx::query($crate::storage::waiting::ARCHIVE)
             .bind(state as i16)
             .bind(now_us)
             .bind(timeline)
-            .bind(super::cut(error))
+            .bind(error)
             .bind(subject.id.to_vec())
             .bind(subject.cluster)
             .execute(&mut *$tx)
@@ -204,7 +207,7 @@ impl Store {
                 let (cluster, rank, id): (i64, i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
                 sqlx::query("DELETE FROM ready WHERE cluster = ? AND `rank` = ? AND id = ?").bind(cluster).bind(rank).bind(&id)
                     .execute(&mut *tx).await?;
-                archive!(tx, outbox, ending, subject_of(&id, cluster, &channels));
+                archive!(self, tx, outbox, ending, subject_of(&id, cluster, &channels));
             }
             tx.commit().await?;
             self.told(channels.values().map(|(_, channel)| Some(channel.as_str())));
@@ -260,7 +263,7 @@ impl Store {
                     }
                     (Some(_), None) if held => Some(Wished::Noted),
                     (Some(state), Some(ending)) if waits || state == State::Paused => {
-                        archive!(tx, outbox, ending, Subject { id: &id, cluster, uuid, channel, journal: None });
+                        archive!(self, tx, outbox, ending, Subject { id: &id, cluster, uuid, channel, journal: None });
                         Some(Wished::Done)
                     }
                     (Some(State::Paused), None) => Some(Wished::Done),
@@ -390,7 +393,7 @@ impl Store {
                 let channels = channels!(tx, rows.iter().map(|(id, _)| id.clone()));
                 for (id, rank) in &rows {
                     if withdraw!(tx, id, cluster, *rank) {
-                        archive!(tx, outbox, ending, subject_of(id, cluster, &channels));
+                        archive!(self, tx, outbox, ending, subject_of(id, cluster, &channels));
                         gone += 1;
                     }
                 }
@@ -398,7 +401,7 @@ impl Store {
                     .bind(cluster).bind(ROUND).fetch_all(&mut *tx).await?;
                 let others = channels!(tx, paused.iter().cloned());
                 for id in &paused {
-                    archive!(tx, outbox, ending, subject_of(id, cluster, &others));
+                    archive!(self, tx, outbox, ending, subject_of(id, cluster, &others));
                     gone += 1;
                 }
                 tx.commit().await?;

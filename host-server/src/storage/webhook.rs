@@ -20,16 +20,20 @@ const ROUND: i64 = 1_000;
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "each is one statement, named after it")]
 impl Store {
     pub async fn webhook(&self, uuid: &str) -> Result<Option<Webhook>, Error> {
-        one!(self, WEBHOOK, Webhook, "WHERE uuid = ?", uuid)
+        let found: Result<_, Error> = one!(self, WEBHOOK, Webhook, "WHERE uuid = ?", uuid);
+        found?.map(|webhook| self.open_webhook(webhook)).transpose()
     }
 
     pub async fn webhooks(&self, listing: &Listing<i64>) -> Result<Vec<Webhook>, Error> {
-        page!(self, WEBHOOK, Webhook, "1 = 1", "id", listing)
+        let listing = &Listing { filter: self.on_sealed(&listing.filter)?, ..listing.clone() };
+        let found: Result<Vec<Webhook>, Error> = page!(self, WEBHOOK, Webhook, "1 = 1", "id", listing);
+        found?.into_iter().map(|webhook| self.open_webhook(webhook)).collect()
     }
 
     pub async fn insert_webhook(&self, webhook: &Webhook) -> Result<u64, Error> {
-        let Webhook { uuid, name, summary, url, method, headers, timeout, created, updated, .. } = webhook;
-        let Webhook { condition_validator, condition_filter, secrets, .. } = webhook;
+        let Webhook { uuid, name, summary, url, method, timeout, created, updated, .. } = webhook;
+        let Webhook { condition_validator, condition_filter, .. } = webhook;
+        let (headers, secrets) = &self.seal_webhook(webhook)?;
         run!(
             self,
             "INSERT INTO webhook (uuid, name, summary, url, method, headers, timeout, condition_validator, condition_filter, secrets, created, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -49,8 +53,9 @@ impl Store {
     }
 
     pub async fn update_webhook(&self, webhook: &Webhook) -> Result<u64, Error> {
-        let Webhook { uuid, name, summary, url, method, headers, timeout, updated, .. } = webhook;
-        let Webhook { condition_validator, condition_filter, secrets, .. } = webhook;
+        let Webhook { uuid, name, summary, url, method, timeout, updated, .. } = webhook;
+        let Webhook { condition_validator, condition_filter, .. } = webhook;
+        let (headers, secrets) = &self.seal_webhook(webhook)?;
         run!(
             self,
             "UPDATE webhook SET name = ?, summary = ?, url = ?, method = ?, headers = ?, timeout = ?, condition_validator = ?, condition_filter = ?, secrets = ?, updated = ?, revision = revision + 1 WHERE uuid = ?",
@@ -87,7 +92,7 @@ impl Store {
 
     /// A document of nobody's task, to be sent at once.
     pub async fn publish(&self, webhook: &str, id: Id, body: &str) -> Result<(), Error> {
-        let now = self.db.now();
+        let (now, body) = (self.db.now(), self.seal_body(&id, body)?);
         let sql = format!(
             "INSERT INTO webhook_delivery (webhook, task, cluster, seq, status, step, step_status, body, due, created) VALUES (?, ?, 0, 1, 0, 0, 0, ?, {now}, {now})"
         );
@@ -114,12 +119,14 @@ impl Store {
                 query.push(" AND d.id").push(beyond).push_bind(after);
             }
             query.push(" ORDER BY d.id").push(order).push(" LIMIT ").push_bind(listing.limit);
-            Ok(query.build_query_as::<Delivery>().fetch_all(pool).await?)
+            let found = query.build_query_as::<Delivery>().fetch_all(pool).await?;
+            found.into_iter().map(|delivery| self.open_delivery(delivery)).collect()
         })
     }
 
     pub async fn delivery(&self, webhook: &str, id: i64) -> Result<Option<Delivery>, Error> {
-        one!(self, DELIVERY, Delivery, "WHERE d.id = ? AND d.webhook = ?", id, webhook)
+        let found: Result<_, Error> = one!(self, DELIVERY, Delivery, "WHERE d.id = ? AND d.webhook = ?", id, webhook);
+        found?.map(|delivery| self.open_delivery(delivery)).transpose()
     }
 
     /// Sends it again from the first attempt on, under the same id. One that is being sent stays as it is.

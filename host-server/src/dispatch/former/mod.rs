@@ -205,7 +205,7 @@ impl Dispatch {
             counted: true,
             lease: Arc::clone(lease),
         };
-        refuse_large(&mut finish);
+        refuse_large(&mut finish, self.0.store.task_bytes());
         let accepted = match next(*state, Event::Reported(State::of(finish.state))) {
             Ok((_, Write::Archive)) => self.settle_former(finish).await?,
             Ok(_) => true,
