@@ -8,5 +8,6 @@ pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;
 pub mod model;
+pub mod ports;
 pub mod rest;
 pub mod storage;

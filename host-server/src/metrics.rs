@@ -1,5 +1,7 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
+pub mod ports;
+
 use prometheus::{
     DEFAULT_BUCKETS, Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets, register_gauge_with_registry as float_gauge,
@@ -40,6 +42,8 @@ pub struct Metrics {
     pub history_purged: IntCounter,
     /// Write transactions of the lanes.
     pub commits: IntCounter,
+    /// What happens at the edge of the ports.
+    pub ports: ports::Ports,
     /// HTTP requests by method, route and status.
     pub http_requests: IntCounterVec,
     /// Time to answer an HTTP request, in seconds.
@@ -135,6 +139,7 @@ impl Metrics {
                 "Final tasks that went because their retention was over",
                 registry
             )?,
+            ports: ports::Ports::register(&registry)?,
             leads,
             leader_epoch,
             tasks_ended,

@@ -16,7 +16,14 @@ pub(crate) mod text;
 pub mod token;
 mod unfold;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use claiflow_flow_worker::Pool;
 use parking_lot::Mutex;
@@ -101,6 +108,8 @@ pub struct Inner {
     pub(crate) clusters: Mutex<HashMap<String, service::KnownCluster>>,
     pub(crate) validity: Mutex<Option<(Instant, i64)>>,
     replicas: replica::Replicas,
+    /// Whether this server is about to stop.
+    draining: AtomicBool,
 }
 
 impl std::ops::Deref for App {
@@ -135,6 +144,7 @@ impl App {
             clusters: Mutex::default(),
             validity: Mutex::default(),
             replicas,
+            draining: AtomicBool::new(false),
         })))
     }
 
@@ -156,11 +166,19 @@ impl App {
         &self.dispatch
     }
 
-    /// Whether the database answers, and our clock agrees with its.
+    /// Says that this server is about to stop: it is not ready from now on, though it still answers.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server goes on, the database answers, and our clock agrees with its.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Unready`].
     pub async fn ready(&self) -> Result<(), Error> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Error::Unready("this server stops".into()));
+        }
         self.store.ping().await?;
         self.clock_is_right()
     }

@@ -3,6 +3,7 @@
 //! A key whose capability this server lacks is refused with a sentence: nobody should believe in a lock that is not there.
 
 mod arguments;
+mod edges;
 mod hosts;
 mod keys;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod variables;
 use std::{path::PathBuf, time::Duration};
 
 pub use arguments::{Arguments, Command};
+pub use edges::{Cors, Edge, Edges, Origins, Replicas};
 use keys::Settings;
 
 use crate::{
@@ -65,6 +67,8 @@ pub struct Config {
     pub grpc_message_bytes: Option<usize>,
     /// Address of `/healthz`, `/readyz` and `/metrics` for probes; none is no such listener.
     pub ops: Option<String>,
+    /// TLS, limits, other origins and the end, of all ports.
+    pub edges: Edges,
     /// Where tasks are kept.
     pub database: Database,
     /// Where other replicas reach the agents' port; none is [`Config::grpc`], if that is one address.
@@ -102,6 +106,7 @@ impl Config {
                 .number("grpc.maxRecvMsgSize", 65_536..=1 << 30)?
                 .and_then(|bytes| usize::try_from(bytes).ok()),
             ops: ops(&settings)?,
+            edges: edges::read(&settings, settings.get("auth.mode").is_some_and(|mode| mode != "none"))?,
             database: database(&settings, arguments)?,
             replica_address: replica_address(&settings)?,
             retention: retention(&settings)?,
@@ -118,22 +123,6 @@ fn address(host: &str, port: u16) -> String {
 }
 
 fn refuse_what_is_missing(settings: &Settings) -> Result<(), Error> {
-    for key in ["http.tls.enable", "grpc.tls.enable"] {
-        if settings.flag(key)? {
-            return Err(Error::value(
-                key,
-                "this server does not speak TLS; set it to false, and let a proxy in front of it end TLS",
-            ));
-        }
-    }
-    for key in ["http.cors.allowOrigins", "http.cors.allowMethods"] {
-        if settings.get(key).is_some() {
-            return Err(Error::value(
-                key,
-                "without authentication no page of another origin is served; leave `http.cors` empty",
-            ));
-        }
-    }
     if let Some(mode) = settings.get("auth.mode").filter(|mode| *mode != "none") {
         return Err(Error::value(
             "auth.mode",

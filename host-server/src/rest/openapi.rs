@@ -59,7 +59,11 @@ fn refusals(operation: &mut Operation) {
         statuses.push(StatusCode::BAD_REQUEST);
     }
     if operation.request_body.is_some() {
-        statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+        statuses.extend([
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ]);
     }
     for status in statuses {
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
@@ -92,6 +96,7 @@ fn meaning(status: &str) -> &'static str {
         "400" => "The request cannot be read, or a field is wrong",
         "403" => "The Host is not a loopback one, or an agent's session is unknown or has expired",
         "404" => "There is no such resource",
+        "408" => "The body came too slowly",
         "409" => "The resource exists with other content",
         "413" => "The body is too large",
         "415" => "The body is not JSON, or compressed in a way that is not gzip",
