@@ -24,6 +24,7 @@ mod readme;
 mod registry;
 mod stories;
 mod test;
+mod tls;
 mod wishes;
 
 use std::{

@@ -9,7 +9,7 @@ use crate::{
     browser::Browser,
     cluster_of_two::{Built, Pair},
     process::{Process, until},
-    readme, root, target,
+    readme, root, target, tls,
 };
 
 /// One promise, kept or broken, with a folder of its own.
@@ -17,8 +17,9 @@ type Story = fn(&Built, &Path) -> Result<()>;
 
 /// Runs the stories; how many promises held.
 pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
-    let stories: [(&'static str, Story); 3] = [
+    let stories: [(&'static str, Story); 4] = [
         ("README's curl lines give what README shows", walk),
+        ("docs/tls.md leads to a task over certificates, which are renewed meanwhile", tls::walk),
         ("Swagger UI can be tried out in a real browser", swagger),
         ("the demo shows its results, and Ctrl-C leaves nothing behind", demo),
     ];
