@@ -78,8 +78,8 @@ async fn connection(
 ) {
     let (pulse, peer, asked) = (stream.pulse(), stream.peer(), Arc::new(()));
     let service = Asked { router, peer, asked: Arc::clone(&asked) };
-    // The service holds one; each request under way another.
-    let idle_holders = Arc::strong_count(&asked) + 1;
+    // Each request under way holds one more.
+    let idle_holders = Arc::strong_count(&asked);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
     let mut stopped = pin!(stop.cancelled());
     let mut looks = interval_at(Instant::now() + limits.idle, limits.idle);

@@ -46,7 +46,8 @@ async fn a_body_is_refused_by_its_size_before_and_after_decompression() {
     let large = name(LIMIT);
     let bomb = gzip(&vec![b' '; 64 << 20]);
     assert!(bomb.len() < LIMIT / 16);
-    let hollow = gzip(b"").repeat(LIMIT / 20 + 1_000);
+    // Blocks of DEFLATE that hold nothing, without end.
+    let hollow = [&gzip(b"")[..10], &b"\0\0\0\xff\xff".repeat(LIMIT / 5 + 1_000)].concat();
     for (what, encoding, body, status) in [
         ("large", None, Body::from(large.clone()), 413),
         ("large, of unknown length", None, in_pieces(large), 413),
