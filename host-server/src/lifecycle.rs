@@ -61,6 +61,8 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let app = App::open(store.clone(), source.clone(), dispatch.clone(), jq, metrics.clone()).await?;
     app.bring_templates().await?;
 
+    // From here on who is served is not cut off.
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let opening = Opening { source: &source, metrics: &metrics, stop: &stop };
     let Edges { cors, drain_delay, .. } = config.edges.clone();
     let http = opening.open("http", &config.http, &config.edges.http).await?;
@@ -103,7 +105,6 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let web = tokio::spawn(rest::serve(http, router, stop.clone()));
     let grpc = tokio::spawn(grpc::serve(app.clone(), agents, config.grpc_message_bytes, stop.clone()));
 
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     tracing::info!(
         delay_ms = drain_delay.as_millis(),
