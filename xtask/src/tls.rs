@@ -63,7 +63,12 @@ impl Terminals<'_> {
             .arg("--plugins")
             .arg(&self.built.plugins);
         self.agent = Some(Process::start("agent", &mut command, self.directory)?);
-        Ok(())
+        // It compiles its plugins first, which no reader waits for.
+        until("the agent is connected", Duration::from_secs(120), || {
+            let said = self.curl(&format!("/api/v1/cluster/{CLUSTER}/session/alive"), None)?;
+            ensure!(said.contains(r#""alive":true"#), "{said}");
+            Ok(())
+        })
     }
 
     /// The server is started anew: every connection is a new one, with what was renewed.
