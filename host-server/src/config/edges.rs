@@ -10,8 +10,6 @@ use crate::{
     ports::{ClientAuth, Files},
 };
 
-/// Connections of a port unless configured.
-const CONNECTIONS: usize = 10_000;
 /// How long the server still answers after it said that it stops, unless configured.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
 /// The same at most.
@@ -70,9 +68,9 @@ pub enum Origins {
     Named(Vec<String>),
 }
 
-/// The keys of one port.
+/// The keys of one port, and how many connections it has unless configured.
 struct Keys {
-    connections: Option<&'static str>,
+    connections: (Option<&'static str>, usize),
     enable: &'static str,
     cert: &'static str,
     key: &'static str,
@@ -81,7 +79,7 @@ struct Keys {
 }
 
 const HTTP: Keys = Keys {
-    connections: Some("http.maxConnections"),
+    connections: (Some("http.maxConnections"), 10_000),
     enable: "http.tls.enable",
     cert: "http.tls.certFile",
     key: "http.tls.keyFile",
@@ -89,7 +87,8 @@ const HTTP: Keys = Keys {
     auth: "http.tls.clientAuth",
 };
 const GRPC: Keys = Keys {
-    connections: Some("grpc.maxConnections"),
+    // Each agent holds one all the time.
+    connections: (Some("grpc.maxConnections"), 20_000),
     enable: "grpc.tls.enable",
     cert: "grpc.tls.certFile",
     key: "grpc.tls.keyFile",
@@ -97,7 +96,7 @@ const GRPC: Keys = Keys {
     auth: "grpc.tls.clientAuth",
 };
 const OPS: Keys = Keys {
-    connections: None,
+    connections: (None, 10_000),
     enable: "ops.tls.enable",
     cert: "ops.tls.certFile",
     key: "ops.tls.keyFile",
@@ -129,11 +128,12 @@ pub(super) fn read(settings: &Settings, authenticated: bool) -> Result<Edges, Er
 }
 
 fn edge(settings: &Settings, keys: &Keys) -> Result<Edge, Error> {
-    let connections = match keys.connections {
+    let (key, usual) = keys.connections;
+    let connections = match key {
         None => None,
         Some(key) => settings.number(key, 1..=1_000_000)?.and_then(|number| usize::try_from(number).ok()),
     };
-    Ok(Edge { tls: tls(settings, keys)?, connections: connections.unwrap_or(CONNECTIONS) })
+    Ok(Edge { tls: tls(settings, keys)?, connections: connections.unwrap_or(usual) })
 }
 
 fn tls(settings: &Settings, keys: &Keys) -> Result<Option<Files>, Error> {
