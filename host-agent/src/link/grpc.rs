@@ -150,7 +150,8 @@ impl Server {
 /// Why there is no connection, and what helps.
 fn told(error: &tonic::transport::Error) -> String {
     let said = format!("{error}{}", causes(error));
-    let hint = if said.contains("UnknownIssuer") {
+    // Another authority of the same name is told apart by its signature only.
+    let hint = if said.contains("UnknownIssuer") || said.contains("BadSignature") {
         "; --tls-ca names the file of the authority that signed the server's certificate"
     } else if said.contains("InvalidContentType") {
         "; the server does not speak TLS at this address"
