@@ -1,12 +1,16 @@
 //! Flags and variables.
 
 mod credentials;
+mod tls;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::credentials::{Credential, Credentials, Rekey};
+pub use self::{
+    credentials::{Credential, Credentials, Rekey},
+    tls::Tls,
+};
 use crate::tools;
 
 /// The generic agent: runs tasks in its cluster with commands from WebAssembly plugins. It only dials out.
@@ -100,9 +104,12 @@ pub enum Transport {
 /// How to serve.
 #[derive(Args)]
 pub struct Agent {
-    /// The server, host:port.
+    /// The server, host:port, or https://host:port for TLS.
     #[arg(long, env = "CLAIFLOW_SERVER_URL", default_value = "localhost:18099")]
     pub server: String,
+    #[command(flatten)]
+    /// How it is known.
+    pub tls: Tls,
     /// How to speak with the server: over one stream, by requests where proxies end streams, or by whichever lasts.
     #[arg(long, env = "CLAIFLOW_TRANSPORT", value_enum, default_value_t)]
     pub transport: Transport,
@@ -180,6 +187,10 @@ impl Arguments {
     pub fn read(arguments: impl Iterator<Item = String>) -> Self {
         let long = [
             "-server",
+            "-tls-ca",
+            "-tls-cert",
+            "-tls-key",
+            "-tls-server-name",
             "-transport",
             "-clusteruuid",
             "-token",

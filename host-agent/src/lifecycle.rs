@@ -78,7 +78,14 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let needed = |name: &str, variable: &str| format!("--{name} is missing; give it, or set {variable}");
     let cluster = agent.clusteruuid.clone().ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
     let token = agent.token.clone().ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
-    let server = Server::new(agent.server.clone(), cluster, token).map_err(|Refused(message)| message)?;
+    let server = Server::with_trust(agent.server.clone(), cluster, token, agent.tls.clone().into())
+        .map_err(|Refused(message)| message)?;
+    if server.is_in_the_clear() {
+        tracing::warn!(
+            server = agent.server,
+            "the token goes in the clear over the network; https:// and --tls-ca help"
+        );
+    }
     let state = agent.state.display().to_string();
     let unusable = |error: &dyn Error| format!("{state}: the state directory cannot be used: {}", chain(error));
     let directory = Directory::open(&agent.state).map_err(|error| unusable(&error))?;

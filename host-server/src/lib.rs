@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod lifecycle;
 pub mod metrics;
 pub mod model;
+pub mod ports;
 pub mod rekey;
 pub mod rest;
 pub mod storage;

@@ -3,15 +3,12 @@
 use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use claiflow_flow_worker::Pool;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    config::{Config, Database, ImportArguments, Mode},
+    config::{Config, Database, Edge, Edges, ImportArguments, Mode},
     dispatch::Dispatch,
     enigma::Enigma,
     grpc,
@@ -20,6 +17,7 @@ use crate::{
     jobs,
     metrics::Metrics,
     model::{ids::Source, people::Role},
+    ports::{Dialer, Limits, Port},
     rest,
     storage::{OriginalPlace, Store},
     webhook,
@@ -46,7 +44,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
     let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
-    let app = App::open(store.clone(), source, dispatch.clone(), jq, metrics).await?;
+    let app = App::open(store.clone(), source.clone(), dispatch.clone(), jq, metrics.clone()).await?;
     app.bring_templates().await?;
     app.limit_callers(config.rate);
     let mut issuer_has_admins = false;
@@ -57,25 +55,37 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
     }
     app.bring_bootstrap_token(config.auth.bootstrap.as_ref().map(|secret| secret.0.as_str())).await?;
 
-    let http = TcpListener::bind(&config.http)
-        .await
-        .map_err(|error| format!("http.port: cannot listen on {}: {error}", config.http))?;
-    let agents = TcpListener::bind(&config.grpc)
-        .await
-        .map_err(|error| format!("grpc.port: cannot listen on {}: {error}", config.grpc))?;
+    // From here on who is served is not cut off.
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let opening = Opening { source: &source, metrics: &metrics, stop: &stop };
+    let Edges { cors, drain_delay, .. } = config.edges.clone();
+    let http = opening.open("http", &config.http, &config.edges.http).await?;
+    let agents = opening.open("grpc", &config.grpc, &config.edges.grpc).await?.with_siblings(siblings(&config.edges)?);
     let prefix = &config.url_prefix;
-    tracing::info!(http.address = %http.local_addr()?, grpc.address = %agents.local_addr()?, "serving; Swagger UI is at {prefix}/swagger/index.html");
+    tracing::info!(
+        http.address = %http.address()?,
+        http.scheme = http.scheme(),
+        grpc.address = %agents.address()?,
+        grpc.scheme = agents.scheme(),
+        "serving; Swagger UI is at {prefix}/swagger/index.html"
+    );
+    for (port, name) in [(&http, "http"), (&agents, "grpc")] {
+        if port.scheme() == "http" && !port.address()?.ip().is_loopback() {
+            tracing::warn!(
+                "{name}: tokens go in the clear over the network; set `{name}.tls`, or let nothing but a proxy that ends TLS reach {}",
+                port.address()?
+            );
+        }
+    }
     let ops = match &config.ops {
         Some(address) => {
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|error| format!("ops.port: cannot listen on {address}: {error}"))?;
-            tracing::info!(ops.address = %listener.local_addr()?, "serving /healthz, /readyz, /metrics and agents of the first version");
-            Some(tokio::spawn(rest::serve(listener, rest::operations(app.clone(), prefix), stop.clone())))
+            let port = opening.open("ops", address, &config.edges.ops).await?;
+            tracing::info!(ops.address = %port.address()?, "serving /healthz, /readyz, /metrics and agents of the first version");
+            Some(tokio::spawn(rest::serve(port, rest::operations(app.clone(), prefix), stop.clone())))
         }
         None => None,
     };
-    match reached_at(config.replica_address, agents.local_addr()?) {
+    match reached_at(config.replica_address, agents.address()?) {
         Some(address) => {
             tracing::info!(replica.address = address, "other replicas on the same database reach this one");
             app.reached_at(address);
@@ -92,30 +102,39 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
             "no API token of an admin is stored, so nobody can administer: set `auth.bootstrapToken`, or run `claiflow-server token create --role admin`"
         );
     }
-    let router = rest::router(app.clone(), prefix, is_open);
+    let router = rest::open_to(rest::router(app.clone(), prefix, is_open), cors.as_ref());
     let web = tokio::spawn(rest::serve(http, router, stop.clone()));
-    let grpc = tokio::spawn(grpc::serve(app, agents, config.grpc_message_bytes, stop.clone()));
+    let grpc = tokio::spawn(grpc::serve(app.clone(), agents, config.grpc_message_bytes, stop.clone()));
 
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    tracing::info!(drain_s = DRAIN.as_secs(), "stopping; a second signal ends at once");
-    // Agents finish what runs and find another replica, or this one's successor.
-    dispatch.drain(0);
-    stop.cancel();
-    dispatch.disconnect_all();
-    let drained = async {
-        web.await??;
-        if let Some(ops) = ops {
-            ops.await??;
-        }
-        grpc.await??;
-        jobs.await?;
-        hooks.await?;
-        store.close().await;
-        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    tracing::info!(
+        delay_ms = drain_delay.as_millis(),
+        drain_s = DRAIN.as_secs(),
+        "stopping; a second signal ends at once"
+    );
+    // Whoever asks /readyz sends nobody here any more; who comes meanwhile is still served.
+    app.drain();
+    let ended = async {
+        tokio::time::sleep(drain_delay).await;
+        // Agents finish what runs and find another replica, or this one's successor.
+        dispatch.drain(0);
+        stop.cancel();
+        dispatch.disconnect_all();
+        let drained = async {
+            web.await??;
+            if let Some(ops) = ops {
+                ops.await??;
+            }
+            grpc.await??;
+            jobs.await?;
+            hooks.await?;
+            store.close().await;
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        };
+        tokio::time::timeout(DRAIN, drained).await
     };
     tokio::select! {
-        outcome = tokio::time::timeout(DRAIN, drained) => match outcome {
+        outcome = ended => match outcome {
             Ok(outcome) => outcome?,
             Err(_) => tracing::warn!("open requests did not end in time"),
         },
@@ -153,6 +172,35 @@ pub(crate) async fn open(config: &Config) -> Result<Store, Box<dyn Error + Send 
         tracing::info!(enigma.key = key, "inputs, results and secrets are encrypted before they are stored");
     }
     Ok(store.sealing(enigma).await?)
+}
+
+/// What opens a port.
+struct Opening<'a> {
+    source: &'a Source,
+    metrics: &'a Metrics,
+    stop: &'a CancellationToken,
+}
+
+impl Opening<'_> {
+    /// Listens, and reads the certificate where there is one.
+    async fn open(&self, name: &'static str, address: &str, edge: &Edge) -> Result<Port, String> {
+        let limits = Limits { connections: edge.connections, ..Limits::default() };
+        let port = Port::bind(name, address, limits, self.metrics.ports.of(name)).await?;
+        match edge.tls.clone() {
+            None => Ok(port),
+            Some(files) => {
+                let port = port.speak_tls(files, self.source, self.stop).await;
+                port.map_err(|error| format!("{name}.tls: {error}"))
+            }
+        }
+    }
+}
+
+/// How other replicas are called: as this one is.
+fn siblings(edges: &Edges) -> Result<Dialer, String> {
+    let Some(files) = edges.grpc.tls.clone() else { return Ok(Dialer::default()) };
+    let (ca, name) = (edges.replicas.ca.clone(), edges.replicas.name.clone());
+    Dialer::tls(ca, name, files).map_err(|error| format!("replica.caFile: {error}"))
 }
 
 /// Where other replicas reach the agents' port: as configured, or where it listens, when that is one address.

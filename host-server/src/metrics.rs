@@ -1,5 +1,7 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
+pub mod ports;
+
 use prometheus::{
     DEFAULT_BUCKETS, Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets, register_gauge_with_registry as float_gauge,
@@ -46,6 +48,8 @@ pub struct Metrics {
     pub webhook_attempts: IntCounterVec,
     /// Time of an attempt to deliver to a webhook, in seconds.
     pub webhook_seconds: Histogram,
+    /// What happens at the edge of the ports.
+    pub ports: ports::Ports,
     /// HTTP requests by method, route and status.
     pub http_requests: IntCounterVec,
     /// Time to answer an HTTP request, in seconds.
@@ -156,6 +160,7 @@ impl Metrics {
                 "Final tasks that went because their retention was over",
                 registry
             )?,
+            ports: ports::Ports::register(&registry)?,
             leads,
             leader_epoch,
             tasks_ended,

@@ -27,6 +27,7 @@ mod readme;
 mod registry;
 mod stories;
 mod test;
+mod tls;
 mod wishes;
 
 use std::{

@@ -10,7 +10,7 @@ use crate::{
     cluster_of_two::{Built, Pair},
     foreign,
     process::{Process, until},
-    readme, root, target,
+    readme, root, target, tls,
 };
 
 /// One promise, kept or broken, with a folder of its own.
@@ -18,10 +18,11 @@ type Story = fn(&Built, &Path) -> Result<()>;
 
 /// Runs the stories; how many promises held.
 pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
-    let stories: [(&'static str, Story); 6] = [
+    let stories: [(&'static str, Story); 7] = [
         ("README's curl lines give what README shows", walk),
         ("README lets people in, each as far as their token says", crate::access::walk),
         ("Swagger UI calls for whom it was authorised", crate::access::swagger),
+        ("docs/tls.md leads to a task over certificates, which are renewed meanwhile", tls::walk),
         ("Swagger UI can be tried out in a real browser", swagger),
         ("a page of another origin neither changes nor reads anything, in a real browser", foreign::page),
         ("the demo shows its results, and Ctrl-C leaves nothing behind", demo),

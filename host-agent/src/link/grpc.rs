@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use claiflow_proto::agent::v1::{AgentMessage, AuthenticateRequest, agent_service_client::AgentServiceClient};
 use futures_util::TryFutureExt as _;
+use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Code, Request, Response,
     metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
+    transport::{Channel, Endpoint, Uri},
 };
 
+use tower::service_fn;
+
 use super::{
-    Refused,
-    transport::{Broken, Incoming, Transport},
+    Refused, Trust,
+    tls::Tls,
+    transport::{Broken, Incoming, Transport, causes},
 };
 
 const PROTOCOL: u32 = 1;
+const HTTPS: u16 = 443;
 /// A message of the server, bytes; offers hold inputs and the outputs of finished steps.
 const MESSAGE_BYTES: usize = 32 << 20;
 
@@ -26,6 +31,8 @@ const MESSAGE_BYTES: usize = 32 << 20;
 pub struct Server {
     name: String,
     endpoint: Endpoint,
+    /// None: without TLS.
+    tls: Option<Tls>,
     cluster: String,
     /// Never logged.
     token: String,
@@ -47,19 +54,63 @@ impl Session {
 }
 
 impl Server {
-    /// A server (host:port, or a URI) and the cluster, of 32 hexadecimal digits, that this agent speaks for.
+    /// A server (host:port, or a URI) and the cluster, of 32 hexadecimal digits, that this agent speaks for. Whom the system
+    /// trusts is trusted.
     ///
     /// # Errors
     /// [`Refused`] when the server's name makes no sense.
     pub fn new(name: String, cluster: String, token: String) -> Result<Self, Refused> {
-        let uri = if name.contains("://") { name.clone() } else { format!("http://{name}") };
+        Self::with_trust(name, cluster, token, Trust::default())
+    }
+
+    /// The same with files for TLS, which is spoken where the name says https:// or where there are such files.
+    ///
+    /// # Errors
+    /// [`Refused`] when the server's name makes no sense, or with the file that cannot be used.
+    pub fn with_trust(name: String, cluster: String, token: String, trust: Trust) -> Result<Self, Refused> {
+        let (is_tls, host) = match name.split_once("://") {
+            None => (trust.is_given(), name.as_str()),
+            Some(("https", host)) => (true, host),
+            Some(("http", _)) if trust.is_given() => {
+                return Err(Refused(format!(
+                    "--server: {name} is without TLS, for which --tls-… is given: write https://…"
+                )));
+            }
+            Some(("http", host)) => (false, host),
+            Some(_) => return Err(Refused(format!("--server: `{name}` begins with neither http:// nor https://"))),
+        };
+        let wrong = || Refused(format!("--server: `{name}` is not host:port"));
+        // The connection is made here, so that tonic sees none that it should encrypt; what is asked for is still https.
+        let endpoint = Endpoint::from_shared(format!("http://{host}")).map_err(|_| wrong())?;
         let endpoint =
-            Endpoint::from_shared(uri).map_err(|_| Refused(format!("--server: `{name}` is not host:port")))?;
+            if is_tls { endpoint.origin(format!("https://{host}").parse().map_err(|_| wrong())?) } else { endpoint };
         let endpoint = endpoint
             .tcp_nodelay(true)
             .connect_timeout(Duration::from_secs(5))
             .http2_keep_alive_interval(Duration::from_secs(10));
-        Ok(Self { name, endpoint, cluster, token })
+        let tls = if is_tls { Some(Tls::open(trust)?) } else { None };
+        Ok(Self { name, endpoint, tls, cluster, token })
+    }
+
+    /// Whether what is said to it can be read on the way.
+    #[must_use]
+    pub fn is_in_the_clear(&self) -> bool {
+        let host = self.endpoint.uri().host().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        self.tls.is_none() && host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
+    }
+
+    async fn connect(&self) -> Result<Channel, tonic::transport::Error> {
+        let Some(tls) = self.tls.clone() else { return self.endpoint.connect().await };
+        let connect = service_fn(move |uri: Uri| {
+            let tls = tls.clone();
+            async move {
+                let host = uri.host().unwrap_or_default();
+                let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+                tls.connect(host, uri.port_u16().unwrap_or(HTTPS)).await.map(TokioIo::new)
+            }
+        });
+        self.endpoint.connect_with_connector(connect).await
     }
 
     /// For the log.
@@ -69,7 +120,7 @@ impl Server {
 
     /// Connects and authenticates.
     pub(super) async fn session(&self) -> Result<Session, Broken> {
-        let channel = self.endpoint.connect().await.map_err(|error| Broken::Other(error.to_string()))?;
+        let channel = self.connect().await.map_err(|error| Broken::Other(told(&error)))?;
         let mut client = AgentServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES);
         let session = self.authenticate(&mut client).await?;
         let mut bearer: MetadataValue<Ascii> =
@@ -94,6 +145,22 @@ impl Server {
         })?;
         Ok(session.into_inner().session)
     }
+}
+
+/// Why there is no connection, and what helps.
+fn told(error: &tonic::transport::Error) -> String {
+    let said = format!("{error}{}", causes(error));
+    // Another authority of the same name is told apart by its signature only.
+    let hint = if said.contains("UnknownIssuer") || said.contains("BadSignature") {
+        "; --tls-ca names the file of the authority that signed the server's certificate"
+    } else if said.contains("InvalidContentType") {
+        "; the server does not speak TLS at this address"
+    } else if said.contains("not valid for name") {
+        "; --tls-server-name says which name stands in the server's certificate"
+    } else {
+        ""
+    };
+    said + hint
 }
 
 /// The protocol over one stream.

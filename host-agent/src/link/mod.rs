@@ -11,6 +11,7 @@ mod poll;
 mod rest;
 mod runs;
 mod stream;
+mod tls;
 mod transport;
 
 use std::{sync::Arc, time::Duration};
@@ -31,6 +32,7 @@ use ledger::Ledger;
 pub use poll::Poll;
 use runs::Runs;
 use stream::{Agent, Over};
+pub use tls::Trust;
 pub use transport::{Broken, Incoming, Transport};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);

@@ -21,8 +21,14 @@ pub enum Broken {
 
 impl From<Status> for Broken {
     fn from(status: Status) -> Self {
-        Self::Other(format!("{:?}: {}", status.code(), status.message()))
+        let said = format!("{:?}: {}", status.code(), status.message());
+        Self::Other(said + &causes(&status))
     }
+}
+
+/// What an error was caused by, as it is read behind the error; of TLS, the first word says nothing.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| (*cause).source()).map(|cause| format!(": {cause}")).collect()
 }
 
 /// Opens streams to a server.

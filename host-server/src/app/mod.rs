@@ -22,7 +22,13 @@ mod unfold;
 pub mod variable;
 pub mod webhook;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use claiflow_flow_worker::Pool;
 use parking_lot::Mutex;
@@ -125,6 +131,8 @@ pub struct Inner {
     replicas: replica::Replicas,
     recognised: recognise::Recognised,
     believed: recognise::Believed,
+    /// Whether this server is about to stop.
+    draining: AtomicBool,
 }
 
 impl std::ops::Deref for App {
@@ -160,6 +168,7 @@ impl App {
             replicas,
             recognised: recognise::Recognised::default(),
             believed: recognise::Believed::default(),
+            draining: AtomicBool::new(false),
         })))
     }
 
@@ -181,11 +190,19 @@ impl App {
         &self.dispatch
     }
 
-    /// Whether the database answers, and our clock agrees with its.
+    /// Says that this server is about to stop: it is not ready from now on, though it still answers.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server goes on, the database answers, and our clock agrees with its.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Unready`].
     pub async fn ready(&self) -> Result<(), Error> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Error::Unready("this server stops".into()));
+        }
         self.store.ping().await?;
         self.clock_is_right()
     }

@@ -26,7 +26,7 @@ use crate::{
         duration::{self, micros},
         ids::{hex, lookup, time, unhex, uuid_text},
         list::TaskListing,
-        people::Asked,
+        people::{Asked, Scope},
         state::State,
         step::StepRow,
         task::{Snapshot, Task, View},
@@ -312,13 +312,18 @@ impl App {
         Ok(Some(Shown { view, snapshot, steps }))
     }
 
-    /// A page of tasks.
+    /// A page of tasks; `scope` is what a caller may name, and `listing` keeps to it.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown cluster, [`Error::Invalid`] when the window holds too many tasks.
-    pub async fn tasks(&self, cluster_uuid: Option<&str>, mut listing: TaskListing) -> Result<TaskPage, Error> {
+    pub async fn tasks(
+        &self,
+        scope: &Scope,
+        cluster_uuid: Option<&str>,
+        mut listing: TaskListing,
+    ) -> Result<TaskPage, Error> {
         if let Some(uuid) = cluster_uuid {
-            if !listing.scope.has_cluster(uuid) {
+            if !scope.has_cluster(uuid) {
                 return Err(no_cluster(uuid));
             }
             listing.cluster = Some(self.cluster(uuid).await?.id);

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod auth;
+mod edges;
 mod enigma;
 mod hosts;
 mod keys;
@@ -18,6 +19,7 @@ use std::{path::PathBuf, time::Duration};
 
 pub use arguments::{Arguments, Command, CreateToken, ImportArguments, Rekey, TokenCommand};
 pub use auth::{Auth, Mode, Secret};
+pub use edges::{Cors, Edge, Edges, Origins, Replicas};
 pub use enigma::Encryption;
 use keys::Settings;
 
@@ -79,6 +81,8 @@ pub struct Config {
     pub grpc_message_bytes: Option<usize>,
     /// Address of `/healthz`, `/readyz` and `/metrics` for probes; none is no such listener.
     pub ops: Option<String>,
+    /// TLS, limits, other origins and the end, of all ports.
+    pub edges: Edges,
     /// Where tasks are kept.
     pub database: Database,
     /// Where other replicas reach the agents' port; none is [`Config::grpc`], if that is one address.
@@ -118,6 +122,7 @@ impl Config {
         let auth = auth::read(&settings, &http)?;
         Ok(Self {
             oidc: oidc::read(&settings, auth.mode)?,
+            edges: edges::read(&settings, auth.mode != Mode::None)?,
             auth,
             http,
             url_prefix: url_prefix(&settings)?,
@@ -146,19 +151,6 @@ fn address(host: &str, port: u16) -> String {
 }
 
 fn refuse_what_is_missing(settings: &Settings) -> Result<(), Error> {
-    for key in ["http.tls.enable", "grpc.tls.enable"] {
-        if settings.flag(key)? {
-            return Err(Error::value(
-                key,
-                "this server does not speak TLS; set it to false, and let a proxy in front of it end TLS",
-            ));
-        }
-    }
-    for key in ["http.cors.allowOrigins", "http.cors.allowMethods"] {
-        if settings.get(key).is_some() {
-            return Err(Error::value(key, "no page of another origin is served; leave `http.cors` empty"));
-        }
-    }
     if let Some(protocol) = settings.get("database.protocol").filter(|protocol| *protocol != "tcp") {
         return Err(Error::value("database.protocol", format!("`{protocol}` is not served, only `tcp`")));
     }

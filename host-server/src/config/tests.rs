@@ -81,8 +81,6 @@ fn what_cannot_be_read_is_refused_with_the_right_key() {
 #[test]
 fn a_capability_that_is_not_there_is_refused_and_never_pretended() {
     for (yaml, key) in [
-        ("http: {tls: {enable: true}}", "`http.tls.enable`"),
-        ("grpc: {tls: {enable: 'true'}}", "`grpc.tls.enable`"),
         ("http: {cors: {allowOrigins: ['https://example.com']}}", "`http.cors.allowOrigins`"),
         ("auth: {mode: ldap}", "`auth.mode`"),
         ("auth: {bootstrapToken: hunter2}", "`auth.bootstrapToken`"),

@@ -2,12 +2,13 @@
 //! `dispatch`, and orders into protocol events.
 
 mod former;
+mod incoming;
 mod inventory;
 mod peer;
 mod poll;
 mod stream;
 
-use std::pin::Pin;
+use std::{convert::Infallible, pin::Pin};
 
 use claiflow_proto::{
     DESCRIPTORS,
@@ -16,16 +17,28 @@ use claiflow_proto::{
         agent_service_server::{AgentService, AgentServiceServer},
     },
 };
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::server::TcpIncoming};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 
-use crate::app::{self, App};
+use crate::{
+    app::{self, App},
+    ports::Port,
+};
+use incoming::Incoming;
 use poll::Polls;
 pub use stream::{Events, converse};
 
 /// One message at most, bytes.
 const MESSAGE_BYTES: usize = 32 << 20;
+/// Calls under way on one connection; a proxy may carry many agents on one.
+const STREAMS: u32 = 1_000;
+/// Streams that a client opened and reset again before they were taken; with more the connection ends.
+const RESET_STREAMS: usize = 20;
+/// Streams that were reset because of the client's mistakes; with more the connection ends.
+const MISTAKEN_STREAMS: usize = 64;
+/// The metadata of a call at most, bytes; a name and its value count with 32 more.
+const METADATA_BYTES: u32 = 64 << 10;
 
 struct Agents {
     app: App,
@@ -38,19 +51,24 @@ struct Agents {
 /// When the listener fails, or the server cannot describe itself.
 pub async fn serve(
     app: App,
-    listener: tokio::net::TcpListener,
+    port: impl Into<Port>,
     message_bytes: Option<usize>,
     stop: CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let message_bytes = message_bytes.unwrap_or(MESSAGE_BYTES);
-    let (replicas, dialling) = (peer::Peers::server(app.clone()), tokio::spawn(peer::dial(app.clone(), stop.clone())));
+    let port = port.into();
+    let dialling = tokio::spawn(peer::dial(app.clone(), port.siblings().clone(), stop.clone()));
+    let replicas = peer::Peers::server(app.clone());
     let former = former::service(app.clone(), message_bytes);
     let service =
         AgentServiceServer::new(Agents { app, polls: Polls::default() }).max_decoding_message_size(message_bytes);
-    // The builder's own option concerns listeners that it makes itself.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = ReceiverStream::new(port.open(stop.clone())).map(|stream| Ok::<_, Infallible>(Incoming(stream)));
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
+        .max_concurrent_streams(STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))
+        .http2_max_local_error_reset_streams(Some(MISTAKEN_STREAMS))
+        .http2_max_header_list_size(METADATA_BYTES)
         .add_service(service)
         .add_service(former)
         .add_service(replicas)

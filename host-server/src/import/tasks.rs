@@ -202,6 +202,8 @@ impl Tasks {
             started: None,
             labels: None,
             traceparent: None,
+            created_by: None,
+            audit: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! JSON bodies: what cannot be read is told, and no key is passed over in silence.
 
-use std::{fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -29,6 +29,8 @@ use super::{
     webhook::WebhookBody,
 };
 
+/// A body comes within this time.
+const COMES: Duration = Duration::from_secs(60);
 /// Keys that a warning names at most.
 const NAMED: usize = 8;
 
@@ -63,14 +65,9 @@ impl<S: Send + Sync, T: Resource> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let warnings = request.extensions().get::<Warnings>().cloned().unwrap_or_default();
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
-            let detail = rejection.body_text();
-            if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::too_large(format!("a body has at most {} bytes", super::BODY_BYTES))
-            } else {
-                Problem::malformed(detail)
-            }
-        })?;
+        let bytes = tokio::time::timeout(COMES, Bytes::from_request(request, state)).await;
+        let bytes = bytes.map_err(|_| Problem::slow(format!("a body comes within {} s", COMES.as_secs())))?;
+        let bytes = bytes.map_err(unread)?;
         let text =
             str::from_utf8(&bytes).map_err(|error| Problem::malformed(format!("the body is not UTF-8: {error}")))?;
         claiflow_flow::refuse_embedded(text).map_err(unreadable)?;
@@ -83,6 +80,22 @@ impl<S: Send + Sync, T: Resource> FromRequest<S> for Body<T> {
             warnings.add(format!("the key {} is unknown and was passed over{}", quoted(name), hint(name, known)));
         }
         Ok(Self(body))
+    }
+}
+
+/// Too long a body, as it came or after decompression, or one that broke off.
+fn unread(rejection: BytesRejection) -> Problem {
+    let detail = rejection.body_text();
+    let causes = std::iter::successors(rejection.source(), |cause| (*cause).source());
+    // Decompression wraps what the limit said.
+    let is_over = causes.into_iter().any(|cause| cause.to_string().contains("length limit exceeded"));
+    if is_over || rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::too_large(format!(
+            "a body has at most {} bytes, as it comes and after decompression",
+            super::BODY_BYTES
+        ))
+    } else {
+        Problem::malformed(detail)
     }
 }
 

@@ -7,6 +7,7 @@ mod caller;
 mod client;
 mod cluster;
 mod control;
+mod cors;
 mod delivery;
 mod fields;
 mod inventory;
@@ -18,6 +19,7 @@ mod openapi;
 mod problem;
 mod rates;
 mod search;
+mod serve;
 mod service;
 mod session;
 mod story;
@@ -37,6 +39,7 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, decompression::RequestDecompressionLayer,
+    limit::RequestBodyLimitLayer,
 };
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,9 +47,11 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use caller::Gate;
+pub use cors::open_to;
 use problem::Problem;
+pub use serve::serve;
 
-/// A request body at most, bytes, after decompression.
+/// A request body at most, bytes, as it comes and after decompression.
 const BODY_BYTES: usize = 4 << 20;
 
 fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
@@ -111,26 +116,9 @@ fn dress(router: Router<App>, app: App) -> Router {
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(RequestDecompressionLayer::new())
+        // What is compressed may be as long as it likes and give nothing.
+        .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(CompressionLayer::new())
         .with_state(app)
-}
-
-/// Serves HTTP until `stop`, then lets open requests end.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: tokio::net::TcpListener,
-    router: Router,
-    stop: tokio_util::sync::CancellationToken,
-) -> std::io::Result<()> {
-    use axum::serve::ListenerExt as _;
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    });
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

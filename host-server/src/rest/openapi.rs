@@ -145,7 +145,11 @@ fn refusals(operation: &mut Operation) {
         statuses.push(StatusCode::BAD_REQUEST);
     }
     if operation.request_body.is_some() {
-        statuses.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+        statuses.extend([
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ]);
     }
     for status in statuses {
         refusal(operation, status);
@@ -179,6 +183,7 @@ fn meaning(status: &str) -> &'static str {
             "The role or the scope is too small, the Host is not a loopback one, or an agent's session is unknown or has expired"
         }
         "404" => "There is no such resource",
+        "408" => "The body came too slowly",
         "409" => "The resource exists with other content",
         "413" => "The body is too large",
         "415" => "The body is not JSON, or compressed in a way that is not gzip",

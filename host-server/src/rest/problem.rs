@@ -123,6 +123,10 @@ impl Problem {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
 
+    pub(super) fn slow(detail: String) -> Self {
+        Self::of(StatusCode::REQUEST_TIMEOUT, "slow", "The body came too slowly", detail)
+    }
+
     pub(super) fn media_type(detail: String) -> Self {
         Self::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "A body is JSON", detail)
     }

@@ -457,7 +457,7 @@ async fn list_services(State(app): State<App>, search: Search<ServiceFilter>) ->
         limit: limit + 1,
         offset,
     };
-    let page = app.tasks(filter.cluster_uuid.as_deref(), listing).await?;
+    let page = app.tasks(&list.scope, filter.cluster_uuid.as_deref(), listing).await?;
     // The window holds for the further pages too, or it would move on between them.
     let window = page.created_after.map(|us| ("created_after", time(us).to_rfc3339_opts(SecondsFormat::Micros, true)));
     let (headers, tasks) = search.cut(page.tasks, Some(limit), |shown| cursor(&shown.view), window.as_slice());

@@ -1,6 +1,6 @@
 //! Clusters, tokens, sessions, templates.
 
-use super::{Db, Error, Store, both};
+use super::{Error, Store, both};
 use crate::model::{
     list::Listing,
     nouns::{Cluster, ClusterRules, Session, Template, Token},

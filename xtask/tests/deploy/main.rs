@@ -22,8 +22,14 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 /// What people apply together: the bases of one cluster.
-const TOGETHER: [&[&str]; 4] =
-    [&["server", "mariadb"], &["agent"], &["agent-token-in-configmap"], &["agent-with-cluster-access"]];
+const TOGETHER: [&[&str]; 6] = [
+    &["server", "mariadb"],
+    &["server-with-tls", "mariadb"],
+    &["agent"],
+    &["agent-with-tls"],
+    &["agent-token-in-configmap"],
+    &["agent-with-cluster-access"],
+];
 
 /// What a base does though another would better not: the first of those that are applied together, and the fault.
 const NEEDED: [(&str, &str); 1] = [(

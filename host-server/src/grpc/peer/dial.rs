@@ -3,10 +3,15 @@
 use std::{collections::HashMap, time::Duration};
 
 use claiflow_proto::peer::v1::{Serving, peer_service_client::PeerServiceClient};
+use hyper_util::rt::TokioIo;
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, transport::Endpoint};
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint, Uri},
+};
+use tower::service_fn;
 
 use super::{AUTHORIZATION, BATCH, CLUSTERS, bearer, events, header};
 use crate::{
@@ -16,6 +21,7 @@ use crate::{
         ids::{Id, hex},
         replica::Peer,
     },
+    ports::Dialer,
 };
 
 /// A replica that says nothing for this long is called again.
@@ -33,7 +39,7 @@ impl Drop for Call {
 }
 
 /// Keeps a call open to each other replica that says where it is reached.
-pub(in crate::grpc) async fn run(app: App, stop: CancellationToken) {
+pub(in crate::grpc) async fn run(app: App, dialer: Dialer, stop: CancellationToken) {
     let mut others = app.other_replicas();
     let mut calls: HashMap<Id, Call> = HashMap::new();
     loop {
@@ -45,7 +51,7 @@ pub(in crate::grpc) async fn run(app: App, stop: CancellationToken) {
             .collect();
         calls.retain(|id, _| there.contains_key(id));
         for (id, peer) in there {
-            calls.entry(id).or_insert_with(|| Call(tokio::spawn(call(app.clone(), peer))));
+            calls.entry(id).or_insert_with(|| Call(tokio::spawn(call(app.clone(), dialer.clone(), peer))));
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -55,11 +61,11 @@ pub(in crate::grpc) async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Calls one replica, again and again.
-async fn call(app: App, peer: Peer) {
+async fn call(app: App, dialer: Dialer, peer: Peer) {
     let (first, longest) = PAUSE;
     let mut pause = first;
     loop {
-        match listen(&app, &peer, || pause = first).await {
+        match listen(&app, &dialer, &peer, || pause = first).await {
             Ok(()) => {}
             Err(status) => tracing::debug!(
                 replica.id = hex(&peer.id),
@@ -74,16 +80,8 @@ async fn call(app: App, peer: Peer) {
 }
 
 /// One stream: what we serve up, what happens elsewhere down. `begun` is called once it stands.
-async fn listen(app: &App, peer: &Peer, begun: impl FnOnce()) -> Result<(), Status> {
-    let wrong = |error: tonic::transport::Error| Status::unavailable(error.to_string());
-    let endpoint = Endpoint::from_shared(format!("http://{}", peer.address))
-        .map_err(wrong)?
-        .connect_timeout(SILENCE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(SILENCE)
-        .keep_alive_timeout(SILENCE)
-        .keep_alive_while_idle(true);
-    let channel = endpoint.connect().await.map_err(wrong)?;
+async fn listen(app: &App, dialer: &Dialer, peer: &Peer, begun: impl FnOnce()) -> Result<(), Status> {
+    let channel = channel(dialer, &peer.address).await.map_err(|error| Status::unavailable(chain(&error)))?;
     let (clusters, changes) = app.dispatch().peers().listen();
     let (serving, stream) = mpsc::channel(8);
     let speaking = Call(tokio::spawn(speak(clusters, changes, serving)));
@@ -116,6 +114,34 @@ async fn listen(app: &App, peer: &Peer, begun: impl FnOnce()) -> Result<(), Stat
     };
     drop((speaking, connected));
     outcome
+}
+
+async fn channel(dialer: &Dialer, address: &str) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(SILENCE)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(SILENCE)
+        .keep_alive_timeout(SILENCE)
+        .keep_alive_while_idle(true);
+    if !dialer.is_tls() {
+        return endpoint.connect().await;
+    }
+    let dialer = dialer.clone();
+    let connect = service_fn(move |uri: Uri| {
+        let dialer = dialer.clone();
+        async move {
+            let host = uri.host().unwrap_or_default();
+            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            dialer.call(host, uri.port_u16().unwrap_or_default()).await.map(TokioIo::new)
+        }
+    });
+    endpoint.connect_with_connector(connect).await
+}
+
+/// An error with what caused it: of TLS, the first word says nothing.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Counted down however the stream ends.
