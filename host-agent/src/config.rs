@@ -1,12 +1,16 @@
 //! Flags and variables.
 
 mod credentials;
+mod telemetry;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::credentials::{Credential, Credentials, Rekey};
+pub use self::{
+    credentials::{Credential, Credentials, Rekey},
+    telemetry::Telemetry,
+};
 use crate::tools;
 
 /// The generic agent: runs tasks in its cluster with commands from WebAssembly plugins. It only dials out.
@@ -115,6 +119,9 @@ pub struct Agent {
     /// trace, debug, info, warn or error.
     #[arg(long, default_value = "info")]
     pub loglevel: String,
+    #[command(flatten)]
+    /// Log lines and traces.
+    pub telemetry: Telemetry,
     /// Directories of component files, such as mounted ConfigMaps and image volumes; an earlier one wins where two have a plugin of
     /// the same name.
     #[arg(long, env = "CLAIFLOW_PLUGINS", value_name = "DIRECTORY", value_delimiter = ',', default_value = "plugins")]
@@ -184,6 +191,10 @@ impl Arguments {
             "-clusteruuid",
             "-token",
             "-loglevel",
+            "-log-format",
+            "-otlp-endpoint",
+            "-otlp-headers",
+            "-otlp-sample-ratio",
             "-plugins",
             "-plugin-configmaps",
             "-registry-credentials",

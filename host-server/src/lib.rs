@@ -10,3 +10,4 @@ pub mod metrics;
 pub mod model;
 pub mod rest;
 pub mod storage;
+pub mod telemetry;

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use claiflow_server::{
     config::{Arguments, Command, Config},
-    lifecycle, rest,
+    lifecycle,
+    metrics::Metrics,
+    rest,
+    telemetry::Telemetry,
 };
 
 /// Batches are built and dropped on other threads than those that read requests, which the system's allocator is slow at.
@@ -27,13 +30,21 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
-    let filter = tracing_subscriber::EnvFilter::new(&config.log);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let metrics = match Metrics::register() {
+        Ok(metrics) => metrics,
+        Err(error) => return refuse(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    match runtime.block_on(lifecycle::run(config)) {
+    let served = runtime.block_on(async {
+        let telemetry = Telemetry::start(&config.telemetry, metrics.spans.clone())?;
+        let outcome = lifecycle::run(config, metrics).await;
+        telemetry.close().await;
+        outcome
+    });
+    match served {
         Ok(code) => code,
         Err(error) => refuse(&*error),
     }

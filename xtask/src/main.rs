@@ -24,6 +24,7 @@ mod readme;
 mod registry;
 mod stories;
 mod test;
+mod traces;
 mod wishes;
 
 use std::{

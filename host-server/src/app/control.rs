@@ -207,5 +207,6 @@ fn live(shown: &Shown) -> Result<Task, Error> {
         started: view.started,
         labels: view.labels.clone(),
         traceparent: None,
+        request_id: None,
     })
 }

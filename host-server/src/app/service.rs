@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     dispatch::NewTask,
+    metrics::Statement,
     model::{
         duration::{self, micros},
         ids::{hex, lookup, time, unhex, uuid_text},
@@ -71,6 +72,9 @@ pub struct Create {
     /// Of the request, as the header says it.
     #[serde(skip)]
     pub traceparent: Option<String>,
+    /// Of the request, as the header says it or as the server made it.
+    #[serde(skip)]
+    pub request_id: Option<String>,
     /// The header `Idempotency-Key`.
     #[serde(skip)]
     pub key: Option<String>,
@@ -171,6 +175,7 @@ impl App {
                 started: None,
                 labels: labels.clone(),
                 traceparent: create.traceparent.clone(),
+                request_id: create.request_id.clone(),
             };
             let in_turn = cluster.in_turn || !task.gates().is_empty();
             tasks.push((NewTask { task: Arc::new(task), due, in_turn }, cluster.uuid));
@@ -195,6 +200,12 @@ impl App {
             stored => stored?,
         }
         self.metrics.tasks_created.inc_by(tasks.len() as u64);
+        tracing::info!(
+            task.uuid = uuid,
+            task.template = prepared.snapshot.template_uuid,
+            task.count = tasks.len(),
+            "tasks were created"
+        );
         Ok(tasks.into_iter().map(|(new, cluster_uuid)| created_view(&new, cluster_uuid)).collect())
     }
 
@@ -305,7 +316,8 @@ impl App {
         let uuid_digits = uuid_text("uuid", uuid).map_err(|_| missing())?;
         let id = unhex(&uuid_digits).ok_or_else(missing)?;
         // A deleted cluster's history stays readable.
-        if let Some(shown) = self.shown(self.store.task_of(&cluster_uuid, &id).await?).await? {
+        let read = self.metrics.database.time(Statement::Read, self.store.task_of(&cluster_uuid, &id));
+        if let Some(shown) = self.shown(read.await?).await? {
             return Ok(shown);
         }
         let cluster = self.store.cluster(&cluster_uuid).await?.ok_or_else(missing)?;
@@ -331,7 +343,8 @@ impl App {
         if listing.needs_window() && listing.created_after.is_none() {
             listing.created_after = Some(listing.created_before.unwrap_or_else(|| self.source.now_us()) - WINDOW_US);
         }
-        let views = self.store.tasks(&listing).await.map_err(|error| match error {
+        let read = self.metrics.database.time(Statement::Read, self.store.tasks(&listing));
+        let views = read.await.map_err(|error| match error {
             storage::Error::TooSlow => too_slow(&listing),
             other => other.into(),
         })?;
@@ -436,6 +449,7 @@ fn created_view(new: &NewTask, cluster_uuid: String) -> Shown {
         timeline: None,
         result: None,
         error: None,
+        request_id: task.request_id.clone(),
     };
     Shown { view, snapshot: Arc::clone(&task.snapshot), steps: vec![] }
 }

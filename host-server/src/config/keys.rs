@@ -52,12 +52,16 @@ pub(super) const KEYS: &[&str] = &[
     "http.urlPrefix",
     "logger.disableCaller",
     "logger.disableStacktrace",
+    "logger.format",
     "logger.level",
     "logger.verbose",
     "migrate.source",
     "ops.host",
     "ops.port",
     "replica.address",
+    "telemetry.otlp.endpoint",
+    "telemetry.otlp.headers",
+    "telemetry.otlp.sampleRatio",
 ];
 
 const ENIGMA: &str = "enigma";

@@ -9,8 +9,22 @@ const PREFIX: &str = "CLAIFLOW_";
 /// Variables of the first version; they are not read, and said to be.
 const FORMER_PREFIX: &str = "CONFIGOR_";
 /// Names of the agent and of tests share the prefix.
-const OF_OTHERS: [&str; 10] =
-    ["SERVER_URL", "CLUSTER_UUID", "TOKEN", "PLUGINS", "GRANTS", "SLOTS", "STATE", "CACHE", "HEALTH", "STRICT"];
+const OF_OTHERS: [&str; 14] = [
+    "SERVER_URL",
+    "CLUSTER_UUID",
+    "TOKEN",
+    "PLUGINS",
+    "GRANTS",
+    "SLOTS",
+    "STATE",
+    "CACHE",
+    "HEALTH",
+    "STRICT",
+    "LOG_FORMAT",
+    "OTLP_ENDPOINT",
+    "OTLP_HEADERS",
+    "OTLP_SAMPLE_RATIO",
+];
 
 /// Takes the variables that are ours; answers what the operator should know.
 ///

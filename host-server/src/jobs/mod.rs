@@ -3,6 +3,7 @@
 mod beat;
 mod history;
 mod leader;
+mod queue;
 mod sweep;
 
 pub use history::Retention;
@@ -19,7 +20,7 @@ pub fn start(app: &App, retention: Retention, stop: &CancellationToken) -> tokio
             beat::run(&app, &stop),
             sweep::touch(&app, &stop),
             leader::lead(&app, history::WORK, &stop, |term| history::run(&app, retention, term)),
-            leader::lead(&app, sweep::WORK, &stop, |_| sweep::run(&app)),
+            leader::lead(&app, sweep::WORK, &stop, |_| queue::beside(&app, sweep::run(&app))),
         );
     })
 }

@@ -111,6 +111,8 @@ pub struct Task {
     pub labels: Option<String>,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
+    /// Of the request that created it.
+    pub request_id: Option<String>,
 }
 
 impl Task {
@@ -318,4 +320,5 @@ pub struct View {
     pub timeline: Option<String>,
     pub result: Option<String>,
     pub error: Option<String>,
+    pub request_id: Option<String>,
 }

@@ -17,6 +17,7 @@ use super::{
     body::{Body, Resource},
     fields::quoted,
     list::{List, Page, Rows, moment},
+    observe,
     problem::Problem,
 };
 use crate::{
@@ -126,17 +127,11 @@ impl ServiceBody {
             deadline: moment("deadline", self.deadline.as_deref())?,
             run_timeout: self.run_timeout,
             labels: self.labels,
-            traceparent: traceparent(headers),
+            traceparent: observe::traceparent(headers),
+            request_id: observe::request_id(headers),
             key: key(headers)?,
         })
     }
-}
-
-/// The request's trace context, if it has the form of one.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let is_right = text.len() == 55 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    is_right.then(|| text.to_owned())
 }
 
 /// `Idempotency-Key`, as the caller wrote it.
@@ -246,6 +241,10 @@ pub(super) struct Service {
     /// Why it did not succeed, one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Of the request that created it: the log lines of server and agent about this task carry it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "deploy-42")]
+    request_id: Option<String>,
     created: DateTime<Utc>,
     /// When an agent was first given it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -347,6 +346,7 @@ impl Service {
             labels: view.labels.and_then(|text| RawValue::from_string(text).ok()),
             attempt: view.attempt,
             error: view.error.filter(|_| view.ended.is_some()),
+            request_id: view.request_id,
             created: time(view.created),
             started: view.started.map(time),
             ended,

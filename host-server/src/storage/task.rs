@@ -23,7 +23,7 @@ const SNAPSHOTS: usize = 10_000;
 
 /// What a live task is made from.
 pub(crate) const LIVE_COLUMNS: &str = "t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.epoch, \
-     t.state, t.created, t.valid_until, t.run_timeout_ms, t.started, t.labels, t.traceparent";
+     t.state, t.created, t.valid_until, t.run_timeout_ms, t.started, t.labels, t.traceparent, t.request_id";
 
 /// Which waiting tasks are taken, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,7 @@ macro_rules! task_of {
             started: $row.try_get("started")?,
             labels: $row.try_get("labels")?,
             traceparent: $row.try_get("traceparent")?,
+            request_id: $row.try_get("request_id")?,
         }
     };
 }
@@ -256,13 +257,13 @@ impl Store {
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
             insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.as_slice(), |_| 0, |b, (task, request)|
                 b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created) ", tasks, |(task, _)| task.inputs.len(), |b, (task, place)| {
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created, request_id) ", tasks, |(task, _)| task.inputs.len(), |b, (task, place)| {
                 let state = if matches!(place, Place::Later(_)) { State::Scheduled } else { State::Ready };
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(task.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(state as i16).push_bind(i64::from(matches!(place, Place::Lease(_))))
                     .push_bind(task.valid_until).push_bind(task.run_timeout_ms).push_bind(task.started).push_bind(task.labels.clone())
-                    .push_bind(task.traceparent.clone()).push_bind(task.created)
+                    .push_bind(task.traceparent.clone()).push_bind(task.created).push_bind(task.request_id.clone())
             });
             let leases: Vec<_> = tasks.iter().filter_map(|(_, place)| if let Place::Lease(lease) = place { Some(Arc::clone(lease)) } else { None }).collect();
             insert_leases!(tx, leases);
@@ -451,7 +452,7 @@ impl Store {
                 query.push(tail);
                 query.build().execute(&mut *tx).await?;
             }
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, started, created, ended, timeline, result, error) ", accepted.as_slice(), |(end, _)| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, (end, state)| {
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, started, created, ended, timeline, result, error, request_id) ", accepted.as_slice(), |(end, _)| end.lease.task.inputs.len() + end.result.as_ref().map_or(0, String::len), |b, (end, state)| {
                 let task = &end.lease.task;
                 let result = end.result.clone().filter(|_| *state == State::Succeeded);
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
@@ -459,6 +460,7 @@ impl Store {
                     .push_bind(task.priority).push_bind(*state as i16).push_bind(task.attempt).push_bind(task.labels.clone())
                     .push_bind(task.started).push_bind(task.created).push_bind(end.ended)
                     .push_bind(end.timeline.clone()).push_bind(result).push_bind(end.error_for(*state).map(|error| cut(&error).to_owned()))
+                    .push_bind(task.request_id.clone())
             });
             tx.commit().await?;
             Ok(accepted.into_iter().map(|(end, state)| (end.lease.id, state)).collect())

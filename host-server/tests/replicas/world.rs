@@ -170,6 +170,7 @@ impl World {
             started: None,
             labels: None,
             traceparent: None,
+            request_id: None,
         }
     }
 

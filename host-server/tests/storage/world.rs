@@ -210,6 +210,7 @@ impl World {
             started: None,
             labels: None,
             traceparent: None,
+            request_id: None,
         }
     }
 
