@@ -1,6 +1,7 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
 mod database;
+mod grpc;
 mod queue;
 
 use prometheus::{
@@ -11,6 +12,7 @@ use prometheus::{
 
 use crate::telemetry::Counts;
 pub use database::{Database, Statement};
+pub use grpc::{Grpc, Method};
 pub use queue::{Line, Queue};
 
 /// See the module.
@@ -19,6 +21,8 @@ pub struct Metrics {
     registry: Registry,
     /// How long the database takes.
     pub database: Database,
+    /// Calls of agents.
+    pub grpc: Grpc,
     /// What waits for agents.
     pub queue: Queue,
     /// Spans of traces.
@@ -111,6 +115,7 @@ impl Metrics {
         }
         Ok(Self {
             database: Database::register(&registry)?,
+            grpc: Grpc::register(&registry)?,
             queue: Queue::register(&registry)?,
             spans: Counts {
                 exported: counter!(

@@ -33,7 +33,7 @@ impl Telemetry {
     /// # Errors
     /// A standard variable asks for what is not spoken.
     pub fn otlp(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Otlp>, String> {
-        let given = |name: &&str| variable(name).filter(|text| !text.is_empty()).map(|text| (*name, text));
+        let given = |name: &&'static str| variable(name).filter(|text| !text.is_empty()).map(|text| (*name, text));
         let endpoint = match (&self.otlp_endpoint, STANDARD.iter().find_map(given)) {
             (Some(endpoint), _) => endpoint.clone(),
             (None, Some((name, text))) => endpoint(&text).map_err(|message| format!("{name}: {message}"))?,

@@ -1,6 +1,7 @@
 //! The agents' side of the server: the only room that knows tonic. It turns protocol events into calls of `app` and
 //! `dispatch`, and orders into protocol events.
 
+mod counted;
 mod former;
 mod inventory;
 mod peer;
@@ -45,12 +46,14 @@ pub async fn serve(
     let message_bytes = message_bytes.unwrap_or(MESSAGE_BYTES);
     let (replicas, dialling) = (peer::Peers::server(app.clone()), tokio::spawn(peer::dial(app.clone(), stop.clone())));
     let former = former::service(app.clone(), message_bytes);
+    let counted = counted::Methods::of(&app.metrics().grpc)?;
     let service =
         AgentServiceServer::new(Agents { app, polls: Polls::default() }).max_decoding_message_size(message_bytes);
     // The builder's own option concerns listeners that it makes itself.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
+        .layer(tower::layer::layer_fn(move |inner| counted.around(inner)))
         .add_service(service)
         .add_service(former)
         .add_service(replicas)
