@@ -30,7 +30,7 @@ impl Traced {
             otel.status_code = Empty,
             plugin.name = self.0.server_of(&call.command).map(|server| server.plugin),
             plugin.command = call.command,
-            call.attempt = call.attempt,
+            call.attempt = i64::from(call.attempt),
             call.cpu_us = Empty,
             call.memory_bytes = Empty,
             call.host_calls = Empty,
@@ -40,9 +40,10 @@ impl Traced {
 }
 
 fn used(span: &Span, usage: &Usage) {
-    span.record("call.cpu_us", u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX))
-        .record("call.memory_bytes", usage.memory_bytes)
-        .record("call.host_calls", usage.host_calls);
+    // What is unsigned would arrive as text.
+    span.record("call.cpu_us", i64::try_from(usage.cpu.as_micros()).unwrap_or(i64::MAX))
+        .record("call.memory_bytes", i64::try_from(usage.memory_bytes).unwrap_or(i64::MAX))
+        .record("call.host_calls", i64::from(usage.host_calls));
 }
 
 #[async_trait::async_trait]

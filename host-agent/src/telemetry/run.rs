@@ -22,7 +22,7 @@ pub fn run(task: &str, attempt: u32, request_id: &str, traceparent: &str) -> (Sp
         otel.kind = "consumer",
         otel.status_code = Empty,
         task.uuid = task,
-        task.attempt = attempt,
+        task.attempt = i64::from(attempt),
         task.verdict = Empty,
         request.id = request_id,
     );

@@ -85,7 +85,7 @@ pub(super) struct Counted<S> {
 
 impl<S> Service<Request<Body>> for Counted<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>> + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;

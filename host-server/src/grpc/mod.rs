@@ -53,7 +53,7 @@ pub async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))
-        .layer(tower::layer::layer_fn(move |inner| counted.around(inner)))
+        .layer(tower::layer::layer_fn(move |inner: tonic::service::Routes| counted.around(inner)))
         .add_service(service)
         .add_service(former)
         .add_service(replicas)

@@ -64,6 +64,6 @@ impl Method {
     /// A call ended with a code's word, such as `OK` or `Unauthenticated`.
     pub fn handled(&self, code: &'static str) {
         let [kind, service, method] = &self.labels;
-        self.handled.with_label_values(&[kind, service, method, code]).inc();
+        self.handled.with_label_values(&[kind.as_str(), service.as_str(), method.as_str(), code]).inc();
     }
 }

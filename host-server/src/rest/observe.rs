@@ -50,7 +50,7 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
 
     let mut response = next.run(request).instrument(trace.clone()).instrument(span.clone()).await;
     let status = response.status();
-    trace.record("http.response.status_code", status.as_u16());
+    trace.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         trace.record("otel.status_code", "ERROR");
     }

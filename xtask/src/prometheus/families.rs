@@ -30,11 +30,7 @@ pub(super) fn families(text: &str) -> BTreeSet<String> {
         } else if let Some((name, rest)) = line.split_once('{') {
             let family = family(name);
             let all = labels.entry(if kinds.contains_key(family) { family } else { name }).or_default();
-            let pairs = rest.split_once('}').map(|(pairs, _)| pairs).unwrap_or_default();
-            // A label's name stands before each `="`, behind a comma or at the beginning.
-            let ends = pairs.split("=\"").map(|part| part.rsplit(['"', ',']).next().unwrap_or_default());
-            let count = pairs.matches("=\"").count();
-            all.extend(ends.take(count).filter(|label| *label != "le"));
+            all.extend(label_names(rest).into_iter().filter(|label| *label != "le"));
         }
     }
     kinds
@@ -48,10 +44,27 @@ pub(super) fn families(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The names in `a="…",b="…"}`; a value may hold anything.
+fn label_names(mut pairs: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    while let Some((name, value)) = pairs.split_once("=\"") {
+        names.push(name.trim_start_matches(','));
+        let mut is_escaped = false;
+        let end = value.find(|c| {
+            let is_end = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            is_end
+        });
+        pairs = end.and_then(|end| value.get(end + 1..)).unwrap_or_default();
+    }
+    names
+}
+
 /// The metrics of ours that a text names, without the ends that a histogram's series have.
 pub(super) fn names(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let ours = words.filter(|word| ["claiflow_", "http_server_", "grpc_server_"].iter().any(|ours| word.starts_with(ours)));
+    let ours =
+        words.filter(|word| ["claiflow_", "http_server_", "grpc_server_"].iter().any(|ours| word.starts_with(ours)));
     ours.map(|name| family(name).to_owned()).collect()
 }
 
@@ -67,12 +80,14 @@ mod tests {
     #[test]
     fn what_a_host_shows_and_what_the_page_says_are_compared_in_one_form() {
         let text = "# HELP claiflow_a_seconds How long.\n# TYPE claiflow_a_seconds histogram\n\
-                    claiflow_a_seconds_bucket{plugin=\"x,y=\",le=\"1\"} 1\nclaiflow_a_seconds_sum{plugin=\"x\"} 1\n\
+                    claiflow_a_seconds_bucket{plugin=\"{x},y=\",le=\"1\"} 1\nclaiflow_a_seconds_sum{plugin=\"x\"} 1\n\
                     # HELP claiflow_b Plain\n# TYPE claiflow_b gauge\nclaiflow_b 1\n";
         let page = "| `claiflow_a_seconds` | histogram | `plugin` | How long. |\n| `claiflow_b` | gauge | – | Plain |\n\
                     | word | other |\nProse with `claiflow_b`.\n";
         assert_eq!(families(text), documented(page));
-        let page = format!("{page}{SOMETIMES}\n| `claiflow_c` | gauge | – | Rare |\n\n## Next\n| `claiflow_d` | gauge | – | d |\n");
+        let page = format!(
+            "{page}{SOMETIMES}\n| `claiflow_c` | gauge | – | Rare |\n\n## Next\n| `claiflow_d` | gauge | – | d |\n"
+        );
         let (always, sometimes) = promised(&page);
         assert_eq!((always.len(), sometimes.len()), (3, 1));
         assert_eq!(names("sum(rate(claiflow_a_seconds_bucket[5m])) > up"), ["claiflow_a_seconds"]);

@@ -34,15 +34,13 @@ pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<
         ("bad input is told in Prometheus's words, or names the input", mistakes::inputs),
         ("what is no Prometheus, away, slow or not granted is told with what to do", mistakes::servers),
     ];
-    let mut outcomes: Vec<_> = match std::fs::create_dir_all(directory)
-        .context("a directory")
-        .and_then(|()| Scene::open(built, directory))
-    {
-        Ok(scene) => {
-            promises.map(|(name, promise)| told(name, promise(&scene).with_context(|| tail(&scene.said())))).into()
-        }
-        Err(error) => vec![told("server, agent and Prometheus start", Err(error))],
-    };
+    let mut outcomes: Vec<_> =
+        match std::fs::create_dir_all(directory).context("a directory").and_then(|()| Scene::open(built, directory)) {
+            Ok(scene) => {
+                promises.map(|(name, promise)| told(name, promise(&scene).with_context(|| tail(&scene.said())))).into()
+            }
+            Err(error) => vec![told("server, agent and Prometheus start", Err(error))],
+        };
     outcomes.extend(watching(built, &directory.join("watched")));
     outcomes
 }

@@ -19,7 +19,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         let of_request: Vec<&Value> = lines.iter().filter(|line| line["span"]["request.id"] == REQUEST).collect();
         ensure!(of_request.iter().any(|line| line["message"] == words), "{host}: {of_request:#?}");
         let is_named = |line: &&Value| line["span"]["trace.id"].is_string() && line["level"].is_string();
-        ensure!(of_request.iter().all(|line| is_named(&line)), "{host}: {of_request:#?}");
+        ensure!(of_request.iter().all(is_named), "{host}: {of_request:#?}");
     }
     let collected = scene.collector.said();
     let metrics = scene.pair.get("/metrics")?.to_string();
