@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use opentelemetry::Context;
 use opentelemetry_otlp::{
-    SpanExporter, WithExportConfig as _, WithTonicConfig as _, tonic_types::metadata::MetadataMap,
+    SpanExporter, WithExportConfig as _, WithTonicConfig as _,
+    tonic_types::{metadata::MetadataMap, transport::ClientTlsConfig},
 };
 use opentelemetry_sdk::{
     Resource,
@@ -99,12 +100,15 @@ pub(super) fn start(
     resource: &Resource,
     counts: Counts,
 ) -> Result<(Queue, Exporting), opentelemetry_otlp::ExporterBuildError> {
-    let mut exporter = SpanExporter::builder()
+    let mut building = SpanExporter::builder()
         .with_tonic()
         .with_endpoint(&otlp.endpoint)
         .with_timeout(EXPORT)
-        .with_metadata(MetadataMap::from_headers(otlp.headers.clone()))
-        .build()?;
+        .with_metadata(MetadataMap::from_headers(otlp.headers.clone()));
+    if otlp.endpoint.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:")) {
+        building = building.with_tls_config(ClientTlsConfig::new().with_native_roots());
+    }
+    let mut exporter = building.build()?;
     exporter.set_resource(resource);
     let (spans, waiting) = mpsc::channel(QUEUE);
     let (queue, stop) = (Queue { spans, dropped: counts.dropped.clone() }, CancellationToken::new());
