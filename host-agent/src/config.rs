@@ -1,6 +1,7 @@
 //! Flags and variables.
 
 mod credentials;
+mod telemetry;
 mod tls;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
     credentials::{Credential, Credentials, Rekey},
+    telemetry::Telemetry,
     tls::Tls,
 };
 use crate::tools;
@@ -122,6 +124,9 @@ pub struct Agent {
     /// trace, debug, info, warn or error.
     #[arg(long, default_value = "info")]
     pub loglevel: String,
+    #[command(flatten)]
+    /// Log lines and traces.
+    pub telemetry: Telemetry,
     /// Directories of component files, such as mounted ConfigMaps and image volumes; an earlier one wins where two have a plugin of
     /// the same name.
     #[arg(long, env = "CLAIFLOW_PLUGINS", value_name = "DIRECTORY", value_delimiter = ',', default_value = "plugins")]
@@ -195,6 +200,10 @@ impl Arguments {
             "-clusteruuid",
             "-token",
             "-loglevel",
+            "-log-format",
+            "-otlp-endpoint",
+            "-otlp-headers",
+            "-otlp-sample-ratio",
             "-plugins",
             "-plugin-configmaps",
             "-registry-credentials",

@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod plugin;
 pub mod process;
 pub mod tape;
+pub mod telemetry;
 pub mod tools;

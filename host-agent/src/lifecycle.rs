@@ -6,7 +6,7 @@ mod plugins;
 mod precompile;
 mod processes;
 
-use std::{error::Error, io, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use claiflow_flow_worker::Pool;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +21,7 @@ use crate::{
     link::{Ambient, Fallback, Grpc, Link, Poll, Refused, Server, Transport},
     metrics::{Counted, Metrics},
     plugin::{self, SystemClock},
+    telemetry::{self, Telemetry, Traced},
     tools::Tool,
 };
 
@@ -34,21 +35,29 @@ pub fn main(arguments: Arguments) -> ExitCode {
     // kube would say of a request what it asks for, a command in a container with all its words: each failure is answered to
     // whoever asked.
     let filter = format!("{level},kube_client=off,kube_core=off");
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(io::stderr)
-        // Colours are for people: a file or a collector would keep their escapes.
-        .with_ansi(io::stderr().is_terminal())
-        .init();
     let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string());
-    let outcome = outcome.and_then(|runtime| runtime.block_on(run(arguments)));
+    let outcome = outcome.and_then(|runtime| runtime.block_on(told(arguments, filter)));
     outcome.unwrap_or_else(|error| {
         eprintln!("claiflow-agent: {error}");
         ExitCode::FAILURE
     })
 }
 
-async fn run(arguments: Arguments) -> Result<ExitCode, String> {
+/// Runs, with log lines and, where an agent serves, with traces.
+async fn told(arguments: Arguments, filter: String) -> Result<ExitCode, String> {
+    let metrics = Arc::new(Metrics::register().map_err(|error| format!("the metrics cannot be registered: {error}"))?);
+    let (agent, serves) = (&arguments.agent, arguments.command.is_none());
+    let otlp = if serves { agent.telemetry.otlp(|name| std::env::var(name).ok())? } else { None };
+    let format = agent.telemetry.log_format;
+    let settings = telemetry::Settings { filter, format, otlp, cluster: agent.clusteruuid.clone() };
+    let telemetry =
+        Telemetry::start(&settings, metrics.spans()).map_err(|error| format!("--otlp-endpoint: {error}"))?;
+    let outcome = run(arguments, metrics).await;
+    telemetry.close().await;
+    outcome
+}
+
+async fn run(arguments: Arguments, metrics: Arc<Metrics>) -> Result<ExitCode, String> {
     let program =
         std::env::current_exe().map_err(|error| format!("the agent's own program cannot be found: {error}"))?;
     match arguments.command {
@@ -70,11 +79,11 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
         }
         Some(Other::Credential(config::Credential::Rekey(rekey))) => credentials::rekey(&rekey),
         None if arguments.agent.precompile => precompile::run(&arguments.agent, program).await,
-        None => serve(arguments.agent, program).await,
+        None => serve(arguments.agent, program, metrics).await,
     }
 }
 
-async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, String> {
+async fn serve(agent: Agent, program: std::path::PathBuf, metrics: Arc<Metrics>) -> Result<ExitCode, String> {
     let needed = |name: &str, variable: &str| format!("--{name} is missing; give it, or set {variable}");
     let cluster = agent.clusteruuid.clone().ok_or_else(|| needed("clusteruuid", "CLAIFLOW_CLUSTER_UUID"))?;
     let token = agent.token.clone().ok_or_else(|| needed("token", "CLAIFLOW_TOKEN"))?;
@@ -89,7 +98,6 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     let state = agent.state.display().to_string();
     let unusable = |error: &dyn Error| format!("{state}: the state directory cannot be used: {}", chain(error));
     let directory = Directory::open(&agent.state).map_err(|error| unusable(&error))?;
-    let metrics = Arc::new(Metrics::register().map_err(|error| format!("the metrics cannot be registered: {error}"))?);
     let journal = Journal::open(Arc::new(directory.disk()), metrics.journal_writable.clone())
         .await
         .map_err(|error| unusable(&error))?;
@@ -106,6 +114,7 @@ async fn serve(agent: Agent, program: std::path::PathBuf) -> Result<ExitCode, St
     runtime.settled().await;
     health.settled();
     let commands = Counted::new(runtime, Arc::clone(&metrics));
+    let commands = Traced::new(Arc::new(commands));
     let executor = Arc::new(Executor::new(Arc::new(commands), Pool::new(program, 1)));
 
     tokio::spawn(signals(stop.clone(), kill.clone()));

@@ -12,9 +12,12 @@ use prometheus::{
 };
 use tokio::sync::watch;
 
-use crate::executor::{
-    Verdict,
-    commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server, Usage, Verified},
+use crate::{
+    executor::{
+        Verdict,
+        commands::{CallDone, CallFailed, CommandCall, Commands, Inventory, PluginState, Server, Usage, Verified},
+    },
+    telemetry::{Counts, Parent, host_call},
 };
 
 macro_rules! metrics {
@@ -69,6 +72,12 @@ metrics! {
     host_call_seconds: HistogramVec = "claiflow_agent_host_call_seconds" ["plugin", "verb", "resource"],
     /// Bytes of bodies that plugins sent over HTTP (`sent`) and got (`received`).
     http_bytes: IntCounterVec = "claiflow_agent_http_bytes_total" ["plugin", "direction"],
+    /// Calls that a budget ended, by plugin and budget: `cpu`, `wall`, `memory`, `output`, or `other`.
+    budget_exceeded: IntCounterVec = "claiflow_agent_budget_exceeded_total" ["plugin", "budget"],
+    /// Spans that the collector of traces took.
+    spans_exported: IntCounter = "claiflow_agent_spans_exported_total" [],
+    /// Spans that nobody will see: too many waited, or the collector did not take them.
+    spans_dropped: IntCounter = "claiflow_agent_spans_dropped_total" [],
     /// Plugins by state: 1 for the state in which a plugin is.
     plugins: IntGaugeVec = "claiflow_agent_plugin_state" ["plugin", "state"],
 }
@@ -79,6 +88,12 @@ trait Kind: Collector + Clone + Sized {
 }
 
 impl Kind for IntGauge {
+    fn make(name: &str, help: &str, _labels: &[&str]) -> Result<Self, prometheus::Error> {
+        Self::new(name, help)
+    }
+}
+
+impl Kind for IntCounter {
     fn make(name: &str, help: &str, _labels: &[&str]) -> Result<Self, prometheus::Error> {
         Self::new(name, help)
     }
@@ -111,8 +126,14 @@ impl Kind for HistogramVec {
 }
 
 impl Metrics {
-    /// A run ended.
-    pub fn run_ended(&self, verdict: Verdict) {
+    /// Where spans are counted.
+    #[must_use]
+    pub fn spans(&self) -> Counts {
+        Counts { exported: self.spans_exported.clone(), dropped: self.spans_dropped.clone() }
+    }
+
+    /// A run ended; the verdict's word.
+    pub fn run_ended(&self, verdict: Verdict) -> &'static str {
         let verdict = match verdict {
             Verdict::Succeeded => "succeeded",
             Verdict::Failed => "failed",
@@ -123,6 +144,7 @@ impl Metrics {
             Verdict::Paused => "paused",
         };
         self.runs.with_label_values(&[verdict]).inc();
+        verdict
     }
 
     /// Where calls of plugins into the host are counted.
@@ -162,7 +184,7 @@ struct Counters {
 }
 
 /// One call of a plugin into the host, once it ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HostCall<'a> {
     /// Who called.
     pub plugin: &'a str,
@@ -174,13 +196,17 @@ pub struct HostCall<'a> {
     pub outcome: &'a str,
     /// How long it took; none where it only waited for news.
     pub took: Option<Duration>,
+    /// The call of the plugin, for the trace.
+    pub parent: Parent,
 }
 
 impl HostCalls {
     /// Counts the call.
     pub fn count(&self, call: HostCall<'_>) {
-        let Some(Counters { calls, seconds, .. }) = &self.0 else { return };
         let outcome = if call.outcome == "ok" { "ok" } else { known(call.outcome) };
+        let call = HostCall { outcome, ..call };
+        host_call(&call);
+        let Some(Counters { calls, seconds, .. }) = &self.0 else { return };
         calls.with_label_values(&[call.plugin, call.verb, call.resource, outcome]).inc();
         if let Some(took) = call.took {
             seconds.with_label_values(&[call.plugin, call.verb, call.resource]).observe(took.as_secs_f64());
@@ -263,6 +289,12 @@ impl Commands for Counted {
             Ok(done) => ("ok", done.usage),
             Err(failed) => (known(&failed.code), failed.usage),
         };
+        if let Err(failed) = &answer
+            && let Some(budget) = budget_of(failed)
+        {
+            let plugin = count.server.as_ref().map_or("", |server| server.plugin.as_str());
+            self.metrics.budget_exceeded.with_label_values(&[plugin, budget]).inc();
+        }
         answer
     }
 
@@ -285,8 +317,22 @@ impl Commands for Counted {
     }
 }
 
+/// The budget that ended a call, if one did.
+fn budget_of(failed: &CallFailed) -> Option<&'static str> {
+    #[derive(serde::Deserialize)]
+    struct Details {
+        budget: String,
+    }
+    if failed.code != "budget" && failed.code != "too-large" {
+        return None;
+    }
+    let said = failed.details.as_deref().and_then(|text| serde_json::from_str::<Details>(text).ok());
+    let budgets = ["cpu", "wall", "memory", "output"];
+    Some(budgets.into_iter().find(|known| said.as_ref().is_some_and(|said| said.budget == *known)).unwrap_or("other"))
+}
+
 /// A code of `types.wit`; a plugin may answer any text.
-fn known(code: &str) -> &'static str {
+pub(crate) fn known(code: &str) -> &'static str {
     let codes = [
         "denied",
         "invalid",

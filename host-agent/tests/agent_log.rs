@@ -69,7 +69,7 @@ async fn what_a_plugin_says_is_on_standard_error_while_its_call_runs() {
     };
     let line = tokio::time::timeout(PATIENCE, line).await.expect("the line is there while the call runs");
     assert!(line.contains(r"effect begin \u{1b}[31mred\nnext"), "{line}");
-    assert!(line.contains(r#"task="6c65617365" step="0""#) && line.contains(" INFO "), "{line}");
+    assert!(line.contains(r#"task.uuid="6c65617365" step.path="0""#) && line.contains(" INFO "), "{line}");
     assert!(!line.contains('\u{1b}'), "no escape reaches a file: {line}");
     agent.kill().await.unwrap();
 }

@@ -16,4 +16,5 @@ pub mod ports;
 pub mod rekey;
 pub mod rest;
 pub mod storage;
+pub mod telemetry;
 pub mod webhook;

@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What kept the server from starting.
-pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+pub async fn run(config: Config, metrics: Metrics) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     for note in &config.notes {
         tracing::warn!("{note}");
     }
@@ -41,7 +41,7 @@ pub async fn run(config: Config) -> Result<ExitCode, Box<dyn Error + Send + Sync
         )
         .into());
     }
-    let (stop, source, metrics) = (CancellationToken::new(), Source, Metrics::register()?);
+    let (stop, source) = (CancellationToken::new(), Source);
     let dispatch = Dispatch::start(store.clone(), source.clone(), metrics.clone(), config.timing, &stop);
     let jq = Pool::new(std::env::current_exe()?, 1);
     let app = App::open(store.clone(), source.clone(), dispatch.clone(), jq, metrics.clone()).await?;

@@ -6,7 +6,10 @@ use claiflow_server::{
     bootstrap,
     config::{Arguments, Command, Config, TokenCommand},
     import::Summary,
-    lifecycle, rekey, rest,
+    lifecycle,
+    metrics::Metrics,
+    rekey, rest,
+    telemetry::Telemetry,
 };
 
 /// Batches are built and dropped on other threads than those that read requests, which the system's allocator is slow at.
@@ -32,22 +35,27 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
-    let filter = tracing_subscriber::EnvFilter::new(&config.log);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let metrics = match Metrics::register() {
+        Ok(metrics) => metrics,
+        Err(error) => return refuse(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    let outcome = match command {
-        Some(Command::Token { command: TokenCommand::Create(wish) }) => {
-            runtime.block_on(bootstrap::create_token(&config, wish)).map(|token| print(&token))
-        }
-        Some(Command::Import(import)) => {
-            runtime.block_on(lifecycle::import(config, import)).map(|it| print_summary(&it))
-        }
-        Some(Command::Rekey(wish)) => runtime.block_on(rekey::run(config, wish)),
-        Some(Command::Openapi) | None => runtime.block_on(lifecycle::run(config)),
-    };
+    let outcome = runtime.block_on(async {
+        let telemetry = Telemetry::start(&config.telemetry, metrics.spans.clone())?;
+        let outcome = match command {
+            Some(Command::Token { command: TokenCommand::Create(wish) }) => {
+                bootstrap::create_token(&config, wish).await.map(|token| print(&token))
+            }
+            Some(Command::Import(import)) => lifecycle::import(config, import).await.map(|it| print_summary(&it)),
+            Some(Command::Rekey(wish)) => rekey::run(config, wish).await,
+            Some(Command::Openapi) | None => lifecycle::run(config, metrics).await,
+        };
+        telemetry.close().await;
+        outcome
+    });
     match outcome {
         Ok(code) => code,
         Err(error) => refuse(&*error),

@@ -1,6 +1,9 @@
 //! Every metric of the server in one struct; a field's doc comment is its help text.
 
+mod database;
+mod grpc;
 pub mod ports;
+mod queue;
 
 use prometheus::{
     DEFAULT_BUCKETS, Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -8,10 +11,25 @@ use prometheus::{
     register_int_counter_with_registry as counter, register_int_gauge_with_registry as gauge,
 };
 
+use crate::telemetry::Counts;
+pub use database::{Database, Statement};
+pub use grpc::{Grpc, Method};
+pub use queue::{Line, Queue};
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// How long the database takes.
+    pub database: Database,
+    /// Calls of agents.
+    pub grpc: Grpc,
+    /// What waits for agents.
+    pub queue: Queue,
+    /// Spans of traces.
+    pub spans: Counts,
+    /// Leases that ended because their agent was lost.
+    pub leases_lost: IntCounter,
     /// Tasks that the API accepted.
     pub tasks_created: IntCounter,
     /// Tasks that ended, by state.
@@ -120,6 +138,26 @@ impl Metrics {
             registry.register(Box::new(histogram.clone()))?;
         }
         Ok(Self {
+            database: Database::register(&registry)?,
+            grpc: Grpc::register(&registry)?,
+            queue: Queue::register(&registry)?,
+            spans: Counts {
+                exported: counter!(
+                    "claiflow_spans_exported_total",
+                    "Spans that the collector of traces took",
+                    registry
+                )?,
+                dropped: counter!(
+                    "claiflow_spans_dropped_total",
+                    "Spans that nobody will see: too many waited, or the collector did not take them",
+                    registry
+                )?,
+            },
+            leases_lost: counter!(
+                "claiflow_leases_lost_total",
+                "Leases that ended because their agent was lost: silent for too long, or back without them",
+                registry
+            )?,
             tasks_created: counter!("claiflow_tasks_created_total", "Tasks that the API accepted", registry)?,
             stale_reports: counter!(
                 "claiflow_stale_reports_total",

@@ -28,6 +28,7 @@ mod registry;
 mod stories;
 mod test;
 mod tls;
+mod traces;
 mod wishes;
 
 use std::{

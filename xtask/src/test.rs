@@ -11,7 +11,7 @@ use crate::{
     database::MariaDb,
     e2e, faults, galera, kubernetes, languages, oidc, openapi, people, prometheus,
     registry::Registry,
-    root,
+    root, traces,
 };
 
 /// A part of the tests that can run without the others.
@@ -33,6 +33,8 @@ pub(crate) enum Part {
     Kubernetes,
     /// On a Prometheus that watches the server.
     Prometheus,
+    /// Spans and log lines of both hosts, on a collector that speaks OTLP.
+    Traces,
     /// Three nodes, one of them killed.
     Galera,
     /// The short fault harness.
@@ -164,6 +166,9 @@ pub(crate) fn run(strict: bool, only: &[Part]) -> Result<ExitCode> {
             Some(why) if !strict => count.skip("everything on a Prometheus", &why),
             _ => count.take(prometheus::run(&built, &directory.path().join("prometheus"))),
         }
+    }
+    if wanted(Part::Traces) {
+        count.take(traces::run(&built, &directory.path().join("traces")));
     }
     if wanted(Part::Galera) {
         match galera::missing() {

@@ -11,6 +11,7 @@ use std::{
 use claiflow_flow::{Call, Event, Limits, Machine, Progress, StepError, read_json};
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     Executor,
@@ -20,6 +21,7 @@ use super::{
     sink::Sink,
     task::{Doubt, End, Fault, Report, Step, Task, Verdict},
 };
+use crate::telemetry;
 
 impl Executor {
     /// Runs a task to its end.
@@ -92,7 +94,13 @@ impl Run<'_> {
             }
             let next = if progress.expressions.is_empty() {
                 match progress.calls.pop() {
-                    Some(call) => self.step(call).await,
+                    Some(call) => {
+                        let span = telemetry::step(&call.path, &call.command);
+                        let next = self.step(call).instrument(span.clone()).await;
+                        let error = self.last.as_ref().and_then(|step| step.error.as_ref());
+                        telemetry::step_ended(&span, error.map(|fault| fault.code.as_str()));
+                        next
+                    }
                     None => Err((Verdict::Failed, Fault::new("failed", "the flow stands still"))),
                 }
             } else {

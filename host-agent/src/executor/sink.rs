@@ -37,15 +37,19 @@ impl CallSink for Sink {
     fn log(&self, level: LogLevel, message: &str, fields: &[(String, String)]) {
         let (task, step) = (&self.task, &self.step.path);
         match level {
-            LogLevel::Trace | LogLevel::Debug => tracing::debug!(task, step, ?fields, "{message}"),
-            LogLevel::Info => tracing::info!(task, step, ?fields, "{message}"),
-            LogLevel::Warn | LogLevel::Error => tracing::warn!(task, step, ?fields, "{message}"),
+            LogLevel::Trace | LogLevel::Debug => {
+                tracing::debug!(task.uuid = task, step.path = step, plugin.fields = ?fields, "{message}");
+            }
+            LogLevel::Info => tracing::info!(task.uuid = task, step.path = step, plugin.fields = ?fields, "{message}"),
+            LogLevel::Warn | LogLevel::Error => {
+                tracing::warn!(task.uuid = task, step.path = step, plugin.fields = ?fields, "{message}");
+            }
         }
         self.send(level, message, fields.to_vec());
     }
 
     fn progress(&self, done: u64, total: u64, message: &str) {
-        tracing::debug!(task = self.task, step = self.step.path, done, total, "{message}");
+        tracing::debug!(task.uuid = self.task, step.path = self.step.path, done, total, "{message}");
         let message = if message.is_empty() { "progress" } else { message };
         let fields = [("done", done), ("total", total)].map(|(name, value)| (name.to_owned(), value.to_string()));
         self.send(LogLevel::Info, message, fields.to_vec());

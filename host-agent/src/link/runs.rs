@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use claiflow_proto::agent::v1::Offer;
 use tokio::{task::JoinSet, time::Instant};
+use tracing::Instrument as _;
 
 use super::{
     ambient::Ambient,
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     executor::{Executor, Line, Report, Step, Verdict, commands::Effect},
     metrics::Metrics,
+    telemetry,
 };
 
 pub(super) struct Runs {
@@ -42,12 +44,15 @@ impl Runs {
         let (executor, metrics) = (Arc::clone(&self.executor), Arc::clone(&self.metrics));
         let (ledger, ambient) = (Arc::clone(&self.ledger), Arc::clone(&self.ambient));
         let (lease_id, task, epoch) = (offer.lease_id.clone(), offer.task.clone(), offer.epoch);
+        let uuid = convert::task_uuid(&offer.task);
+        let (line, trace) = telemetry::run(&uuid, offer.attempt, &offer.request_id, &offer.traceparent);
         let (reported, lease) = (Arc::clone(&ledger), lease_id.clone());
         let report: Arc<dyn Report> =
             Arc::new(Reporter { ledger: reported, ambient: Arc::clone(&ambient), lease_id: lease });
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while running.try_join_next().is_some() {}
-        running.spawn(async move {
+        let spans = (line.clone(), trace.clone());
+        let running_one = async move {
             if offer.alone {
                 tokio::select! {
                     biased;
@@ -56,14 +61,21 @@ impl Runs {
                     () = ledger.others_ended() => {}
                 }
             }
+            let began = Instant::now();
             let end = executor.run(&convert::task(offer, run), &report).await;
-            metrics.run_ended(end.verdict);
+            let verdict = metrics.run_ended(end.verdict);
+            trace.record("task.verdict", verdict);
+            if matches!(end.verdict, Verdict::Failed | Verdict::TimedOut | Verdict::Unknown) {
+                trace.record("otel.status_code", "ERROR");
+            }
+            tracing::info!(run.verdict = verdict, run.elapsed_us = convert::micros(began.elapsed()), "a run ended");
             if end.verdict == Verdict::Paused {
                 return ledger.stopped(&lease_id, Instant::now());
             }
             let outcome = convert::outcome(&lease_id, &task, epoch, end, (ambient.wall_us)());
             ledger.finish(&lease_id, outcome, Instant::now());
-        });
+        };
+        running.spawn(running_one.instrument(spans.1).instrument(spans.0));
     }
 }
 

@@ -47,6 +47,11 @@ impl Failed {
         Self { code: code.to_owned(), message: message.into(), details: None, applied: Applied::No }
     }
 
+    /// A budget of the call was used up: which one stands in the details, for whoever counts.
+    fn over(code: &str, budget: &str, message: String) -> Self {
+        Self { details: Some(serde_json::json!({ "budget": budget }).to_string()), ..Self::new(code, message) }
+    }
+
     pub(super) fn with(self, usage: Usage) -> CallFailed {
         CallFailed { code: self.code, message: self.message, details: self.details, applied: self.applied, usage }
     }
@@ -56,8 +61,9 @@ impl Ending {
     /// The result's text, or the failure that a person reads.
     pub(super) fn settle(self, limits: &Limits, grace: Duration, effect_begun: bool) -> Result<String, Failed> {
         let failed = match self {
-            Self::Answered(Ok(output)) if output.len() > limits.output_bytes => Failed::new(
+            Self::Answered(Ok(output)) if output.len() > limits.output_bytes => Failed::over(
                 "too-large",
+                "output",
                 format!(
                     "the result has {} bytes; at most {} are allowed: ask for less, or raise `limits: {{output: …}}` in the \
                      plugin's entry of the grants file",
@@ -72,9 +78,12 @@ impl Ending {
             Self::Answered(Err(failure)) => return Err(refused(failure, effect_begun)),
             Self::Trapped(error) => trapped(&error, limits),
             Self::HostFault => Failed::new("failed", "the agent had a fault in a host function of this call"),
-            Self::Cpu => Failed::new("budget", format!("the call used its CPU budget of {}", human(limits.cpu))),
-            Self::Wall => Failed::new(
+            Self::Cpu => {
+                Failed::over("budget", "cpu", format!("the call used its CPU budget of {}", human(limits.cpu)))
+            }
+            Self::Wall => Failed::over(
                 "budget",
+                "wall",
                 format!("the call took longer than its wall-clock budget of {}", human(limits.wall)),
             ),
             Self::RunOver => Failed::new("timeout", "the run's time was over before the call ended"),
@@ -118,7 +127,11 @@ struct Details {
 
 fn trapped(error: &wasmtime::Error, limits: &Limits) -> Failed {
     if error.downcast_ref::<MemorySpent>().is_some() {
-        return Failed::new("budget", format!("the call used its memory budget of {} bytes", limits.memory_bytes));
+        return Failed::over(
+            "budget",
+            "memory",
+            format!("the call used its memory budget of {} bytes", limits.memory_bytes),
+        );
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return Failed::new("unavailable", "no sandbox was free");
@@ -129,8 +142,9 @@ fn trapped(error: &wasmtime::Error, limits: &Limits) -> Failed {
     // wasmtime keeps the type of this error to itself.
     if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
         let allowed = limits.output_bytes;
-        return Failed::new(
+        return Failed::over(
             "too-large",
+            "output",
             format!(
                 "the plugin handed over far more in one piece than the {allowed} bytes of a result: ask for less, or raise \
                  `limits: {{output: …}}` in the plugin's entry of the grants file"

@@ -77,6 +77,7 @@ async fn create(world: Arc<World>) {
         traceparent: None,
         created_by: None,
         audit: None,
+        request_id: None,
     };
     let due = chance.one_in(8).then(|| in_time(100, 8_000));
     let in_turn = !task.gates().is_empty() || world.setup.rules.concurrency.is_some();

@@ -213,5 +213,6 @@ fn live(shown: &Shown) -> Result<Task, Error> {
         traceparent: None,
         created_by: view.created_by.clone(),
         audit: None,
+        request_id: None,
     })
 }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     dispatch::NewTask,
+    metrics::Statement,
     model::{
         audit::Audit,
         duration::{self, micros},
@@ -71,6 +72,9 @@ pub struct Create {
     /// Of the request, as the header says it.
     #[serde(skip)]
     pub traceparent: Option<String>,
+    /// Of the request, as the header says it or as the server made it.
+    #[serde(skip)]
+    pub request_id: Option<String>,
     /// The header `Idempotency-Key`.
     #[serde(skip)]
     pub key: Option<String>,
@@ -183,6 +187,7 @@ impl App {
                 traceparent: create.traceparent.clone(),
                 created_by: created_by.clone(),
                 audit: audit.clone(),
+                request_id: create.request_id.clone(),
             };
             let in_turn = cluster.in_turn || !task.gates().is_empty();
             tasks.push((NewTask { task: Arc::new(task), due, in_turn }, cluster.uuid));
@@ -207,6 +212,12 @@ impl App {
             stored => stored?,
         }
         self.metrics.tasks_created.inc_by(tasks.len() as u64);
+        tracing::info!(
+            task.uuid = uuid,
+            task.template = prepared.snapshot.template_uuid,
+            task.count = tasks.len(),
+            "tasks were created"
+        );
         Ok(tasks.into_iter().map(|(new, cluster_uuid)| created_view(&new, cluster_uuid)).collect())
     }
 
@@ -296,7 +307,8 @@ impl App {
         let own = lookup(uuid);
         if let Some(id) = unhex(&own) {
             // A deleted cluster's history stays readable.
-            if let Some(shown) = self.shown(self.store.task_of(&cluster_uuid, &id).await?).await? {
+            let read = self.metrics.database.time(Statement::Read, self.store.task_of(&cluster_uuid, &id));
+            if let Some(shown) = self.shown(read.await?).await? {
                 return Ok(shown);
             }
         }
@@ -334,7 +346,8 @@ impl App {
             let ends = [listing.created_before, listing.filter.created().to].into_iter().flatten().min();
             listing.created_after = Some(ends.unwrap_or_else(|| self.source.now_us()).saturating_sub(WINDOW_US));
         }
-        let views = self.store.tasks(&listing).await.map_err(|error| match error {
+        let read = self.metrics.database.time(Statement::Read, self.store.tasks(&listing));
+        let views = read.await.map_err(|error| match error {
             storage::Error::TooSlow => too_slow(&listing),
             other => other.into(),
         })?;
@@ -470,6 +483,7 @@ fn created_view(new: &NewTask, cluster_uuid: String) -> Shown {
         timeline: None,
         result: None,
         error: None,
+        request_id: task.request_id.clone(),
     };
     Shown { view, snapshot: Arc::clone(&task.snapshot), steps: vec![] }
 }

@@ -10,6 +10,7 @@ mod hosts;
 mod keys;
 mod oidc;
 mod rates;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -97,8 +98,8 @@ pub struct Config {
     pub encryption: Encryption,
     /// Where webhooks may lead, and whom they trust.
     pub webhook: crate::webhook::Settings,
-    /// A `tracing` filter.
-    pub log: String,
+    /// Log lines, and where spans go.
+    pub telemetry: crate::telemetry::Settings,
     /// What the operator should know: keys without effect, variables that are not read.
     pub notes: Vec<String>,
 }
@@ -110,10 +111,12 @@ impl Config {
     /// [`Error`], which names the key and what would be right.
     pub fn read(arguments: &Arguments, variables: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
         let mut settings = Settings::default();
-        let mut notes = variables::read(&mut settings, variables)?;
+        let variables: Vec<(String, String)> = variables.collect();
+        let mut notes = variables::read(&mut settings, variables.iter().cloned())?;
         for file in &arguments.files {
             settings.file(file)?;
         }
+        telemetry::standard(&mut settings, &variables)?;
         refuse_what_is_missing(&settings)?;
         notes.extend(without_effect(&settings)?);
         let http_port = arguments.http_port.or(settings.port("http.port")?).unwrap_or(8099);
@@ -139,7 +142,7 @@ impl Config {
             import_from: settings.get("import.from").map(str::to_owned),
             encryption: enigma::read(&settings)?,
             webhook: webhook::read(&settings)?,
-            log: log(&settings)?,
+            telemetry: telemetry::read(&settings)?,
             notes,
         })
     }
@@ -277,14 +280,4 @@ fn timing(settings: &Settings) -> Result<Timing, Error> {
         ));
     }
     Ok(timing)
-}
-
-/// `logger.level` is a filter; `logger.verbose` is the former way to say the same: true, or a number above 0, is `debug`.
-fn log(settings: &Settings) -> Result<String, Error> {
-    let verbose = match settings.get("logger.verbose") {
-        Some(text) if text.parse::<u64>().is_err() => settings.flag("logger.verbose")?,
-        Some(number) => number != "0",
-        None => false,
-    };
-    Ok(settings.text("logger.level", if verbose { "debug" } else { "info" }))
 }

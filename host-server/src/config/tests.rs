@@ -45,7 +45,7 @@ fn the_files_of_the_first_version_are_read() {
     let Database::Maria(maria) = config.database else { panic!("not MariaDB") };
     assert_eq!((maria.hosts, maria.connections), (vec![("db".to_owned(), 3307)], 15));
     assert_eq!(config.grpc_message_bytes, Some(1 << 30));
-    assert_eq!(config.log, "info");
+    assert_eq!(config.telemetry.filter, "info");
     assert!(config.notes.iter().any(|note| note.contains("migrate.source")), "{:?}", config.notes);
 }
 
@@ -131,7 +131,7 @@ fn verbose_is_the_former_way_to_ask_for_more() {
         ("logger: {verbose: false}", "info"),
         ("logger: {verbose: true, level: warn}", "warn"),
     ] {
-        assert_eq!(read(yaml).unwrap().log, level, "{yaml}");
+        assert_eq!(read(yaml).unwrap().telemetry.filter, level, "{yaml}");
     }
 }
 

@@ -9,7 +9,7 @@ const PREFIX: &str = "CLAIFLOW_";
 /// Variables of the first version; they are not read, and said to be.
 const FORMER_PREFIX: &str = "CONFIGOR_";
 /// Names of the agent and of tests share the prefix.
-const OF_OTHERS: [&str; 14] = [
+const OF_OTHERS: [&str; 18] = [
     "SERVER_URL",
     "TLS_CA",
     "TLS_CERT",
@@ -24,6 +24,10 @@ const OF_OTHERS: [&str; 14] = [
     "CACHE",
     "HEALTH",
     "STRICT",
+    "LOG_FORMAT",
+    "OTLP_ENDPOINT",
+    "OTLP_HEADERS",
+    "OTLP_SAMPLE_RATIO",
 ];
 
 /// Takes the variables that are ours; answers what the operator should know.

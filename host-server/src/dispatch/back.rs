@@ -31,6 +31,7 @@ impl Dispatch {
                 touched: step::touched(&kept),
                 timed_out: lease.task.deadline().is_some_and(|deadline| deadline <= self.0.source.now_us()),
             };
+            self.0.metrics.leases_lost.inc();
             self.write(lease, state, Event::Lost(loss)).await
         };
         log(lease, taken.await);

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Dispatch, lanes};
 use crate::{
+    metrics::Statement,
     model::{
         ids::Id,
         lifecycle::Event,
@@ -97,7 +98,8 @@ async fn serve(dispatch: &Dispatch, cluster: i64, is_scan: bool) -> Result<(), s
             cluster_limit: rules.concurrency,
         };
         let lease_id = || inner.source.random();
-        let claimed = lanes::retried(|| inner.store.claim(&claim, &lease_id)).await;
+        let claimed = lanes::retried(|| inner.store.claim(&claim, &lease_id));
+        let claimed = inner.metrics.database.time(Statement::Claim, claimed).await;
         let mut undelivered = Vec::new();
         {
             let mut hub = inner.hub.lock();

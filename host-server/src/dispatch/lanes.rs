@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{Create, Dispatch, Ended, NewTask};
 use crate::{
+    metrics::Statement,
     model::{
         ids::Id,
         lifecycle::Event,
@@ -120,7 +121,7 @@ async fn write(dispatch: &Dispatch, tasks: &[NewTask], keys: &[RequestKey]) -> R
         async move {
             match rows.first() {
                 Some((task, _)) if asks && store.is_stored(task.cluster, task.id).await? => Ok(()),
-                _ => store.create_tasks(rows, keys).await,
+                _ => inner.metrics.database.time(Statement::Create, store.create_tasks(rows, keys)).await,
             }
         }
     })
@@ -174,7 +175,8 @@ pub(super) async fn finishes(dispatch: Dispatch, mut queue: mpsc::Receiver<Ended
         busy = batch.len() > 8;
         let (sessions, ends): (Vec<u64>, Vec<Finish>) =
             batch.drain(..).map(|ended: Ended| (ended.session, ended.finish)).unzip();
-        let outcome = retried(|| dispatch.0.store.finish(&ends)).await;
+        let outcome =
+            dispatch.0.metrics.database.time(Statement::Finish, retried(|| dispatch.0.store.finish(&ends))).await;
         dispatch.0.metrics.commits.inc();
         match outcome {
             Ok(valid) => {

@@ -1,6 +1,7 @@
 //! The agents' side of the server: the only room that knows tonic. It turns protocol events into calls of `app` and
 //! `dispatch`, and orders into protocol events.
 
+mod counted;
 mod former;
 mod incoming;
 mod inventory;
@@ -60,6 +61,7 @@ pub async fn serve(
     let dialling = tokio::spawn(peer::dial(app.clone(), port.siblings().clone(), stop.clone()));
     let replicas = peer::Peers::server(app.clone());
     let former = former::service(app.clone(), message_bytes);
+    let counted = counted::Methods::of(&app.metrics().grpc)?;
     let service =
         AgentServiceServer::new(Agents { app, polls: Polls::default() }).max_decoding_message_size(message_bytes);
     let incoming = ReceiverStream::new(port.open(stop.clone())).map(|stream| Ok::<_, Infallible>(Incoming(stream)));
@@ -69,6 +71,7 @@ pub async fn serve(
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))
         .http2_max_local_error_reset_streams(Some(MISTAKEN_STREAMS))
         .http2_max_header_list_size(METADATA_BYTES)
+        .layer(tower::layer::layer_fn(move |inner: tonic::service::Routes| counted.around(inner)))
         .add_service(service)
         .add_service(former)
         .add_service(replicas)

@@ -22,7 +22,7 @@ use crate::{
         step::{STARTED, StepRow, Used},
         task::{Finish, Lease, Task, Timeline},
     },
-    storage,
+    storage, telemetry,
 };
 
 /// A message that holds more than this is sent as it is.
@@ -214,8 +214,9 @@ async fn offer(
         inputs: task.inputs.clone().into_bytes(),
         run_timeout_ms: left_ms(task, dispatch.now_us()),
         finished: finished.into_iter().filter(is_needed).map(known_step).collect(),
-        traceparent: task.traceparent.clone().unwrap_or_default(),
+        traceparent: telemetry::offered(lease, dispatch.now_us()).unwrap_or_default(),
         alone: task.attempt > 2,
+        request_id: task.request_id.clone().unwrap_or_default(),
     })
 }
 

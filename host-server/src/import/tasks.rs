@@ -204,6 +204,7 @@ impl Tasks {
             traceparent: None,
             created_by: None,
             audit: None,
+            request_id: None,
         }
     }
 

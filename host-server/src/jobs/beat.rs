@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -15,7 +16,7 @@ pub(super) async fn run(app: &App, stop: &CancellationToken) {
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! { () = stop.cancelled() => break, _ = every.tick() => {} }
-        match tokio::time::timeout(LIMIT, app.beat()).await {
+        match tokio::time::timeout(LIMIT, beat(app)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the heartbeat could not be written");
@@ -26,4 +27,12 @@ pub(super) async fn run(app: &App, stop: &CancellationToken) {
     if let Err(error) = app.say_goodbye().await {
         tracing::debug!(error = &error as &dyn std::error::Error, "this replica's row stays until it is stale");
     }
+}
+
+/// A heartbeat, and beside it how long a connection was waited for, as everybody's work waits.
+async fn beat(app: &App) -> Result<(), crate::app::Error> {
+    let began = Instant::now();
+    app.store.connection_is_free().await?;
+    app.metrics().database.pool_wait.observe(began.elapsed().as_secs_f64());
+    app.beat().await
 }

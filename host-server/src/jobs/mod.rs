@@ -3,6 +3,7 @@
 mod beat;
 mod history;
 mod leader;
+mod queue;
 mod sweep;
 mod variables;
 mod webhooks;
@@ -29,7 +30,7 @@ pub fn start(
             sweep::touch(&app, &stop),
             variables::run(&app, &stop),
             leader::lead(&app, history::WORK, &stop, |term| history::run(&app, retention, term)),
-            leader::lead(&app, sweep::WORK, &stop, |_| sweep::run(&app)),
+            leader::lead(&app, sweep::WORK, &stop, |_| queue::beside(&app, sweep::run(&app))),
             leader::lead(&app, webhooks::WORK, &stop, |_| webhooks::run(&app, deliveries)),
         );
     })

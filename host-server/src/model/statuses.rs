@@ -142,6 +142,7 @@ mod tests {
             timeline: timeline.map(|timeline| serde_json::to_string(&timeline).unwrap()),
             result: None,
             error: (state > 4).then(|| "why".to_owned()),
+            request_id: None,
         }
     }
 

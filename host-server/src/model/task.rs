@@ -124,6 +124,8 @@ pub struct Task {
     pub created_by: Option<String>,
     /// The row of the audit trail that is written with it; the tasks of one request share one.
     pub audit: Option<Arc<Audit>>,
+    /// Of the request that created it.
+    pub request_id: Option<String>,
 }
 
 impl Task {
@@ -335,4 +337,5 @@ pub struct View {
     pub timeline: Option<String>,
     pub result: Option<String>,
     pub error: Option<String>,
+    pub request_id: Option<String>,
 }

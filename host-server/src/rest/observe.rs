@@ -12,10 +12,14 @@ use axum::{
 use tracing::Instrument as _;
 
 use super::{body::Warnings, problem::Problem};
-use crate::app::App;
+use crate::{app::App, telemetry};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// A caller's own request id at most; a longer one is not taken.
 const REQUEST_ID_BYTES: usize = 128;
+/// Only these routes are traced: probes and scrapes tell nobody anything.
+const TRACED: &str = "/api/";
 /// What a layer or an extractor said about a refusal, bytes.
 const REFUSAL_BYTES: usize = 4_096;
 
@@ -33,10 +37,23 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     let warnings = Warnings::default();
     request.extensions_mut().insert(warnings.clone());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::info_span!("request", request.id = id);
+    let span = tracing::info_span!("request", request.id = id, trace.id = tracing::field::Empty);
+    let trace = traced(&span, method, &route, &id, request.headers());
+    let headers = request.headers_mut();
+    // From here on the headers say what was taken or made, and handlers read it there.
+    set(headers, &REQUEST_ID, Some(&id));
+    let traceparent = telemetry::traceparent(&trace).or_else(|| traceparent(headers));
+    set(headers, &TRACEPARENT, traceparent.as_deref());
+    if let Some(trace_id) = traceparent.as_deref().and_then(|text| text.get(3..35)) {
+        span.record("trace.id", trace_id);
+    }
 
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(trace.clone()).instrument(span.clone()).await;
     let status = response.status();
+    trace.record("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        trace.record("otel.status_code", "ERROR");
+    }
     if status.is_client_error() || status.is_server_error() {
         let problem = problem_of(&mut response).await;
         if status.is_server_error() {
@@ -72,10 +89,50 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     response
 }
 
-/// The caller's id, when it can be printed.
+/// The caller's id, when it is a word that can stand in a log line, a header and a column as it is.
 fn given_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(&REQUEST_ID)?.to_str().ok()?;
-    ((1..=REQUEST_ID_BYTES).contains(&text.len())).then(|| text.to_owned())
+    let plain = |byte: u8| byte.is_ascii_graphic() && !br#""'\`<>"#.contains(&byte);
+    ((1..=REQUEST_ID_BYTES).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+/// The request's id, as it was taken or made.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    headers.get(&REQUEST_ID)?.to_str().ok().map(str::to_owned)
+}
+
+/// The trace context under which what the request begins belongs: the server's own span where it traces, else the caller's.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    telemetry::valid(headers.get(&TRACEPARENT)?.to_str().ok()?)
+}
+
+/// The request's span for the trace, below the caller's; a disabled one where nobody traces.
+fn traced(log: &tracing::Span, method: &'static str, route: &str, id: &str, headers: &HeaderMap) -> tracing::Span {
+    if !route.contains(TRACED) {
+        return tracing::Span::none();
+    }
+    let span = tracing::info_span!(
+        target: telemetry::TRACE,
+        parent: log,
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+        request.id = id,
+    );
+    telemetry::join(&span, traceparent(headers).as_deref());
+    span
+}
+
+/// Sets a header, or removes it.
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: Option<&str>) {
+    match value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        Some(value) => headers.insert(name.clone(), value),
+        None => headers.remove(name),
+    };
 }
 
 /// Methods are callers' words; only the usual ones become labels.

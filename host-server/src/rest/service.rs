@@ -17,6 +17,7 @@ use super::{
     body::{Body, Resource},
     fields::quoted,
     list::{Page, Rows, moment},
+    observe,
     problem::Problem,
     search::{Query, Search, Searched},
 };
@@ -129,18 +130,12 @@ impl ServiceBody {
             deadline: moment("deadline", self.deadline.as_deref())?,
             run_timeout: self.run_timeout,
             labels: self.labels,
-            traceparent: traceparent(headers),
+            traceparent: observe::traceparent(headers),
+            request_id: observe::request_id(headers),
             key: key(headers)?,
             asked: Some(asked),
         })
     }
-}
-
-/// The request's trace context, if it has the form of one.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let is_right = text.len() == 55 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    is_right.then(|| text.to_owned())
 }
 
 /// `Idempotency-Key`, as the caller wrote it.
@@ -262,6 +257,10 @@ pub(super) struct Service {
     /// Why it did not succeed, one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Of the request that created it: the log lines of server and agent about this task carry it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "deploy-42")]
+    request_id: Option<String>,
     created: DateTime<Utc>,
     /// When an agent was first given it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -364,6 +363,7 @@ impl Service {
             created_by: view.created_by,
             attempt: view.attempt,
             error: view.error.filter(|_| view.ended.is_some()),
+            request_id: view.request_id,
             created: time(view.created),
             started: view.started.map(time),
             ended,

@@ -6,10 +6,10 @@ use crate::model::task::View;
 // Every task has a cluster. LEFT JOIN all the same: MariaDB begins an inner join of a page of all clusters' tasks at `cluster`, and
 // sorts every task that is stored.
 pub(super) const LIVE: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
-     CASE WHEN t.state <> 0 THEN t.state WHEN l.created IS NULL THEN 0 ELSE 2 END AS state, t.cancel_requested, t.labels, t.created_by, t.created, t.started, l.created AS leased, NULL AS ended, NULL AS timeline, NULL AS result, t.reason AS error \
+     CASE WHEN t.state <> 0 THEN t.state WHEN l.created IS NULL THEN 0 ELSE 2 END AS state, t.cancel_requested, t.labels, t.created_by, t.created, t.started, l.created AS leased, NULL AS ended, NULL AS timeline, NULL AS result, t.reason AS error, t.request_id \
      FROM task t LEFT JOIN cluster c ON c.id = t.cluster LEFT JOIN lease l ON l.task = t.id AND l.cluster = t.cluster";
 pub(super) const FINAL: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
-     t.state, 0 AS cancel_requested, t.labels, t.created_by, t.created, t.started, NULL AS leased, t.ended, t.timeline, t.result, t.error FROM history t LEFT JOIN cluster c ON c.id = t.cluster";
+     t.state, 0 AS cancel_requested, t.labels, t.created_by, t.created, t.started, NULL AS leased, t.ended, t.timeline, t.result, t.error, t.request_id FROM history t LEFT JOIN cluster c ON c.id = t.cluster";
 
 /// One task, live or final: in one statement, so that one which ends meanwhile is found.
 macro_rules! one_task {

@@ -30,7 +30,7 @@ const SNAPSHOTS: usize = 10_000;
 
 /// What a live task is made from.
 pub(crate) const LIVE_COLUMNS: &str = "t.id, t.cluster, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, t.epoch, \
-     t.state, t.created, t.valid_until, t.run_timeout_ms, t.started, t.labels, t.traceparent, t.created_by";
+     t.state, t.created, t.valid_until, t.run_timeout_ms, t.started, t.labels, t.traceparent, t.created_by, t.request_id";
 
 /// Which waiting tasks are taken, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +132,7 @@ macro_rules! task_of {
             traceparent: $row.try_get("traceparent")?,
             created_by: $row.try_get("created_by")?,
             audit: None,
+            request_id: $row.try_get("request_id")?,
         }
     };
 }
@@ -298,13 +299,13 @@ impl Store {
             let aliases: Vec<_> = tasks.iter().filter_map(|(task, _)| Some((task, task.request?))).collect();
             insert!(tx, "INSERT INTO alias (cluster, uuid, id, request) ", aliases.as_slice(), |_| 0, |b, (task, request)|
                 b.push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.id.to_vec()).push_bind(request.to_vec()));
-            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created_by, created) ", rows.as_slice(), |(_, inputs)| inputs.len(), |b, ((task, place), inputs)| {
+            insert!(tx, "INSERT INTO task (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, epoch, valid_until, run_timeout_ms, started, labels, traceparent, created_by, created, request_id) ", rows.as_slice(), |(_, inputs)| inputs.len(), |b, ((task, place), inputs)| {
                 let state = if matches!(place, Place::Later(_)) { State::Scheduled } else { State::Ready };
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(state as i16).push_bind(i64::from(matches!(place, Place::Lease(_))))
                     .push_bind(task.valid_until).push_bind(task.run_timeout_ms).push_bind(task.started).push_bind(task.labels.clone())
-                    .push_bind(task.traceparent.clone()).push_bind(task.created_by.clone()).push_bind(task.created)
+                    .push_bind(task.traceparent.clone()).push_bind(task.created_by.clone()).push_bind(task.created).push_bind(task.request_id.clone())
             });
             let leases: Vec<_> = tasks.iter().filter_map(|(_, place)| if let Place::Lease(lease) = place { Some(Arc::clone(lease)) } else { None }).collect();
             insert_leases!(tx, leases);
@@ -527,13 +528,13 @@ impl Store {
                 query.build().execute(&mut *tx).await?;
             }
             let rows = accepted.iter().map(|(end, state)| Ok((*end, *state, self.seal_end(end, *state)?))).collect::<Result<Vec<_>, Error>>()?;
-            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error) ", rows.as_slice(), |(.., sealed)| sealed.bytes(), |b, (end, state, sealed)| {
+            insert!(tx, "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error, request_id) ", rows.as_slice(), |(.., sealed)| sealed.bytes(), |b, (end, state, sealed)| {
                 let task = &end.lease.task;
                 b.push_bind(task.id.to_vec()).push_bind(task.cluster).push_bind(task.uuid.clone()).push_bind(task.snapshot.id.to_vec())
                     .push_bind(task.name.clone()).push_bind(task.summary.clone()).push_bind(sealed.inputs.clone()).push_bind(task.channel.clone())
                     .push_bind(task.priority).push_bind(*state as i16).push_bind(task.attempt).push_bind(task.labels.clone())
                     .push_bind(task.created_by.clone()).push_bind(task.started).push_bind(task.created).push_bind(end.ended)
-                    .push_bind(sealed.timeline.clone()).push_bind(sealed.result.clone()).push_bind(sealed.error.clone())
+                    .push_bind(sealed.timeline.clone()).push_bind(sealed.result.clone()).push_bind(sealed.error.clone()).push_bind(task.request_id.clone())
             });
             tx.commit().await?;
             self.told(accepted.iter().map(|(end, _)| end.lease.task.channel.as_deref()));

@@ -20,8 +20,8 @@ const ROUND: i64 = 256;
 /// How often a task that is claimed at the same moment is looked at again.
 const TRIES: u32 = 8;
 /// What is kept of a final task, from its live row; values: state, end, timeline, error, task, cluster.
-pub(super) const ARCHIVE: &str = "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error) \
-     SELECT id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, ?, attempt, labels, created_by, started, created, ?, ?, NULL, ? FROM task WHERE id = ? AND cluster = ?";
+pub(super) const ARCHIVE: &str = "INSERT INTO history (id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, state, attempt, labels, created_by, started, created, ended, timeline, result, error, request_id) \
+     SELECT id, cluster, uuid, snapshot, name, summary, inputs, channel, priority, ?, attempt, labels, created_by, started, created, ?, ?, NULL, ?, request_id FROM task WHERE id = ? AND cluster = ?";
 
 /// What became of a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,4 +49,5 @@ mod silence;
 mod step;
 mod text;
 mod times;
+mod watched;
 mod world;

@@ -212,6 +212,7 @@ impl World {
             traceparent: None,
             created_by: None,
             audit: None,
+            request_id: None,
         }
     }
 

@@ -389,11 +389,15 @@ pub struct Offer {
     /// whose end nobody knows (STARTED), which are asked for before they run again.
     #[prost(message, repeated, tag = "11")]
     pub finished: ::prost::alloc::vec::Vec<StepEvent>,
+    /// W3C trace context under which the run's spans belong; empty when nobody traces.
     #[prost(string, tag = "12")]
     pub traceparent: ::prost::alloc::string::String,
     /// Alone on its agent: it was running at two crashes.
     #[prost(bool, tag = "13")]
     pub alone: bool,
+    /// The id of the request that created the task, for log lines and spans; empty when it is not known.
+    #[prost(string, tag = "14")]
+    pub request_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Snapshot {

@@ -2,11 +2,13 @@
 
 #![allow(clippy::indexing_slicing, reason = "what a JSON value does not have reads as null")]
 
+mod families;
 mod mistakes;
 mod monitor;
 mod scene;
 mod stub;
 mod templates;
+mod watched;
 
 use std::path::Path;
 
@@ -15,6 +17,7 @@ use anyhow::{Context as _, Result};
 use crate::cluster_of_two::Built;
 pub(crate) use monitor::{Monitor, missing};
 use scene::Scene;
+use watched::Watched;
 
 /// One promise of claiflow beside Prometheus.
 type Promise = fn(&Scene<'_>) -> Result<()>;
@@ -31,11 +34,28 @@ pub(crate) fn run(built: &Built, directory: &Path) -> Vec<(&'static str, Result<
         ("bad input is told in Prometheus's words, or names the input", mistakes::inputs),
         ("what is no Prometheus, away, slow or not granted is told with what to do", mistakes::servers),
     ];
-    match std::fs::create_dir_all(directory).context("a directory").and_then(|()| Scene::open(built, directory)) {
-        Ok(scene) => {
-            promises.map(|(name, promise)| told(name, promise(&scene).with_context(|| tail(&scene.said())))).into()
-        }
-        Err(error) => vec![told("server, agent and Prometheus start", Err(error))],
+    let mut outcomes: Vec<_> =
+        match std::fs::create_dir_all(directory).context("a directory").and_then(|()| Scene::open(built, directory)) {
+            Ok(scene) => {
+                promises.map(|(name, promise)| told(name, promise(&scene).with_context(|| tail(&scene.said())))).into()
+            }
+            Err(error) => vec![told("server, agent and Prometheus start", Err(error))],
+        };
+    outcomes.extend(watching(built, &directory.join("watched")));
+    outcomes
+}
+
+/// What operators watch claiflow with.
+fn watching(built: &Built, directory: &Path) -> Vec<(&'static str, Result<()>)> {
+    type Watching = fn(&Watched<'_>) -> Result<()>;
+    let promises: [(&'static str, Watching); 3] = [
+        ("every metric of both hosts stands in docs/observability.md, and nothing else does", watched::page),
+        ("every alert fires where it should, and leads to its paragraph", watched::alerts),
+        ("every query of the dashboard is answered, and every metric in it exists", watched::dashboard),
+    ];
+    match Watched::open(built, directory) {
+        Ok(watched) => promises.map(|(name, promise)| told(name, promise(&watched))).into(),
+        Err(error) => vec![told("both hosts and a Prometheus that scrapes them start", Err(error))],
     }
 }
 

@@ -46,13 +46,19 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Listens at `host` and scrapes `target` (host and port) each second.
     pub(crate) fn start(directory: &Path, host: &str, target: &str) -> Result<Self> {
+        Self::start_on(directory, host, &[(JOB, target)])
+    }
+
+    /// The same with several jobs, each with its target.
+    pub(super) fn start_on(directory: &Path, host: &str, jobs: &[(&str, &str)]) -> Result<Self> {
         fs::create_dir_all(directory)?;
+        let job = |(name, target): &(&str, &str)| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
         let listen = format!("{host}:{}", free_port(0)?);
         let config = json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yaml"],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:9"]}]}]},
-            "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": jobs.iter().map(job).collect::<Vec<_>>(),
         });
         let rules = json!({"groups": [{"name": "claiflow", "rules": [
             {"alert": ALERT, "expr": "vector(1)", "labels": {"severity": "none"}, "annotations": {"summary": "It is watched"}},

@@ -12,6 +12,7 @@ use crate::{
     http::Failure,
     metrics::HostCall,
     plugin::standing::Standing,
+    telemetry::Parent,
 };
 
 /// Counts when it goes, so that a request that is given up counts too.
@@ -22,13 +23,22 @@ pub(super) struct Counting {
     host: String,
     began: Duration,
     outcome: &'static str,
+    /// It may end in another task.
+    parent: Parent,
 }
 
 impl Counting {
     pub(super) fn begin(standing: &Arc<Standing>, method: &Method) -> Self {
         let method = METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
         let began = standing.clock.monotonic();
-        Self { standing: Arc::clone(standing), method, host: String::new(), began, outcome: "stopped" }
+        Self {
+            standing: Arc::clone(standing),
+            method,
+            host: String::new(),
+            began,
+            outcome: "stopped",
+            parent: Parent::here(),
+        }
     }
 
     /// Now it is known where it goes.
@@ -50,6 +60,7 @@ impl Drop for Counting {
             resource: &self.host,
             outcome: self.outcome,
             took: Some(took),
+            parent: std::mem::take(&mut self.parent),
         });
     }
 }

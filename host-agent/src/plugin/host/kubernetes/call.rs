@@ -17,6 +17,7 @@ use crate::{
         bindings::claiflow::plugin::{kubernetes_types::ApiResource, types},
         state::CallState,
     },
+    telemetry::Parent,
 };
 
 /// No single request takes longer, however much time the call has.
@@ -71,6 +72,7 @@ impl CallState {
             resource: &made.resource,
             outcome: answer.as_ref().map_or_else(|failure| failure.code, |_| "ok"),
             took: (!made.waits).then(|| self.standing.clock.monotonic().saturating_sub(made.began)),
+            parent: Parent::here(),
         });
         Ok(answer.map_err(|failure| types::Failure {
             code: failure.code.to_owned(),

@@ -1,0 +1,3 @@
+-- The id of the request that created a task: log lines and spans of both hosts carry it.
+ALTER TABLE task ADD COLUMN request_id TEXT NULL;
+ALTER TABLE history ADD COLUMN request_id TEXT NULL;
