@@ -26,11 +26,10 @@ use crate::model::{
 
 /// One day, microseconds.
 const DAY_US: i64 = 86_400_000_000;
-/// Days of the past that get a partition each; what is older gets one for this many days.
-const DAYS: i64 = 90;
-const COARSE_DAYS: i64 = 30;
-/// Partitions for what is older; the first of them also holds all before it.
-const COARSE: i64 = 40;
+/// Days of the past that share a partition: few partitions keep reads by key short.
+const PART_DAYS: i64 = 30;
+/// Partitions of the past at most; the first of them also holds all before it.
+const PARTS: usize = 60;
 
 /// What became of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,18 +125,16 @@ impl Store {
         })
     }
 
-    /// Makes the history's partitions for a past that begins at `first_us`, as long as there are none: days that are near, longer
-    /// times before them. Elsewhere than on MariaDB there are no partitions.
+    /// Makes the history's partitions for a past that begins at `first_us`, as long as there are none. Elsewhere than on MariaDB
+    /// there are no partitions.
     ///
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn partition_past(&self, first_us: i64, now_us: i64) -> Result<(), Error> {
         let Db::Maria(link) = &self.db else { return Ok(()) };
         let pool = &link.pool();
-        let count = "SELECT COUNT(*) FROM information_schema.partitions WHERE table_schema = DATABASE() AND table_name = 'history'";
-        let count: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
         let ends = past_ends(first_us, now_us);
-        if count > 1 || ends.is_empty() {
+        if ends.is_empty() || self.has_parts().await? {
             return Ok(());
         }
         let mut sql = "ALTER TABLE history REORGANIZE PARTITION p_last INTO (".to_owned();
@@ -146,11 +143,23 @@ impl Store {
             let _ = write!(sql, "PARTITION {} VALUES LESS THAN ({end}), ", time(end - DAY_US).format("p%Y%m%d"));
         }
         sql.push_str("PARTITION p_last VALUES LESS THAN (MAXVALUE))");
-        link.held(pool, async {
+        let made = link.held(pool, async {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(pool).await?;
             Ok(())
+        });
+        match made.await {
+            // The statement of an import that was killed a moment ago has gone on by itself.
+            Err(_) if self.has_parts().await? => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    async fn has_parts(&self) -> Result<bool, Error> {
+        let sql = "SELECT COUNT(*) FROM information_schema.partitions WHERE table_schema = DATABASE() AND table_name = 'history'";
+        both!(&self.db, pool => {
+            let count: i64 = sqlx::query_scalar(sql).fetch_one(pool).await?;
+            Ok(count > 1)
         })
-        .await
     }
 
     /// Takes over clusters; deleted ones too, since their history stays readable.
@@ -409,36 +418,28 @@ impl Store {
 fn past_ends(first_us: i64, now_us: i64) -> Vec<i64> {
     let day = |us: i64| us.div_euclid(DAY_US);
     let (first, today) = (day(first_us), day(now_us));
-    if first >= today {
-        return vec![];
+    let mut ends = Vec::new();
+    let mut last = today;
+    while last >= first && first < today && ends.len() < PARTS {
+        ends.push((last + 1) * DAY_US);
+        last -= PART_DAYS;
     }
-    let near = first.max(today - DAYS);
-    let mut ends: Vec<i64> = (near..=today).collect();
-    let mut end = near - COARSE_DAYS;
-    for _ in 0..COARSE {
-        if end < first {
-            break;
-        }
-        ends.insert(0, end);
-        end -= COARSE_DAYS;
-    }
-    ends.into_iter().map(|last| (last + 1) * DAY_US).collect()
+    ends.reverse();
+    ends
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COARSE, DAY_US, DAYS, past_ends};
+    use super::{DAY_US, PART_DAYS, PARTS, past_ends};
 
     #[test]
-    fn the_past_is_cut_into_days_that_are_near_and_longer_times_before_them() {
+    fn the_past_is_cut_into_few_parts_of_which_the_last_ends_with_today() {
         let now = 20_000 * DAY_US + 5;
         assert!(past_ends(now, now).is_empty(), "there is no past");
-        assert_eq!(past_ends(now - DAY_US, now), [20_000 * DAY_US, 20_001 * DAY_US]);
-        for days in [DAYS, DAYS + 29, DAYS + 31, 10_000] {
+        for (days, parts) in [(1, 1), (PART_DAYS - 1, 1), (PART_DAYS, 2), (365, 13), (100_000, PARTS)] {
             let ends = past_ends(now - days * DAY_US, now);
             assert!(ends.is_sorted_by(|a, b| a < b), "{ends:?}");
-            assert_eq!(ends.last(), Some(&(20_001 * DAY_US)));
-            assert!(ends.len() <= usize::try_from(DAYS + COARSE + 1).unwrap());
+            assert_eq!((ends.len(), ends.last()), (parts, Some(&(20_001 * DAY_US))), "{days} days");
         }
     }
 }
