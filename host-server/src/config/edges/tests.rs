@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{super::keys::Settings, Cors, Edges, Origins, read};
-use crate::ports::{ClientAuth, Files};
+use super::{Cors, Edges, Origins, read};
+use crate::{
+    config::keys::Settings,
+    ports::{ClientAuth, Files},
+};
 
 fn edges(given: &[(&'static str, &str)], authenticated: bool) -> Result<Edges, String> {
     let mut settings = Settings::default();
