@@ -216,7 +216,7 @@ pub async fn import(config: Config, arguments: ImportArguments) -> Result<Summar
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    let from = arguments.from.or(config.import_from).ok_or(
+    let from = arguments.from.or_else(|| config.import_from.clone()).ok_or(
         "--from (or `import.from`) names the first version's database: mysql://USER:PASSWORD@HOST:PORT/DATABASE, or a database on the configured MariaDB",
     )?;
     let place = match &config.database {

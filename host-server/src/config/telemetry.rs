@@ -22,7 +22,7 @@ pub(super) fn standard(settings: &mut Settings, variables: &[(String, String)]) 
     let given = |name: &str| variables.iter().find(|(known, text)| known == name && !text.is_empty());
     for (name, key) in STANDARD {
         if let Some((_, text)) = given(name) {
-            settings.offer(key, text.clone())?;
+            settings.offer(key, text.clone());
         }
     }
     for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {

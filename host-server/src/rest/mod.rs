@@ -30,7 +30,7 @@ mod token;
 mod variable;
 mod webhook;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,

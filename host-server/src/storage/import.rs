@@ -188,7 +188,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing was stored then.
     pub async fn import_tokens(&self, rows: &[Token]) -> Result<Stored, Error> {
-        let seal = |row: &Token| {
+        let seal = |row: &Token| -> Result<SealedToken, Error> {
             let (token, mac) = self.seal_token(&row.uuid, &row.token)?;
             Ok(SealedToken { uuid: row.uuid.clone(), row: row.clone(), token, mac })
         };
@@ -255,7 +255,7 @@ impl Store {
     /// # Errors
     /// [`Error`] of the engine; nothing was stored then.
     pub async fn import_webhooks(&self, rows: &[Webhook]) -> Result<Stored, Error> {
-        let seal = |row: &Webhook| {
+        let seal = |row: &Webhook| -> Result<Webhook, Error> {
             let (headers, secrets) = self.seal_webhook(row)?;
             Ok(Webhook { headers, secrets, ..row.clone() })
         };
@@ -382,7 +382,7 @@ impl Store {
             Db::Maria(_) => "INSERT IGNORE INTO alias (cluster, uuid, id, request) ",
             Db::Sqlite(_) => "INSERT OR IGNORE INTO alias (cluster, uuid, id, request) ",
         };
-        let seal = |task: &Ended| {
+        let seal = |task: &Ended| -> Result<SealedEnd, Error> {
             let seal = |column, text: &str| self.seal_of_task(column, &task.id, task.cluster, text);
             Ok(SealedEnd {
                 inputs: seal(INPUTS, &task.inputs)?,
