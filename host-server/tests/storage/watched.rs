@@ -39,7 +39,9 @@ async fn a_line_is_as_old_as_the_task_that_is_next_and_a_paused_cluster_has_none
     let snapshot = world.snapshot(1).await;
     assert!(world.store.waiting_lines().await.unwrap().is_empty());
     let (mut first, mut urgent) = (world.task(&snapshot), world.task(&snapshot));
-    (first.id[..6], urgent.id[..6]) = ([0, 0, 0, 0, 3, 232], [0, 0, 0, 0, 7, 208]);
+    // An id begins with its milliseconds: 1,000 and 2,000.
+    first.id[..6].copy_from_slice(&[0, 0, 0, 0, 3, 232]);
+    urgent.id[..6].copy_from_slice(&[0, 0, 0, 0, 7, 208]);
     urgent.priority = 1;
     world.waiting(first, Place::Ready).await;
     let cluster = world.store.cluster(&"0".repeat(32)).await.unwrap().unwrap();
