@@ -143,7 +143,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Whoever calls from here on shows this token.
-    pub(crate) fn as_caller(mut self, bearer: &str) -> Self {
+    pub(crate) fn called_with(mut self, bearer: &str) -> Self {
         self.bearer = Some(bearer.to_owned());
         self
     }

@@ -126,8 +126,11 @@ fn given<'a>(settings: &'a Settings, key: &'static str) -> Option<&'a str> {
     settings.get(key).map(str::trim).filter(|text| !OFF.iter().any(|off| text.eq_ignore_ascii_case(off)))
 }
 
+/// What the first version encrypted with, and the key itself.
+type Given = (Former, Zeroizing<Vec<u8>>);
+
 /// The seven keys of the first version, with the decoded key.
-fn former(settings: &Settings) -> Result<Option<(Former, Zeroizing<Vec<u8>>)>, Error> {
+fn former(settings: &Settings) -> Result<Option<Given>, Error> {
     let Some(method) = given(settings, "enigma.blockMethod") else {
         let key = given(settings, "enigma.blockKey").filter(|_| settings.get("enigma.blockMethod").is_none());
         return key.map_or(Ok(None), |_| {

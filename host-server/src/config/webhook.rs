@@ -34,7 +34,7 @@ mod tests {
 
     fn read_of(key: &'static str, value: &str) -> Result<super::Webhook, String> {
         let mut settings = Settings::default();
-        settings.offer(key, value.to_owned()).unwrap();
+        settings.offer(key, value.to_owned());
         read(&settings).map_err(|error| error.to_string())
     }
 

@@ -112,7 +112,7 @@ fn nonces(salt: &str) -> Vec<[u8; NONCE]> {
 fn unpadded(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let count = usize::from(*bytes.last()?);
     let end = bytes.len().checked_sub(count)?;
-    let is_padding = (1..=BLOCK).contains(&count) && bytes.len() % BLOCK == 0;
+    let is_padding = (1..=BLOCK).contains(&count) && bytes.len().is_multiple_of(BLOCK);
     if !is_padding || !bytes.get(end..)?.iter().all(|byte| usize::from(*byte) == count) {
         return None;
     }

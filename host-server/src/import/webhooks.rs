@@ -76,7 +76,7 @@ fn timeout(text: Option<String>, remarks: &mut Vec<String>) -> String {
 /// Nanoseconds as Go writes a duration.
 fn written(nanoseconds: u64) -> String {
     const SECOND: u64 = 1_000_000_000;
-    if nanoseconds % SECOND != 0 {
+    if !nanoseconds.is_multiple_of(SECOND) {
         return format!("{nanoseconds}ns");
     }
     let seconds = nanoseconds / SECOND;

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn it_is_tried_again_on_the_schedule_and_then_never() {
-        let minutes = |minutes| Some(Duration::from_secs(minutes * 60));
+        let minutes = |minutes: u64| Some(Duration::from_secs(minutes * 60));
         assert_eq!(pause_after(1), Some(Duration::from_secs(5)));
         let later = [2, 3, 4, 5, 6, 7, 8].map(pause_after);
         assert_eq!(later, [minutes(5), minutes(30), minutes(120), minutes(300), minutes(600), minutes(600), None]);

@@ -15,9 +15,9 @@ pub(super) const FINAL: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, 
 macro_rules! one_task {
     ($self:expr, $cluster:literal, $id:expr, $value:expr) => {{
         let sql = format!("{LIVE} WHERE t.id = ? AND {0} UNION ALL {FINAL} WHERE t.id = ? AND {0}", $cluster);
-        both!(&$self.db, pool => Ok(sqlx::query_as::<_, View>(sqlx::AssertSqlSafe(sql))
-            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?
-            .map(|view| $self.open_view(view)).transpose()?))
+        let found: Result<Option<View>, Error> = both!(&$self.db, pool => Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?));
+        found?.map(|view| $self.open_view(view)).transpose()
     }};
 }
 

@@ -117,13 +117,12 @@ impl Store {
     /// A live task from its row.
     pub(super) fn open_task(&self, mut task: Task) -> Result<Task, Error> {
         let bound = task_row(&task.id, task.cluster);
-        self.open_of_task(INPUTS, &bound, &mut task.inputs).map_err(|error| {
+        self.open_of_task(INPUTS, &bound, &mut task.inputs).inspect_err(|error| {
             tracing::error!(
                 task.uuid = task.uuid,
-                error = &error as &dyn std::error::Error,
+                error = error as &dyn std::error::Error,
                 "a task's inputs cannot be decrypted"
             );
-            error
         })?;
         Ok(task)
     }

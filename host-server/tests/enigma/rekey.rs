@@ -7,6 +7,7 @@ use std::sync::{
 
 use claiflow_server::{
     enigma::{Former, Text},
+    model::variables::SECRET,
     rekey,
     storage::{Count, Cursor, Store},
 };
@@ -57,7 +58,7 @@ async fn plain_values_are_sealed_and_a_former_key_becomes_needless(world: World)
     plain.insert_token(&rows::token("secret")).await.unwrap();
     plain.insert_webhook(&rows::webhook("secret")).await.unwrap();
     plain.publish(rows::HOOK, [9; 16], "{}").await.unwrap();
-    plain.default_variable(TOKEN, "ClientSession/SignatureSecret", "c2VjcmV0", 1).await.unwrap();
+    plain.default_variable(&SECRET, "c2VjcmV0", 1).await.unwrap();
     let counts = plain.count_sealed().await.unwrap();
     let values = under(&counts, None);
     assert!(values > 30 && counts.iter().all(|count| count.key.is_none()), "{counts:?}");

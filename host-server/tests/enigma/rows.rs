@@ -118,6 +118,9 @@ pub(crate) fn task(cluster: i64, snapshot: &Arc<Snapshot>, inputs: &str) -> Arc<
         started: None,
         labels: None,
         traceparent: None,
+        created_by: None,
+        audit: None,
+        request_id: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What is sealed comes back as it was given, and opens nowhere but in its own row.
 
 use claiflow_server::{
-    model::{ids::Source, list::Listing, state::State},
+    model::{ids::Source, list::Listing, query::Filter, state::State, variables::SECRET},
     storage::{Error, Kept, Store},
 };
 
@@ -68,14 +68,21 @@ async fn every_value_comes_back_and_none_is_stored_plain(world: World) {
     assert_eq!(lines(&store, &doubtful.task).await, [rows::line(1, secret)]);
     let held = store.lease_of(doubtful.task.cluster, doubtful.task.id).await.unwrap().unwrap();
     assert_eq!(held.lease.task.inputs, json);
-    let all = Listing { after: None, limit: None, descending: false, equal: vec![] };
+    let all = Listing {
+        equal: vec![],
+        filter: Filter::default(),
+        order: vec![],
+        after: None,
+        descending: false,
+        limit: None,
+        offset: 0,
+    };
     assert_eq!(store.tokens(&all).await.unwrap()[0].token, secret);
     let (hook, as_given) = (store.webhook(rows::HOOK).await.unwrap().unwrap(), rows::webhook(secret));
     assert_eq!((hook.headers, hook.secrets), (as_given.headers, as_given.secrets));
     assert_eq!(rows::published(&store).await, [Some(json.clone())]);
-    let name = "ClientSession/SignatureSecret";
-    store.default_variable(TOKEN, name, secret, 1).await.unwrap();
-    assert_eq!(store.variable(name).await.unwrap().as_deref(), Some(secret));
+    store.default_variable(&SECRET, secret, 1).await.unwrap();
+    assert_eq!(store.variable(SECRET.name).await.unwrap().as_deref(), Some(secret));
     for (column, table) in COLUMNS.into_iter().chain([("fields", "log"), ("value", "global_variable")]) {
         let stored = world.texts(&format!("SELECT {column} FROM {table} WHERE {column} IS NOT NULL")).await;
         assert!(!stored.is_empty(), "{table}.{column}");

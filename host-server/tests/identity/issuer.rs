@@ -55,7 +55,7 @@ impl Key {
 }
 
 /// What the issuer answers to a path: the whole HTTP response; none: silence.
-type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
+pub(crate) type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// The issuer.
 pub(crate) struct Issuer {

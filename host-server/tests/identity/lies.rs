@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::issuer::{Issuer, Key, NOW_US, documents, ok, serve};
+use crate::issuer::{Answer, Issuer, Key, NOW_US, documents, ok, serve};
 
 #[tokio::test]
 async fn keys_are_taken_from_right_documents_alone() {
@@ -68,7 +68,7 @@ async fn over_tls_only_a_certificate_of_a_trusted_authority_counts() {
             tokio::spawn(async move {
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let answer = move |path: &str| Some(ok(if path == "/keys" { &set } else { &document }));
-                let answer: Arc<dyn Fn(&str) -> Option<String> + Send + Sync> = Arc::new(answer);
+                let answer: Arc<Answer> = Arc::new(answer);
                 serve(stream, Arc::default(), Arc::new(parking_lot::Mutex::new(answer))).await;
             });
         }

@@ -22,7 +22,7 @@ async fn every_change_has_a_row_that_names_who_and_what(world: World) {
     let token = stage.make("/api/v1/cluster_token", json!({"name": "n", "cluster_uuid": A, "token": secret})).await;
     let token = token["uuid"].as_str().unwrap();
     let session = stage.app.authenticate(A, secret, "1").await.unwrap();
-    let session = stage.app.session_of(&session).await.unwrap().0.uuid;
+    let session = stage.app.session_of(&session.0).await.unwrap().0.uuid;
     let person = stage.make("/api/v1/api_token", json!({"name": "p", "role": "viewer"})).await;
     let shown = person["token"].as_str().unwrap();
     let person = person["uuid"].as_str().unwrap();

@@ -74,7 +74,7 @@ impl Things {
             tokens[side] = made["uuid"].as_str().unwrap().to_owned();
             let secret = token["token"].as_str().unwrap();
             let session = stage.app.authenticate(&clusters[side], secret, "1").await.unwrap();
-            sessions[side] = stage.app.session_of(&session).await.unwrap().0.uuid;
+            sessions[side] = stage.app.session_of(&session.0).await.unwrap().0.uuid;
         }
         let people: [String; 2] = [id(), id()];
         for uuid in &people {

@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use crate::any;
 
+/// Names, and whether the largest comes first.
+type Columns = Vec<(String, bool)>;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cases {
@@ -13,7 +16,7 @@ struct Cases {
     same: Vec<(Resource_, Vec<String>)>,
     /// A text, the character of the mistake, and words of the answer.
     refused: Vec<(Resource_, String, usize, Vec<String>)>,
-    orders: Vec<(Resource_, String, Vec<(String, bool)>)>,
+    orders: Vec<(Resource_, String, Columns)>,
     refused_orders: Vec<(Resource_, String, usize, Vec<String>)>,
     pages: Vec<(String, Option<i64>, i64)>,
     refused_pages: Vec<(String, usize, Vec<String>)>,

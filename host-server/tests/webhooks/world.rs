@@ -172,6 +172,9 @@ impl World {
             started: None,
             labels: None,
             traceparent: None,
+            created_by: None,
+            audit: None,
+            request_id: None,
         }
     }
 

@@ -61,7 +61,7 @@ impl Rest {
             + &format!(
                 "auth:\n  mode: token\n  bootstrapToken: {BEARER}\nhttp:\n  rateLimit:\n    perSecond: 1000000\n    burst: 1000000\n"
             );
-        let mut pair = Pair::start_with(built, home, config, (0, 0))?.as_caller(BEARER);
+        let mut pair = Pair::start_with(built, home, config, (0, 0))?.called_with(BEARER);
         pair.declare()?;
         pair.start_agent()?;
         connected(&pair, 1)?;

@@ -11,7 +11,7 @@ use crate::{
 fn edges(given: &[(&'static str, &str)], authenticated: bool) -> Result<Edges, String> {
     let mut settings = Settings::default();
     for (key, value) in given {
-        settings.offer(key, (*value).to_owned()).unwrap();
+        settings.offer(key, (*value).to_owned());
     }
     read(&settings, authenticated).map_err(|error| error.to_string())
 }
