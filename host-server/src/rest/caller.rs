@@ -14,10 +14,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
-use tracing::Instrument as _;
 use utoipa::openapi::{OpenApi, path::Operation};
 
-use super::{observe::RequestId, problem::Problem, rates::Rates};
+use super::{
+    observe::{RequestId, Spans},
+    problem::Problem,
+    rates::Rates,
+};
 use crate::{
     app::{
         App,
@@ -140,7 +143,7 @@ async fn caller(gate: &Gate, parts: &Parts) -> Result<Caller, Problem> {
         Caller::anonymous()
     } else if let Some(bearer) = bearer(&parts.headers) {
         let recognise = async { Ok(gate.app.caller_of(bearer).await?) };
-        gate.rates.recognised(from, bearer, recognise).await?
+        gate.rates.recognised(from, recognise).await?
     } else {
         share(None)?;
         return Err(nobody().into());
@@ -182,7 +185,7 @@ async fn changed(
     request: Request,
     next: Next,
 ) -> Response {
-    let app = app.clone();
+    let (app, spans) = (app.clone(), request.extensions().get::<Spans>().cloned());
     let change = async move {
         let before = match &named.uuid {
             Some(uuid) => app.digest(noun, uuid).await?,
@@ -205,7 +208,10 @@ async fn changed(
         app.note_change(&asked, noun, &uuid, before).await?;
         Ok(response)
     };
-    let change = tokio::spawn(change.in_current_span());
+    let change = match spans {
+        Some(spans) => tokio::spawn(spans.around(change)),
+        None => tokio::spawn(change),
+    };
     match change.await {
         Ok(outcome) => outcome.unwrap_or_else(|problem: Problem| problem.into_response()),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

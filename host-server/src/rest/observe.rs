@@ -27,6 +27,20 @@ const REFUSAL_BYTES: usize = 4_096;
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
+/// A request's spans, for work that goes on in a task of its own: of what a log line looks for only what was entered there is found.
+#[derive(Clone, Debug)]
+pub(super) struct Spans {
+    log: tracing::Span,
+    trace: tracing::Span,
+}
+
+impl Spans {
+    /// The work, as a part of the request.
+    pub(super) fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        work.instrument(self.trace.clone()).instrument(self.log.clone())
+    }
+}
+
 /// Takes or makes the request id, counts, and writes problems. Logs a failure, once.
 pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -48,7 +62,9 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
         span.record("trace.id", trace_id);
     }
 
-    let mut response = next.run(request).instrument(trace.clone()).instrument(span.clone()).await;
+    let spans = Spans { log: span.clone(), trace: trace.clone() };
+    request.extensions_mut().insert(spans.clone());
+    let mut response = spans.around(next.run(request)).await;
     let status = response.status();
     trace.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {

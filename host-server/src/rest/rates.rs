@@ -1,14 +1,13 @@
 //! How often one caller may call, and how often an address may fail to say who it is.
 
 use std::{
-    collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     time::{Duration, Instant},
 };
 
 use axum::http::{Method, StatusCode};
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use crate::model::{
@@ -22,9 +21,8 @@ const CALLERS_MAX: usize = 16_384;
 const WRITE_COST: u32 = 2;
 /// Failures of an address: a person's mistakes pass, a guesser's do not.
 const FAILURES: Rate = Rate { per_second: 2, burst: 60 };
-/// Credentials that were right lately; they are tried also from an address that spends its failures.
-const RIGHT_MAX: usize = 16_384;
-const RIGHT_FOR: Duration = Duration::from_secs(3_600);
+/// Credentials that are looked at together, of all that come from addresses that have spent their failures.
+const DOUBTED: usize = 4;
 
 /// The buckets of one server.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ pub(super) struct Rates {
     started: Instant,
     callers: Option<Mutex<Buckets<Who>>>,
     failures: Mutex<Buckets<IpAddr>>,
-    right: Mutex<HashMap<[u8; 32], Instant>>,
+    doubted: Semaphore,
 }
 
 /// Whose bucket it is.
@@ -52,7 +50,7 @@ impl Rates {
             started: Instant::now(),
             callers: rate.map(|rate| Mutex::new(Buckets::new(rate, CALLERS_MAX))),
             failures: Mutex::new(Buckets::new(FAILURES, CALLERS_MAX)),
-            right: Mutex::default(),
+            doubted: Semaphore::new(DOUBTED),
         }
     }
 
@@ -69,54 +67,34 @@ impl Rates {
         taken.map_err(|wait| too_many("you call more often than one caller may", wait))
     }
 
-    /// Lets `recognise` find out whose credentials these are. An address that failed too often is not listened to for a while,
-    /// except with credentials that were right lately: many callers may share an address.
+    /// Lets `recognise` find out whose credentials these are. An address that failed too often is not told for a while that
+    /// others are wrong; right ones always pass, since many callers may share an address.
     ///
     /// # Errors
     /// What `recognise` says, or the answer to an address that fails too often.
     pub(super) async fn recognised(
         &self,
         from: Option<IpAddr>,
-        credentials: &str,
         recognise: impl Future<Output = Result<Caller, Problem>>,
     ) -> Result<Caller, Problem> {
-        let (from, digest) = (network(from), <[u8; 32]>::from(Sha256::digest(credentials)));
-        let may_fail = self.failures.lock().look(&from, 1, self.now_ns());
-        if let Err(wait) = may_fail
-            && !self.were_right(&digest)
-        {
-            return Err(too_many("wrong credentials came from this address too often", wait));
-        }
+        let from = network(from);
+        let has_spent = self.failures.lock().look(&from, 1, self.now_ns()).is_err();
+        // Never closed, so that a place is all that can be got.
+        let _place = if has_spent { self.doubted.acquire().await.ok() } else { None };
         let caller = recognise.await;
-        match &caller {
-            Ok(_) => self.was_right(digest),
-            // Of failures at the same time the last may find nothing left to take.
+        match caller {
             Err(problem) if problem.status() == 401 => {
-                let _spent = self.failures.lock().take(from, 1, self.now_ns());
+                let taken = self.failures.lock().take(from, 1, self.now_ns());
+                Err(taken
+                    .err()
+                    .map_or(problem, |wait| too_many("wrong credentials came from this address too often", wait)))
             }
-            Err(_) => {}
+            other => other,
         }
-        caller
     }
 
     fn now_ns(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// Whether these credentials were right lately.
-    fn were_right(&self, digest: &[u8; 32]) -> bool {
-        self.right.lock().get(digest).is_some_and(|seen| seen.elapsed() < RIGHT_FOR)
-    }
-
-    fn was_right(&self, digest: [u8; 32]) {
-        let mut right = self.right.lock();
-        if right.len() >= RIGHT_MAX && !right.contains_key(&digest) {
-            right.retain(|_, seen| seen.elapsed() < RIGHT_FOR);
-            if right.len() >= RIGHT_MAX {
-                return;
-            }
-        }
-        right.insert(digest, Instant::now());
     }
 }
 
@@ -190,24 +168,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_guesses_is_not_heard_but_with_what_was_right_lately() {
+    async fn an_address_that_guesses_is_told_to_wait_and_what_is_right_passes() {
         let rates = Rates::new(None);
         let (guesser, other) = (address("10.0.0.1"), address("10.0.0.2"));
         let wrong = || async { Err(Problem::of(StatusCode::UNAUTHORIZED, "unauthenticated", "", String::new())) };
         let right = || async { Ok(caller("token:a")) };
         let away = || async { Err(Problem::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "", String::new())) };
-        assert!(rates.recognised(guesser, "right", right()).await.is_ok());
+        assert!(rates.recognised(guesser, right()).await.is_ok());
         for _ in 0..200 {
-            assert_eq!(rates.recognised(other, "x", away()).await.unwrap_err().status(), 503);
+            assert_eq!(rates.recognised(other, away()).await.unwrap_err().status(), 503);
         }
         let mut said = Vec::new();
-        for guess in 0..500 {
-            said.push(rates.recognised(guesser, &format!("{guess}"), wrong()).await.unwrap_err().status());
+        for _ in 0..500 {
+            said.push(rates.recognised(guesser, wrong()).await.unwrap_err().status());
         }
         assert_eq!(said[..60], [401; 60]);
         assert!(said.iter().filter(|status| **status == 401).count() < 100);
-        assert_eq!(rates.recognised(guesser, "new", right()).await.unwrap_err().status(), 429);
-        assert!(rates.recognised(guesser, "right", right()).await.is_ok());
-        assert!(rates.recognised(other, "new", right()).await.is_ok());
+        assert!(rates.recognised(guesser, right()).await.is_ok());
+        assert!(rates.recognised(other, right()).await.is_ok());
     }
 }

@@ -64,6 +64,9 @@ impl Store {
              AND NOT EXISTS (SELECT 1 FROM webhook_delivery e WHERE e.task = d.task AND e.cluster = d.cluster AND e.seq < d.seq AND e.state = 0 \
              AND (e.first_failed IS NULL OR e.first_failed > {now} - {OVERTAKEN_US})) ORDER BY d.due, d.id LIMIT ?"
         );
+        let dead = format!(
+            "UPDATE webhook_delivery SET state = ?, error = ?, ended = {now}, holder = NULL, held_until = NULL WHERE id = ?"
+        );
         both!(&self.db, pool => {
             let mut tx = pool.begin_with(begin).await?;
             // Replicas take turns here, so that together they count right.
@@ -96,9 +99,21 @@ impl Store {
             }
             query.push(") ORDER BY d.due, d.id");
             let deliveries = query.build_query_as::<Delivery>().fetch_all(&mut *tx).await?;
-            let deliveries = deliveries.into_iter().map(|delivery| self.open_delivery(delivery)).collect::<Result<Vec<_>, Error>>()?;
+            let mut opened = Vec::with_capacity(deliveries.len());
+            for delivery in deliveries {
+                let id = delivery.id;
+                match self.open_delivery(delivery) {
+                    Ok(delivery) => opened.push(delivery),
+                    Err(error) if error.lacks_key() => return Err(error),
+                    Err(error) => {
+                        // It would be met again and again, before what can be sent.
+                        sqlx::query(sqlx::AssertSqlSafe(dead.as_str())).bind(DeliveryState::Dead as i16).bind(super::cut(&error.to_string()).to_owned())
+                            .bind(id).execute(&mut *tx).await?;
+                    }
+                }
+            }
             tx.commit().await?;
-            Ok(Some((found, deliveries)))
+            Ok(Some((found, opened)))
         })
     }
 

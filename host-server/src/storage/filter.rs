@@ -6,16 +6,15 @@
 use std::cmp::Ordering;
 
 use super::sql::{Dialect, Sql};
-use crate::model::query::{
-    Column, Comparison, Filter, Kind, Order, Pattern, Piece, Resource, Test, Value, fold, forms,
+use crate::model::{
+    query::{Column, Comparison, Filter, Kind, Order, Pattern, Piece, Resource, Test, Value, fold, forms},
+    variables::SECRET,
 };
 
 /// SQLite's collation, see [`collate`].
 pub(super) const COLLATION: &str = "claiflow_fold";
 /// MariaDB's.
 const BINARY: &str = "COLLATE utf8mb4_nopad_bin";
-/// The secret with which sessions are signed: nothing is told of it, not even by a comparison.
-const SIGNATURE_SECRET: &str = "77f7b2aeb0aa4254ad073ae7743291ab";
 
 /// Two texts without case.
 pub(super) fn collate(one: &str, other: &str) -> Ordering {
@@ -39,7 +38,8 @@ fn expression(column: &Column, dialect: Dialect) -> String {
         (_, "issued_at_time") => "issued_at",
         (_, "expiration_time") => "expires_at",
         (Resource::GlobalVariables, "value") => {
-            return format!("CASE WHEN uuid = '{SIGNATURE_SECRET}' THEN NULL ELSE value END");
+            // Nothing is told of the secret with which sessions are signed, not even by a comparison.
+            return format!("CASE WHEN LOWER(name) = LOWER('{}') THEN NULL ELSE value END", SECRET.name);
         }
         (Resource::Template, "created" | "updated") => {
             let name = column.name;

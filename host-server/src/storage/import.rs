@@ -20,7 +20,7 @@ use crate::model::{
     nouns::{Cluster, Template, Token, Variable},
     original::{Ended, Taken},
     predefined::USERDEFINED,
-    task::Place,
+    task::{Place, Task},
     webhook::Webhook,
 };
 
@@ -345,13 +345,17 @@ impl Store {
             .iter()
             .filter_map(|task| if let Taken::Ended(task, _) = task { Some(&**task) } else { None })
             .collect();
-        let waiting: Vec<_> = fresh
-            .iter()
-            .filter_map(
-                |task| if let Taken::Waits(task) = task { Some((Arc::clone(task), Place::Ready)) } else { None },
-            )
-            .collect();
         self.import_ended(&ended, request).await?;
+        let mut waiting = Vec::new();
+        for task in &fresh {
+            let Taken::Waits(task) = task else { continue };
+            // Where a cluster has two tasks of one uuid, the first is found by it, as of those that have ended.
+            let is_found = waiting.iter().any(|(other, _): &(Arc<Task>, Place)| {
+                other.request.is_some() && other.cluster == task.cluster && other.uuid == task.uuid
+            }) || self.alias(task.cluster, &task.uuid).await?.is_some();
+            let task = if is_found { Arc::new(Task { request: None, ..Task::clone(task) }) } else { Arc::clone(task) };
+            waiting.push((task, Place::Ready));
+        }
         if !waiting.is_empty() {
             self.create_tasks(&waiting, &[]).await?;
         }

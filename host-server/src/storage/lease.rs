@@ -43,8 +43,13 @@ macro_rules! leases {
             let rows = sqlx::query(sqlx::AssertSqlSafe(leases_sql($condition))) $(.bind($value))* .fetch_all(pool).await?;
             for row in &rows {
                 let Some(snapshot) = $self.snapshot(&row.try_get::<Vec<u8>, _>("snapshot")?).await? else { continue };
-                // It was logged. What nobody can read, nobody can run.
-                let Ok(task) = $self.open_task(task_of!(row, row.try_get("cluster")?, snapshot)).map(Arc::new) else { continue };
+                let task = match $self.open_task(task_of!(row, row.try_get("cluster")?, snapshot)) {
+                    Ok(task) => Arc::new(task),
+                    // Another server has the key already: an agent that is told `gone` would drop what it runs.
+                    Err(error) if error.lacks_key() => return Err(error),
+                    // It was logged. What nobody can read, nobody can run.
+                    Err(_) => continue,
+                };
                 let lease = Lease {
                     id: row.try_get::<Vec<u8>, _>("lease_id")?.try_into().unwrap_or_default(),
                     journal: row.try_get::<Vec<u8>, _>("journal")?.try_into().unwrap_or_default(),

@@ -133,6 +133,11 @@ pub struct Maria {
 }
 
 impl Error {
+    /// Whether a value is sealed under a key that this server was not given: another server has it.
+    pub(crate) fn lacks_key(&self) -> bool {
+        matches!(self, Self::Sealed(enigma::Error::MissingKey { .. }))
+    }
+
     /// Whether the whole transaction may be tried again: deadlock, lock wait, snapshot conflict, busy, or a node that stops, is
     /// away, cannot be written to or (Galera) is not ready.
     #[must_use]
@@ -163,6 +168,9 @@ impl Error {
 }
 
 /// The inputs and the result of one task together, bytes: what MariaDB takes in one packet.
+/// Lists that are read at once; the others wait, and nothing else does.
+const LIST_CONNECTIONS: u32 = 4;
+
 pub(crate) const TASK_BYTES: usize = 15 << 20;
 
 #[derive(Clone, Debug)]
@@ -231,7 +239,7 @@ impl Store {
             .connect_with(options)
             .await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await.map_err(Error::Migrate)?;
-        let lists = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(lists);
+        let lists = SqlitePoolOptions::new().max_connections(LIST_CONNECTIONS).connect_lazy_with(lists);
         let pools = [pool.clone(), pool.clone(), pool, lists].map(Db::Sqlite);
         Self::over(pools).without_keys().await
     }
@@ -249,11 +257,12 @@ impl Store {
         let nodes = maria.hosts.iter().map(|(host, port)| options.clone().host(host).port(*port)).collect();
         let nodes = Nodes::find(nodes).await?;
         let (all, creates, finishes) = (nodes.link(maria.connections), nodes.link(1), nodes.link(1));
+        let lists = nodes.link(LIST_CONNECTIONS);
         engine::check(&all.pool()).await?;
         engine::migrate(&all.pool()).await?;
         let stop = CancellationToken::new();
-        tokio::spawn(nodes.watch([all.clone(), creates.clone(), finishes.clone()], stop.clone()));
-        let store = Self::over([all.clone(), creates, finishes, all].map(Db::Maria));
+        tokio::spawn(nodes.watch([all.clone(), creates.clone(), finishes.clone(), lists.clone()], stop.clone()));
+        let store = Self::over([all, creates, finishes, lists].map(Db::Maria));
         Self { watched: Some(Arc::new(stop.drop_guard())), ..store }.without_keys().await
     }
 

@@ -71,7 +71,7 @@ impl Nodes {
     }
 
     /// Keeps `links` on a usable node until `stop`.
-    pub(super) async fn watch(mut self, links: [Link; 3], stop: CancellationToken) {
+    pub(super) async fn watch(mut self, links: [Link; 4], stop: CancellationToken) {
         let mut steady = 0;
         loop {
             tokio::select! {

@@ -456,6 +456,8 @@ impl Store {
                 let Some(snapshot) = snapshots.get(snapshot.as_slice()).map(Arc::clone) else { continue };
                 let task = match self.open_task(task_of!(row, cluster, snapshot)) {
                     Ok(task) => Arc::new(task),
+                    // Another server has the key already, so nothing is wrong with the task.
+                    Err(error) if error.lacks_key() => return Err(error),
                     Err(error) => {
                         // It would be met first, and in vain, by every claim.
                         let error = format!("unreadable: {error}");

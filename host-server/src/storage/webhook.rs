@@ -1,7 +1,7 @@
 //! Webhooks, and the log of what was sent to them.
 
 use super::{
-    Error, Store, both,
+    Db, Error, Store, both,
     nouns::{one, page, run},
 };
 use crate::model::{
@@ -77,13 +77,16 @@ impl Store {
     pub async fn delete_webhook(&self, uuid: &str) -> Result<(), Error> {
         let gone: Result<u64, Error> = run!(self, "DELETE FROM webhook WHERE uuid = ?", uuid);
         gone?;
+        // MariaDB reads the whole table for a subquery with a limit, and SQLite knows no limit here.
+        let sql = match &self.db {
+            Db::Maria(_) => "DELETE FROM webhook_delivery WHERE webhook = ? LIMIT ?",
+            Db::Sqlite(_) => {
+                "DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM webhook_delivery WHERE webhook = ? LIMIT ?)"
+            }
+        };
         loop {
-            let gone: Result<u64, Error> = run!(
-                self,
-                "DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM (SELECT id FROM webhook_delivery WHERE webhook = ? LIMIT ?) AS some)",
-                uuid,
-                ROUND
-            );
+            let gone: Result<u64, Error> = both!(&self.db, pool => Ok(sqlx::query(sql).bind(uuid).bind(ROUND)
+                .execute(pool).await?.rows_affected()));
             if gone? == 0 {
                 return Ok(());
             }
@@ -154,10 +157,14 @@ impl Store {
     /// told is read from them. How many went.
     pub async fn purge_deliveries(&self, state: DeliveryState, older_us: i64) -> Result<u64, Error> {
         let now = self.db.now();
-        let sql = format!(
-            "DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM (SELECT d.id FROM webhook_delivery d WHERE d.state = ? AND d.ended < {now} - ? \
-             AND NOT EXISTS (SELECT 1 FROM task t WHERE t.id = d.task AND t.cluster = d.cluster) ORDER BY d.ended LIMIT ?) AS some)"
+        let over = format!(
+            "webhook_delivery WHERE state = ? AND ended < {now} - ? \
+             AND NOT EXISTS (SELECT 1 FROM task t WHERE t.id = webhook_delivery.task AND t.cluster = webhook_delivery.cluster) ORDER BY ended LIMIT ?"
         );
+        let sql = match &self.db {
+            Db::Maria(_) => format!("DELETE FROM {over}"),
+            Db::Sqlite(_) => format!("DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM {over})"),
+        };
         both!(&self.db, pool => Ok(sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state as i16).bind(older_us).bind(ROUND)
             .execute(pool).await?.rows_affected()))
     }

@@ -51,7 +51,15 @@ pub(super) fn admit(address: IpAddr, allowed: &[Network]) -> Result<(), &'static
     if let Some((_, why)) = INNER.iter().find(|(network, _)| within(network, inner)) {
         return Err(why);
     }
+    // Of ISATAP the packets go to the outer address.
+    if let Some((_, why)) = INNER.iter().find(|(network, _)| is_isatap(address) && within(network, address)) {
+        return Err(why);
+    }
     if inner.is_ipv4() || within(ROUTED_V6, inner) { Ok(()) } else { Err("is not routed on the internet") }
+}
+
+fn is_isatap(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(outer) if matches!(outer.segments(), [_, _, _, _, 0 | 0x200, 0x5efe, _, _]))
 }
 
 fn within(network: &str, address: IpAddr) -> bool {
@@ -96,6 +104,8 @@ mod tests {
         for (address, is_sent_to) in [
             ("93.184.216.34", true),
             ("2606:2800:220:1:248:1893:25c8:1946", true),
+            ("fe80::5efe:808:808", false),
+            ("fd00::200:5efe:808:808", false),
             ("127.0.0.1", false),
             ("127.8.9.1", false),
             ("0.0.0.0", false),

@@ -105,6 +105,12 @@ impl Driver {
                     webhook.uuid = uuid,
                     "what is due for a webhook is looked at again"
                 ),
+                // One that cannot be read delays no other.
+                Err(error @ Error::Sealed(_)) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    webhook.uuid = uuid,
+                    "what is due for a webhook cannot be decrypted"
+                ),
                 Err(error) => return Err(error),
             }
         }

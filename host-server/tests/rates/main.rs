@@ -131,9 +131,8 @@ async fn probes_metrics_agents_and_documentation_are_not_counted() {
 }
 
 #[tokio::test]
-async fn guesses_are_limited_where_they_come_from_and_lock_out_nobody_who_was_right() {
+async fn guesses_are_limited_where_they_come_from_and_lock_out_nobody_who_is_right() {
     let server = Server::start(None, false).await;
-    assert_eq!(server.status("GET", "/api/v1/cluster", HERE, Some(TOKEN)).await, 200);
     let mut statuses = Vec::new();
     for guess in 0..300 {
         let bearer = format!("claiflow_{guess:032}");

@@ -19,6 +19,7 @@ pub(super) fn in_python(built: &Built, home: &Path, document: &Path) -> Result<(
     let programs = python()?;
     let mut make = Command::new(programs.join("openapi-python-client"));
     make.args(["generate", "--overwrite", "--fail-on-warning", "--meta", "none", "--path"]).arg(document);
+    make.arg("--config").arg(clients().join("python/maker.yaml"));
     // It tidies what it makes with ruff, which stands beside it.
     let path =
         std::env::join_paths([&programs, Path::new("/usr/local/bin"), Path::new("/usr/bin"), Path::new("/bin")])?;

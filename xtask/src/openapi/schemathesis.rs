@@ -31,12 +31,12 @@ pub(super) fn run(built: &Built, home: &Path, document: &Path, database: Option<
     let mut command = Command::new(python()?.join("schemathesis"));
     command.current_dir(home).args(["--no-color", "run"]).arg(document);
     command.args(["--url", &pair.base(), "--header", &format!("Authorization: Bearer {}", super::TOKEN)]);
-    command.args(["--seed", SEED, "--generation-deterministic", "--generation-database", "none"]);
+    command.args(["--seed", SEED, "--generation-deterministic"]);
     command.args(["--max-examples", CASES, "--checks", CHECKS, "--workers", "2", "--continue-on-failure"]);
     command.args(["--exclude-operation-id", ENDLESS, "--suppress-health-check", "all", "--warnings", "off"]);
     command.args(["--request-timeout", "30", "--report", "ndjson", "--report-ndjson-path"]).arg(&report);
     let output = command.output().context("schemathesis could not be started")?;
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         bail!("schemathesis ended with {}:\n{said}\nserver said:\n{}", output.status, pair.server.said());
     }

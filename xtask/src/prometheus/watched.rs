@@ -45,7 +45,7 @@ impl<'a> Watched<'a> {
         let http = json!([{"url": format!("http://{host}"), "methods": ["GET"], "addresses": ["127.0.0.1/32"]}]);
         let grants = json!({"plugins": {
             "prometheus": {"sha256": digest("prometheus.wasm")?, "commands": ["prometheus.*"], "http": http},
-            "effects": {"sha256": digest("effects.wasm")?, "commands": ["effect.*"], "limits": {"wall": "1s"}},
+            "hostile": {"sha256": digest("hostile.wasm")?, "commands": ["hostile.*"], "limits": {"cpu": "200ms"}},
         }});
         let file = directory.join("grants.yaml");
         fs::write(&file, grants.to_string())?;
@@ -68,8 +68,8 @@ impl<'a> Watched<'a> {
         let url = format!("http://{}", self.monitor.address);
         let told = self.pair.call_command("prometheus.query.v1", &json!({"url": url, "query": "vector(1)"}))?;
         ensure!(told.is_ok(), "{told:?}");
-        let ended = self.pair.call_command("effect.read", &json!({"key": "watched", "wait_ms": 60_000}))?;
-        ensure!(ended.as_ref().is_err_and(|error| error.contains("wall-clock budget")), "{ended:?}");
+        let ended = self.pair.call_command("hostile.spin", &json!({}))?;
+        ensure!(ended.as_ref().is_err_and(|error| error.contains("CPU")), "{ended:?}");
         self.pair.post("/api/v1/cluster", &json!({"uuid": LONELY, "name": "nobody serves it"}))?;
         let task = json!({"template_uuid": "example_simple", "cluster_uuids": [LONELY], "inputs": {"name": "x"}});
         self.pair.post("/api/v1/service", &task)?;
