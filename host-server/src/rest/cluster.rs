@@ -40,7 +40,7 @@ pub(super) struct ClusterBody {
     #[schema(example = "EU, production")]
     summary: Option<String>,
     /// Words by which people choose clusters.
-    #[schema(value_type = Option<Object>, example = json!({"region": "eu"}))]
+    #[schema(value_type = Option<HashMap<String, String>>, example = json!({"region": "eu"}))]
     labels: Option<Labels>,
     /// Nothing is offered to its agents while it is paused; what runs goes on.
     #[schema(example = false)]
@@ -91,7 +91,7 @@ struct Cluster {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
-    #[schema(value_type = Option<Object>, example = json!({"region": "eu"}))]
+    #[schema(value_type = Option<HashMap<String, String>>, example = json!({"region": "eu"}))]
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Labels>,
     /// Absent where it is not paused.

@@ -105,10 +105,10 @@ struct AgentCommand {
     #[schema(example = "Reads or changes objects of the cluster")]
     summary: String,
     /// JSON Schema; null when not given.
-    #[schema(value_type = Option<Object>, example = json!({"type": "object"}))]
+    #[schema(value_type = Option<HashMap<String, serde_json::Value>>, example = json!({"type": "object"}))]
     inputs: Option<Box<RawValue>>,
     /// JSON Schema; null when not given.
-    #[schema(value_type = Option<Object>, example = json!({"type": "object"}))]
+    #[schema(value_type = Option<HashMap<String, serde_json::Value>>, example = json!({"type": "object"}))]
     outputs: Option<Box<RawValue>>,
     /// `read`, `idempotent`, `verify` or `never`; or rules in their order, of which the first that matches a call's inputs holds.
     #[schema(value_type = Value, example = json!("read"))]

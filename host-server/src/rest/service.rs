@@ -72,7 +72,7 @@ pub(super) struct ServiceBody {
     #[schema(value_type = Option<String>)]
     cluster_uuid: Option<Value>,
     /// Checked against the template's schema; `{}` when absent.
-    #[schema(value_type = Option<Object>, example = json!({"name": "world"}))]
+    #[schema(value_type = Option<HashMap<String, serde_json::Value>>, example = json!({"name": "world"}))]
     inputs: Option<Map<String, Value>>,
     /// A webhook's uuid.
     subscribed_channel: Option<String>,
@@ -89,7 +89,7 @@ pub(super) struct ServiceBody {
     #[schema(example = "30m")]
     run_timeout: Option<String>,
     /// Words by which people find tasks.
-    #[schema(value_type = Option<Object>, example = json!({"ticket": "OPS-7"}))]
+    #[schema(value_type = Option<HashMap<String, String>>, example = json!({"ticket": "OPS-7"}))]
     labels: Option<Labels>,
 }
 
@@ -226,7 +226,7 @@ pub(super) struct Service {
     /// The template's text as it was stored.
     #[schema(example = r##"[{"$id":"step1","$command":"helloworld","inputs":"$inputs"}]"##)]
     flow: String,
-    #[schema(value_type = Object, example = json!({"name": "world"}))]
+    #[schema(value_type = HashMap<String, serde_json::Value>, example = json!({"name": "world"}))]
     inputs: Box<RawValue>,
     /// The flow's top-level steps.
     #[schema(example = 1)]
@@ -244,7 +244,7 @@ pub(super) struct Service {
     /// Somebody cancelled it: it ends as cancelled, whatever its agent reports.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cancel_requested: bool,
-    #[schema(value_type = Option<Object>, example = json!({"ticket": "OPS-7"}))]
+    #[schema(value_type = Option<HashMap<String, String>>, example = json!({"ticket": "OPS-7"}))]
     #[serde(skip_serializing_if = "Option::is_none")]
     labels: Option<Box<RawValue>>,
     /// Who asked for it.

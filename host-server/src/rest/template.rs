@@ -46,11 +46,11 @@ pub(super) struct TemplateBody {
     #[schema(value_type = Option<Vec<Object>>, example = json!([{"$id": "step1", "$command": "helloworld", "inputs": "$inputs"}]))]
     flow: Option<Box<RawValue>>,
     /// JSON Schema of the inputs, an object or its JSON text; `{}`, which is the default, accepts any.
-    #[schema(value_type = Option<Object>, example = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}))]
+    #[schema(value_type = Option<HashMap<String, serde_json::Value>>, example = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}))]
     inputs: Option<Box<RawValue>>,
     /// `run_timeout` and `grace` (durations such as `1h30m`), `concurrency` (`{"cluster": 1, "total": 10}`: tasks at once) and
     /// `needs_agent` (refuse tasks that no connected agent can run).
-    #[schema(value_type = Option<Object>, example = json!({"run_timeout": "30m", "concurrency": {"cluster": 1}}))]
+    #[schema(value_type = Option<HashMap<String, serde_json::Value>>, example = json!({"run_timeout": "30m", "concurrency": {"cluster": 1}}))]
     options: Option<Box<RawValue>>,
 }
 
