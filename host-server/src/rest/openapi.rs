@@ -135,8 +135,21 @@ fn is_object(object: &Object) -> bool {
     }
 }
 
+/// An answer that is one word, such as `"OK"`, is JSON as all answers are.
+fn speak_json(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        if let Some(content) = response.content.swap_remove("text/plain") {
+            response.content.insert("application/json".to_owned(), content);
+        }
+    }
+}
+
 fn refusals(operation: &mut Operation) {
     let is_meta = operation.tags.iter().flatten().any(|tag| tag == META);
+    if !is_meta {
+        speak_json(operation);
+    }
     let mut statuses = vec![StatusCode::FORBIDDEN, StatusCode::INTERNAL_SERVER_ERROR];
     if !is_meta {
         statuses.push(StatusCode::SERVICE_UNAVAILABLE);
