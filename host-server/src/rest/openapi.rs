@@ -6,7 +6,7 @@ use utoipa::{
     openapi::{
         ContentBuilder, ObjectBuilder, Ref, RefOr, Response, Type,
         header::HeaderBuilder,
-        path::{Operation, Parameter, ParameterIn},
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         response::ResponseBuilder,
         schema::{AdditionalProperties, ArrayItems, Object, Schema, SchemaType},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -184,7 +184,23 @@ fn describe(operation: &mut Operation) {
                 _ => "The resource's uuid; hyphens and case do not matter, except for a template.".to_owned(),
             });
         }
+        if let RefOr::T(parameter) = parameter
+            && parameter.parameter_in == ParameterIn::Query
+        {
+            left_open(parameter);
+        }
     }
+}
+
+/// Swagger UI fills in every example, and filters that are all given find nothing: what a filter looks like is told in words.
+fn left_open(parameter: &mut Parameter) {
+    let written = serde_json::to_value(&*parameter).unwrap_or_default();
+    let Some(example) = written.get("example") else { return };
+    let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+    let description = parameter.description.take().unwrap_or_default();
+    let description = format!("{description} Such as `{example}`.");
+    *parameter =
+        ParameterBuilder::from(parameter.clone()).example(None).description(Some(description.trim_start())).build();
 }
 
 fn meaning(status: &str) -> &'static str {
