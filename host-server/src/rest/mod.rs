@@ -51,8 +51,10 @@ pub use cors::open_to;
 use problem::Problem;
 pub use serve::serve;
 
-/// A request body at most, bytes, as it comes and after decompression.
+/// A request body at most, bytes, after decompression.
 const BODY_BYTES: usize = 4 << 20;
+/// What is longer is not read at all, and the connection ends; what is a little too long is read, so that the answer arrives.
+const WIRE_BYTES: usize = BODY_BYTES + (64 << 10);
 
 fn parts(prefix: &str) -> (Router<App>, utoipa::openapi::OpenApi) {
     let (router, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
@@ -117,7 +119,7 @@ fn dress(router: Router<App>, app: App) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(RequestDecompressionLayer::new())
         // What is compressed may be as long as it likes and give nothing.
-        .layer(RequestBodyLimitLayer::new(BODY_BYTES))
+        .layer(RequestBodyLimitLayer::new(WIRE_BYTES))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(CompressionLayer::new())
         .with_state(app)

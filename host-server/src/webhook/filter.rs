@@ -10,19 +10,11 @@ use serde_json::Value;
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Why there is no answer.
-pub(super) enum Silence {
-    /// The filter gives none for this document. What jq says of it would quote the document.
-    Filter,
-    /// The process that runs filters is at fault: later there may be one.
-    Process(String),
-}
-
 /// Whether the filter says that the document is sent.
 ///
 /// # Errors
-/// [`Silence`].
-pub(super) async fn passes(jq: &Pool, filter: &str, document: &str) -> Result<bool, Silence> {
+/// A sentence, where the filter gives no answer for this document.
+pub(super) async fn passes(jq: &Pool, filter: &str, document: &str) -> Result<bool, String> {
     let mut outcome = Err(String::new());
     for attempt in 0..TRIES {
         if attempt > 0 {
@@ -34,14 +26,11 @@ pub(super) async fn passes(jq: &Pool, filter: &str, document: &str) -> Result<bo
         outcome =
             jq.evaluate(vec![expression]).await.pop().unwrap_or_else(|| Err("the filter was not evaluated".into()));
         // What begins so is about the filter itself: its time, its memory, what it may use.
-        match &outcome {
-            Ok(_) => break,
-            Err(message) if message.starts_with("the expression") => return Err(Silence::Filter),
-            Err(_) => {}
+        if outcome.as_ref().err().is_none_or(|message| message.starts_with("the expression")) {
+            break;
         }
     }
-    let outputs = outcome.map_err(Silence::Process)?;
-    Ok(all_true(outputs.as_array().map_or(&[][..], Vec::as_slice)))
+    outcome.map(|outputs| all_true(outputs.as_array().map_or(&[][..], Vec::as_slice)))
 }
 
 /// At least one output reads as a boolean, and all of those are true; others say nothing.

@@ -46,11 +46,15 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// The receiver's answer, where there was one.
     pub(super) code: Option<u16>,
-    /// The receiver did not answer, or said what it would say to any document: others wait for it in vain too.
+    /// The receiver did not answer, or said that it cannot: others wait for it in vain too.
     pub(super) is_deaf: bool,
 }
 
 impl Failure {
+    fn refused(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: None, is_deaf: false }
+    }
+
     fn deaf(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: None, is_deaf: true }
     }
@@ -80,7 +84,7 @@ impl Sender {
     }
 
     async fn attempt(&self, webhook: &Webhook, id: &str, now_s: i64, document: &str) -> Result<u16, Failure> {
-        let target = Target::parse(&webhook.url).map_err(Failure::deaf)?;
+        let target = Target::parse(&webhook.url).map_err(Failure::refused)?;
         let request = request(webhook, &target, id, now_s, document)?;
         let stream = self.connect(&target).await?;
         if !target.is_secure {
@@ -89,7 +93,7 @@ impl Sender {
         let name = match target.address() {
             Some(address) => ServerName::from(address),
             None => ServerName::try_from(target.host.clone())
-                .map_err(|_| Failure::deaf("`url` names a host for which there can be no certificate"))?,
+                .map_err(|_| Failure::refused("`url` names a host for which there can be no certificate"))?,
         };
         let secure = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(|error| {
             let hint = if error.to_string().contains("UnknownIssuer") {
@@ -116,7 +120,7 @@ impl Sender {
         // One refused address refuses all: which of them would be tried is chance.
         for address in &addresses {
             admit(*address, &self.allowed).map_err(|why| {
-                Failure::deaf(format!(
+                Failure::refused(format!(
                     "{} leads to {address}: it {why}; `webhook.allowAddresses` would have to allow it",
                     target.host
                 ))
@@ -151,8 +155,8 @@ fn request(
     now_s: i64,
     document: &str,
 ) -> Result<Request<Full<Bytes>>, Failure> {
-    let wrong = |_| Failure::deaf("the webhook's method or URL cannot be sent");
-    let body = gzip(document).map_err(|error| Failure::deaf(format!("the document was not compressed: {error}")))?;
+    let wrong = |_| Failure::refused("the webhook's method or URL cannot be sent");
+    let body = gzip(document).map_err(|error| Failure::refused(format!("the document was not compressed: {error}")))?;
     let mut request = Request::builder()
         .method(webhook.method.as_str())
         .uri(target.path.as_str())
@@ -218,14 +222,7 @@ fn judged(status: StatusCode) -> Result<u16, Failure> {
     if (200..400).contains(&code) {
         return Ok(code);
     }
-    // These are about the one document.
-    let is_deaf = !matches!(
-        status,
-        StatusCode::BAD_REQUEST
-            | StatusCode::CONFLICT
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNPROCESSABLE_ENTITY
-    );
+    let is_deaf = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     Err(Failure { message: format!("the receiver answered {code}"), code: Some(code), is_deaf })
 }
 
