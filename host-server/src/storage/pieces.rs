@@ -1,6 +1,6 @@
 //! Many rows in statements that every engine takes, of few sizes, so that they stay prepared.
 
-/// Rows of one statement: a power of two. Its values are bounded: 32,766 on SQLite, 65,535 on MariaDB; a row has at most 18.
+/// Rows of one statement: a power of two. Its values are bounded: 32,766 on SQLite, 65,535 on MariaDB; a row has at most 20.
 const ROWS: usize = 1_024;
 /// Text of one statement, bytes; MariaDB's default packet holds twice as much. A larger row goes alone.
 const BYTES: usize = 8 << 20;
