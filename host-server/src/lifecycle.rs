@@ -17,7 +17,7 @@ use crate::{
     jobs,
     metrics::Metrics,
     model::{ids::Source, people::Role},
-    ports::{Dialer, Limits, Port},
+    ports::{Dialer, Limits, Port, allow_files},
     rest,
     storage::{OriginalPlace, Store},
     webhook,
@@ -59,6 +59,11 @@ pub async fn run(config: Config, metrics: Metrics) -> Result<ExitCode, Box<dyn E
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let opening = Opening { source: &source, metrics: &metrics, stop: &stop };
     let Edges { cors, drain_delay, .. } = config.edges.clone();
+    let Edges { http: people, grpc: peers, ops: probes, .. } = &config.edges;
+    let probed = if config.ops.is_some() { probes.connections } else { 0 };
+    if let Some(warning) = allow_files(people.connections.saturating_add(peers.connections).saturating_add(probed)) {
+        tracing::warn!("{warning}");
+    }
     let http = opening.open("http", &config.http, &config.edges.http).await?;
     let agents = opening.open("grpc", &config.grpc, &config.edges.grpc).await?.with_siblings(siblings(&config.edges)?);
     let prefix = &config.url_prefix;

@@ -4,11 +4,13 @@
 //! side.
 
 mod evaluate;
+mod fault;
 mod functions;
 mod message;
 mod pool;
 mod process;
 mod serve;
 
+pub use fault::Fault;
 pub use pool::Pool;
 pub use serve::serve;

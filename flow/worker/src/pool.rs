@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::{
+    fault::Fault,
     message::{Request, VALUES_BYTES},
     process::Worker,
 };
@@ -36,8 +37,8 @@ impl Pool {
     }
 
     /// Evaluates expressions in order. Each has its own outcome, also where another one kills its worker: the value of
-    /// its first output that is not null (or null), or a sentence for its author.
-    pub async fn evaluate(&self, expressions: Vec<Expression>) -> Vec<Result<Value, String>> {
+    /// its first output that is not null (or null), or why there is none.
+    pub async fn evaluate(&self, expressions: Vec<Expression>) -> Vec<Result<Value, Fault>> {
         let requests = expressions.into_iter().map(|Expression { id, program, input, variables }| Request {
             id,
             program,
@@ -52,26 +53,27 @@ impl Pool {
     /// Whether an expression parses and uses only what is available.
     ///
     /// # Errors
-    /// A sentence for its author.
-    pub async fn check(&self, program: &str, variables: &[&str]) -> Result<(), String> {
+    /// [`Fault`].
+    pub async fn check(&self, program: &str, variables: &[&str]) -> Result<(), Fault> {
         let null = "null".to_owned();
         let variables = variables.iter().map(|name| ((*name).to_owned(), null.clone())).collect();
         let request = Request { id: 0, program: program.to_owned(), input: null, variables, check: true };
         self.ask(&[request]).await.pop().unwrap_or_else(|| Ok(String::new())).map(drop)
     }
 
-    async fn ask(&self, requests: &[Request]) -> Vec<Result<String, String>> {
+    async fn ask(&self, requests: &[Request]) -> Vec<Result<String, Fault>> {
         let mut outcomes = Vec::with_capacity(requests.len());
         while let Some((first, rest)) = requests.get(outcomes.len()..).and_then(<[_]>::split_first) {
             if !first.fits() {
-                outcomes.push(Err(format!("the values that the expression reads exceed {VALUES_BYTES} bytes")));
+                let message = format!("the values that the expression reads exceed {VALUES_BYTES} bytes");
+                outcomes.push(Err(Fault::Expression(message)));
                 continue;
             }
             let fitting = 1 + rest.iter().take_while(|request| request.fits()).take(ROUND - 1).count();
             let round = requests.iter().skip(outcomes.len()).take(fitting);
             if let Err(message) = self.round(round.collect(), &mut outcomes).await {
                 // Without a worker, none of the others has an answer either.
-                outcomes.resize(requests.len(), Err(message));
+                outcomes.resize(requests.len(), Err(Fault::Evaluator(message)));
             }
         }
         outcomes
@@ -81,16 +83,16 @@ impl Pool {
     ///
     /// # Errors
     /// There is no worker.
-    async fn round(&self, requests: Vec<&Request>, outcomes: &mut Vec<Result<String, String>>) -> Result<(), String> {
+    async fn round(&self, requests: Vec<&Request>, outcomes: &mut Vec<Result<String, Fault>>) -> Result<(), String> {
         let _permit = self.0.permits.acquire().await.map_err(|_| "the evaluator has stopped".to_owned())?;
         let mut worker = match self.idle() {
             Some(worker) => worker,
             None => Worker::start(&self.0.program).await?,
         };
-        match worker.ask(&requests, |outcome| outcomes.push(outcome)).await {
+        match worker.ask(&requests, |outcome| outcomes.push(outcome.map_err(Fault::Expression))).await {
             Ok(()) => self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker),
             Err(failure) => {
-                outcomes.push(Err(failure.sentence()));
+                outcomes.push(Err(failure.fault()));
                 worker.end().await.map_err(|error| format!("the evaluator cannot be ended: {error}"))?;
             }
         }
@@ -109,8 +111,10 @@ impl Pool {
 }
 
 /// What jaq wrote, as JSON.
-fn json(text: &str) -> Result<Value, String> {
+fn json(text: &str) -> Result<Value, Fault> {
     read_json(text).map_err(|error| {
-        format!("the output is not JSON (a number may be infinite, a key no text, or the nesting too deep): {error}")
+        Fault::Expression(format!(
+            "the output is not JSON (a number may be infinite, a key no text, or the nesting too deep): {error}"
+        ))
     })
 }

@@ -8,7 +8,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::message::{ANSWER_BYTES, Answer, READY, Request, framed};
+use crate::{
+    fault::Fault,
+    message::{ANSWER_BYTES, Answer, READY, Request, framed},
+};
 
 /// One expression's time on a processor.
 const EXPRESSION: Duration = Duration::from_millis(100);
@@ -35,16 +38,16 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// For the author of the expression.
-    pub(crate) fn sentence(&self) -> String {
+    /// As the author of the expression is told of it.
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Broken(error) if error.kind() == io::ErrorKind::InvalidData => {
-                format!("the evaluator gave no valid answer: {error}")
+                Fault::Evaluator(format!("the evaluator gave no valid answer: {error}"))
             }
-            Self::Broken(_) => {
-                "the expression ended the evaluator: it uses too much memory or nests too deeply".to_owned()
-            }
-            Self::Overran => format!("the expression took longer than {} ms", EXPRESSION.as_millis()),
+            Self::Broken(_) => Fault::Expression(
+                "the expression ended the evaluator: it uses too much memory or nests too deeply".to_owned(),
+            ),
+            Self::Overran => Fault::Expression(format!("the expression took longer than {} ms", EXPRESSION.as_millis())),
         }
     }
 }

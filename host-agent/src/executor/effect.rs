@@ -41,7 +41,7 @@ impl Executor {
         let expression =
             Expression { id: 0, program: program.to_owned(), input: inputs.to_string(), variables: Vec::new() };
         let outcome = self.jq.evaluate(vec![expression]).await.pop();
-        let value = outcome.unwrap_or_else(|| Err("the evaluator gave no answer".into()))?;
+        let value = outcome.ok_or("the evaluator gave no answer")?.map_err(|fault| fault.to_string())?;
         Ok(!matches!(value, Value::Null | Value::Bool(false)))
     }
 }

@@ -149,6 +149,7 @@ impl Run<'_> {
         let evaluated = self.unless_interrupted(self.executor.jq.evaluate(expressions)).await;
         let outcomes = evaluated.map_err(|verdict| (verdict, self.why(verdict)))?;
         for (id, outcome) in ids.into_iter().zip(outcomes) {
+            let outcome = outcome.map_err(|fault| fault.to_string());
             progress = self.machine.step(Event::Evaluated { id, outcome });
             if progress.done.is_some() {
                 break;

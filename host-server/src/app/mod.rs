@@ -108,6 +108,11 @@ impl From<storage::Error> for Error {
 }
 
 impl Error {
+    /// Expressions cannot be checked at the moment; the message says why.
+    pub(crate) fn unchecked(message: &str) -> Self {
+        Self::Away(format!("no expression can be checked at the moment, so nothing was stored: {message}"))
+    }
+
     /// `instead` where there is no such resource; other errors stay what they are.
     pub(crate) fn or_if_missing(self, instead: impl FnOnce() -> Self) -> Self {
         if matches!(self, Self::NotFound(_)) { instead() } else { self }

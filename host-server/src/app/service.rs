@@ -307,7 +307,7 @@ impl App {
         let own = lookup(uuid);
         if let Some(id) = unhex(&own) {
             // A deleted cluster's history stays readable.
-            let read = self.metrics.database.time(Statement::Read, self.store.task_of(&cluster_uuid, &id));
+            let read = self.metrics.database.time(Statement::Read, self.store.task_of(&cluster_uuid, id));
             if let Some(shown) = self.shown(read.await?).await? {
                 return Ok(shown);
             }

@@ -2,6 +2,7 @@
 
 use chrono::NaiveDateTime;
 use claiflow_flow::{Flow, Origin};
+use claiflow_flow_worker::Fault;
 
 use super::{
     App, Error,
@@ -116,8 +117,10 @@ impl App {
         check_options(row.options.as_deref())?;
         let mut errors = Vec::new();
         for (pointer, program, variables) in flow.programs() {
-            if let Err(message) = self.jq.check(program, &variables).await {
-                errors.push((format!("/flow{pointer}"), message));
+            match self.jq.check(program, &variables).await {
+                Ok(()) => {}
+                Err(Fault::Expression(message)) => errors.push((format!("/flow{pointer}"), message)),
+                Err(Fault::Evaluator(message)) => return Err(Error::unchecked(&message)),
             }
         }
         if errors.is_empty() {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use claiflow_flow_worker::Fault;
 
 use super::{
     App, Error,
@@ -230,8 +231,12 @@ impl App {
 
     async fn check_filter(&self, row: &Webhook) -> Result<(), Error> {
         let Some(filter) = row.filter() else { return Ok(()) };
-        let checked = self.jq.check(filter, &[]).await;
-        checked.map_err(|message| invalid("the filter is not jq", vec![("/conditionFilter".into(), message)]))
+        self.jq.check(filter, &[]).await.map_err(|fault| match fault {
+            Fault::Expression(message) => {
+                invalid("the filter is not jq", vec![("/conditionFilter".into(), message)])
+            }
+            Fault::Evaluator(message) => Error::unchecked(&message),
+        })
     }
 
     /// One webhook.

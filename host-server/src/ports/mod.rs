@@ -4,6 +4,7 @@
 mod accept;
 mod certificate;
 mod dial;
+mod files;
 mod preface;
 mod reload;
 mod stream;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use certificate::{ClientAuth, Error, Files};
 pub use dial::Dialer;
+pub use files::allow_files;
 pub use reload::Tls;
 pub use stream::Stream;
 

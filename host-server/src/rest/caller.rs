@@ -20,6 +20,7 @@ use super::{
     observe::{RequestId, Spans},
     problem::Problem,
     rates::Rates,
+    stay::{Admission, Stays},
 };
 use crate::{
     app::{
@@ -39,6 +40,7 @@ pub(super) struct Gate {
     /// Nobody has to say who they are.
     is_open: bool,
     rates: Rates,
+    stays: Stays,
     /// By the patterns of paths: methods, and who may use them; none: nobody.
     routes: HashMap<String, Vec<(Method, Option<&'static Right>)>>,
     /// Below it lies the documentation, which anybody may read.
@@ -66,6 +68,7 @@ impl Gate {
         });
         Self {
             rates: Rates::new(app.rate()),
+            stays: Stays::default(),
             app,
             is_open,
             routes: routes.collect(),
@@ -130,6 +133,14 @@ async fn pass(gate: &Gate, right: &'static Right, request: Request) -> Result<(A
         }
         return Err(problem);
     }
+    parts.extensions.insert(Admission {
+        app: gate.app.clone(),
+        bearer: if gate.is_open { None } else { bearer(&parts.headers).map(Arc::from) },
+        caller: asked.caller.clone(),
+        right,
+        named: named.clone(),
+        stays: gate.stays.clone(),
+    });
     parts.extensions.insert(asked.caller.clone());
     parts.extensions.insert(asked.clone());
     Ok((asked, named, Request::from_parts(parts, body)))

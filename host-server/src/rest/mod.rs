@@ -22,6 +22,7 @@ mod search;
 mod serve;
 mod service;
 mod session;
+mod stay;
 mod story;
 mod template;
 #[cfg(test)]

@@ -3,15 +3,16 @@
 use std::convert::Infallible;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
     http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -19,6 +20,7 @@ use super::{
     list::{List, Page, Rows},
     problem::Problem,
     service::{Status, Usage},
+    stay::Admission,
 };
 use crate::{
     app::{
@@ -132,19 +134,22 @@ async fn list_lines(
 /// Follow a task
 ///
 /// Server-sent events: `status` (as in `statuses`), `step`, `log`, and at last `end` with the final state. A reader that was cut
-/// off goes on where it was: browsers send `Last-Event-ID` by themselves.
+/// off goes on where it was: browsers send `Last-Event-ID` by themselves. The stream ends with the right to read it: when the token has
+/// expired or is revoked.
 #[utoipa::path(get, path = "/api/v1/cluster/{cluster_uuid}/service/{uuid}/event", tag = "service", params(("cluster_uuid" = String, Path), ("uuid" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event that was read")), responses(
     (status = OK, body = String, content_type = "text/event-stream"),
     (status = NOT_FOUND, body = Problem, content_type = "application/problem+json"),
 ))]
 async fn follow_service(
     State(app): State<App>,
+    Extension(admission): Extension<Admission>,
     Path((cluster, uuid)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let mark = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(Mark::of).unwrap_or_default();
+    let stay = admission.stay()?;
     let story = app.story(&cluster, &uuid, mark).await?;
-    let events = ReceiverStream::new(story).map(|(mark, told)| Ok(event(mark, told)));
+    let events = ReceiverStream::new(story).map(|(mark, told)| Ok(event(mark, told))).take_until(stay.ends());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::{
-    Error, Store, both,
+    Db, Error, Store, both,
     webhook::{DELIVERY, WEBHOOK},
 };
 use crate::model::{
@@ -11,7 +11,8 @@ use crate::model::{
     webhook::{Delivery, DeliveryState, Webhook},
 };
 
-/// A delivery that has failed for longer holds back no later one of its task, microseconds.
+/// A delivery that has failed for longer holds back no later one of its task, microseconds. What is held back is due when that is
+/// over, or with the next attempt of what holds it: a claim looks at all that is due, and would meet it each time.
 const OVERTAKEN_US: i64 = 300_000_000;
 /// Deliveries that are sent to one webhook at once, by all replicas together.
 pub const IN_FLIGHT: i64 = 16;
@@ -27,6 +28,8 @@ pub struct Attempt {
     pub code: Option<u16>,
     /// One sentence, where it failed.
     pub error: Option<String>,
+    /// An earlier attempt failed, so later deliveries of the task were put off.
+    pub is_retry: bool,
 }
 
 impl Store {
@@ -126,10 +129,17 @@ impl Store {
         let sql = format!(
             "UPDATE webhook_delivery SET state = ?, attempts = attempts + 1, code = ?, error = ?, tried = {now}, ended = {now}, holder = NULL, held_until = NULL WHERE id = ? AND holder = ? AND state = 0"
         );
-        let Attempt { id, holder, code, error } = attempt;
+        let follow = self.put_later(now);
+        let Attempt { id, holder, code, error, is_retry } = attempt;
+        let (begin, ..) = self.begin();
         both!(&self.db, pool => {
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state as i16).bind(code.and_then(|code| i16::try_from(code).ok()))
-                .bind(error.as_deref().map(super::cut)).bind(id).bind(holder.to_vec()).execute(pool).await?;
+            let mut tx = pool.begin_with(begin).await?;
+            let settled = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state as i16).bind(code.and_then(|code| i16::try_from(code).ok()))
+                .bind(error.as_deref().map(super::cut)).bind(id).bind(holder.to_vec()).execute(&mut *tx).await?.rows_affected();
+            if *is_retry && settled > 0 {
+                sqlx::query(sqlx::AssertSqlSafe(follow)).bind(id).execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
             Ok(())
         })?;
         self.told.notify_one();
@@ -146,12 +156,33 @@ impl Store {
             "UPDATE webhook_delivery SET attempts = attempts + 1, code = ?, error = ?, tried = {now}, due = {now} + ?, first_failed = COALESCE(first_failed, {now}), holder = NULL, held_until = NULL \
              WHERE id = ? AND holder = ? AND state = 0"
         );
-        let Attempt { id, holder, code, error } = attempt;
+        let least = if let Db::Maria(_) = &self.db { "LEAST" } else { "MIN" };
+        let follow = self.put_later(&format!("{least}(h.due, h.first_failed + {OVERTAKEN_US})"));
+        let Attempt { id, holder, code, error, .. } = attempt;
+        let (begin, ..) = self.begin();
         both!(&self.db, pool => {
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(code.and_then(|code| i16::try_from(code).ok()))
-                .bind(error.as_deref().map(super::cut)).bind(pause_us).bind(id).bind(holder.to_vec()).execute(pool).await?;
+            let mut tx = pool.begin_with(begin).await?;
+            let postponed = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(code.and_then(|code| i16::try_from(code).ok()))
+                .bind(error.as_deref().map(super::cut)).bind(pause_us).bind(id).bind(holder.to_vec()).execute(&mut *tx).await?.rows_affected();
+            if postponed > 0 {
+                sqlx::query(sqlx::AssertSqlSafe(follow)).bind(id).execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
             Ok(())
         })
+    }
+
+    /// Sets when the later deliveries of one's task are due, those that have an outcome of their own aside; `h` is that one.
+    fn put_later(&self, due: &str) -> String {
+        let which = "d.task = h.task AND d.cluster = h.cluster AND d.seq > h.seq AND d.state = 0 AND d.first_failed IS NULL";
+        match &self.db {
+            Db::Maria(_) => {
+                format!("UPDATE webhook_delivery h JOIN webhook_delivery d ON {which} SET d.due = {due} WHERE h.id = ?")
+            }
+            Db::Sqlite(_) => {
+                format!("UPDATE webhook_delivery AS d SET due = {due} FROM webhook_delivery h WHERE {which} AND h.id = ?")
+            }
+        }
     }
 
     /// Gives back what a holder has not settled, so that nobody waits for it.

@@ -72,7 +72,6 @@ impl Sql {
     /// ` AND` and what must hold, where anything must.
     pub(super) fn and(&mut self, filter: &Filter) -> &mut Self {
         if *filter != Filter::default() {
-            self.kept = false;
             self.push(" AND ");
             self.filter(filter);
         }
@@ -187,7 +186,6 @@ impl Sql {
 
     /// The columns of an order, selected under names of their own: `o0`, `o1`, ….
     pub(super) fn ordering(&mut self, orders: &[Order]) -> &mut Self {
-        self.kept &= orders.is_empty();
         for (index, order) in orders.iter().enumerate() {
             let side = folded(order.column, self.dialect);
             self.push(&format!(", {side} AS o{index}"));
@@ -206,7 +204,6 @@ impl Sql {
 
     /// ` ORDER BY`: the orders, then the key.
     pub(super) fn order(&mut self, orders: &[Order], key: &str, is_descending: bool) -> &mut Self {
-        self.kept &= orders.is_empty();
         self.push(" ORDER BY ");
         for order in orders {
             let side = folded(order.column, self.dialect);

@@ -23,14 +23,21 @@ pub(crate) struct Link(Arc<Inner>);
 struct Inner {
     pool: RwLock<MySqlPool>,
     connections: u32,
+    statements: usize,
     trouble: Arc<Notify>,
 }
 
 impl Link {
-    /// A link to a node; nothing is connected yet. `trouble` hears of what may be the node's fault.
-    pub(super) fn to(options: MySqlConnectOptions, connections: u32, trouble: &Arc<Notify>) -> Self {
-        let pool = RwLock::new(pool_of(options, connections));
-        Self(Arc::new(Inner { pool, connections, trouble: Arc::clone(trouble) }))
+    /// A link to a node; nothing is connected yet. `statements`: so many texts stay prepared on each connection. `trouble` hears of
+    /// what may be the node's fault.
+    pub(super) fn to(
+        options: MySqlConnectOptions,
+        connections: u32,
+        statements: usize,
+        trouble: &Arc<Notify>,
+    ) -> Self {
+        let pool = RwLock::new(pool_of(options, connections, statements));
+        Self(Arc::new(Inner { pool, connections, statements, trouble: Arc::clone(trouble) }))
     }
 
     /// The connections to use now.
@@ -58,7 +65,7 @@ impl Link {
 
     /// Uses another node from now on, or new connections to the same. `at_once`: what runs is not waited for.
     pub(super) fn turn_to(&self, options: MySqlConnectOptions, at_once: bool) {
-        let former = std::mem::replace(&mut *self.0.pool.write(), pool_of(options, self.0.connections));
+        let former = std::mem::replace(&mut *self.0.pool.write(), pool_of(options, self.0.connections, self.0.statements));
         tokio::spawn(async move {
             if !at_once {
                 tokio::time::sleep(FAREWELL).await;
@@ -74,7 +81,7 @@ impl Link {
 }
 
 /// Connections that are set up alike.
-fn pool_of(options: MySqlConnectOptions, connections: u32) -> MySqlPool {
+fn pool_of(options: MySqlConnectOptions, connections: u32, statements: usize) -> MySqlPool {
     MySqlPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
@@ -96,5 +103,5 @@ fn pool_of(options: MySqlConnectOptions, connections: u32) -> MySqlPool {
                 Ok(())
             })
         })
-        .connect_lazy_with(options)
+        .connect_lazy_with(options.statement_cache_capacity(statements))
 }

@@ -94,7 +94,6 @@ impl Store {
                 let mut sql = Sql::new(dialect, select);
                 sql.push(" WHERE t.id IN (").list(some.iter().map(|(id, _)| id.clone()));
                 sql.push(") AND t.cluster IN (").list(some.iter().map(|(_, cluster)| *cluster)).push(")");
-                sql.kept = false;
                 let rows: Result<Vec<View>, Error> = rows!(&self.lists, sql, View);
                 found.extend(rows?);
             }
@@ -137,7 +136,6 @@ impl Sql {
             };
         }
         if let Some(ids) = &listing.ids {
-            self.kept = false;
             self.push(" AND t.id IN (").list(ids.iter().cloned()).push(")");
         }
         if let Some(after) = listing.created_after {

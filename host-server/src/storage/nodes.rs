@@ -66,8 +66,8 @@ impl Nodes {
     }
 
     /// A link to the node in use.
-    pub(super) fn link(&self, connections: u32) -> Link {
-        Link::to(self.current(), connections, &self.trouble)
+    pub(super) fn link(&self, connections: u32, statements: usize) -> Link {
+        Link::to(self.current(), connections, statements, &self.trouble)
     }
 
     /// Keeps `links` on a usable node until `stop`.

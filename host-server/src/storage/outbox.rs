@@ -79,53 +79,86 @@ macro_rules! listening {
     }};
 }
 
-/// Tells a task's webhook of new statuses; inside the transaction that makes them, while the task's row is still there. `$new`
-/// says, from all that was told before, what is new.
-macro_rules! tell {
-    ($tx:expr, $outbox:expr, $subject:expr, |$told:ident| $new:expr) => {{
-        let (outbox, subject): ($crate::storage::outbox::Outbox, $crate::storage::outbox::Subject<'_>) =
-            ($outbox, $subject);
-        if let Some(channel) = subject.channel
-            && !$crate::storage::outbox::listening!($tx, std::iter::once(channel)).is_empty()
-        {
-            // Whoever changes a task's status holds its row from here on, so no two of them count alike.
-            let sql = format!("SELECT id FROM task WHERE id = ? AND cluster = ?{}", outbox.lock);
-            sqlx::query(sqlx::AssertSqlSafe(sql))
-                .bind(subject.id.to_vec())
-                .bind(subject.cluster)
-                .fetch_optional(&mut *$tx)
-                .await?;
-            let rows = sqlx::query("SELECT seq, status, step, step_status, step_started, step_ended FROM webhook_delivery WHERE task = ? AND cluster = ? ORDER BY seq")
-                .bind(subject.id.to_vec())
-                .bind(subject.cluster)
-                .fetch_all(&mut *$tx)
-                .await?;
-            let (mut seq, mut before) = (0_i32, Vec::with_capacity(rows.len()));
+/// Tasks whose statuses are read by one statement. Ids and clusters are listed apart, so that it looks for their product.
+pub(super) const TOGETHER: usize = 16;
+
+/// Tells the webhooks of several tasks of new statuses; inside the transaction that makes them, while the tasks' rows are still there.
+/// `$subjects` are pairs of a [`Subject`] and a reference to what `$new` needs to say, from all that was told of the task before, what
+/// is new.
+macro_rules! tell_each {
+    ($tx:expr, $outbox:expr, $subjects:expr, |$told:pat_param, $item:pat_param| $new:expr) => {{
+        use $crate::storage::outbox;
+        let outbox: outbox::Outbox = $outbox;
+        let mut subjects: Vec<(outbox::Subject<'_>, _)> = $subjects.into_iter().collect();
+        subjects.retain(|(subject, _)| subject.channel.is_some());
+        if !subjects.is_empty() {
+            let found = outbox::listening!($tx, subjects.iter().filter_map(|(subject, _)| subject.channel));
+            subjects.retain(|(subject, _)| subject.channel.is_some_and(|channel| found.contains(channel)));
+        }
+        for subjects in subjects.chunks(outbox::TOGETHER) {
+            if !outbox.lock.is_empty() {
+                // Whoever changes a task's status holds its row from here on, so no two of them count alike.
+                let sql = format!("SELECT id FROM task WHERE id = ? AND cluster = ?{}", outbox.lock);
+                for (subject, _) in subjects {
+                    sqlx::query(sqlx::AssertSqlSafe(sql.as_str()))
+                        .bind(subject.id.to_vec())
+                        .bind(subject.cluster)
+                        .fetch_optional(&mut *$tx)
+                        .await?;
+                }
+            }
+            let mut query = sqlx::QueryBuilder::new(
+                "SELECT task, cluster, seq, status, step, step_status, step_started, step_ended FROM webhook_delivery WHERE task IN (",
+            );
+            let mut list = query.separated(", ");
+            for (subject, _) in $crate::storage::pieces::padded(subjects.iter()) {
+                list.push_bind(subject.id.to_vec());
+            }
+            query.push(") AND cluster IN (");
+            let mut list = query.separated(", ");
+            for (subject, _) in $crate::storage::pieces::padded(subjects.iter()) {
+                list.push_bind(subject.cluster);
+            }
+            let rows = query.push(") ORDER BY seq").build().fetch_all(&mut *$tx).await?;
+            let mut before = std::collections::HashMap::<(Vec<u8>, i64), (i32, Vec<$crate::model::told::Told>)>::new();
             for row in &rows {
                 use sqlx::Row as _;
-                seq = row.try_get(0)?;
-                before.push($crate::model::told::Told {
-                    status: row.try_get(1)?,
-                    step: row.try_get(2)?,
-                    step_status: row.try_get(3)?,
-                    started: row.try_get(4)?,
-                    ended: row.try_get(5)?,
+                let (seq, told) = before.entry((row.try_get(0)?, row.try_get(1)?)).or_default();
+                *seq = row.try_get(2)?;
+                told.push($crate::model::told::Told {
+                    status: row.try_get(3)?,
+                    step: row.try_get(4)?,
+                    step_status: row.try_get(5)?,
+                    started: row.try_get(6)?,
+                    ended: row.try_get(7)?,
                 });
             }
-            let $told: &[$crate::model::told::Told] = &before;
-            let new: Vec<$crate::model::told::Told> = $new;
-            if !new.is_empty() {
-                let mut query = sqlx::QueryBuilder::new($crate::storage::outbox::INSERT);
-                query.push_values(&new, |mut b, told| {
-                    seq += 1;
-                    $crate::storage::outbox::push_told!(b, outbox.now, subject, channel, seq, told);
-                });
-                query.build().execute(&mut *$tx).await?;
+            let mut rows = Vec::with_capacity(subjects.len());
+            for (subject, item) in subjects {
+                let (seq, told) = before.entry((subject.id.to_vec(), subject.cluster)).or_default();
+                let $item = *item;
+                let $told: &[$crate::model::told::Told] = told;
+                let new: Vec<$crate::model::told::Told> = $new;
+                for one in new {
+                    *seq += 1;
+                    told.push(one);
+                    rows.push((*subject, subject.channel.unwrap_or_default(), *seq, one));
+                }
             }
+            $crate::storage::task::insert!($tx, outbox::INSERT, rows.as_slice(), |_| 0, |b, (subject, channel, seq, told)| {
+                outbox::push_told!(b, outbox.now, subject, channel, *seq, told)
+            });
         }
     }};
 }
-pub(super) use {listening, push_told, tell};
+
+/// [`tell_each`] of one task.
+macro_rules! tell {
+    ($tx:expr, $outbox:expr, $subject:expr, |$told:pat_param| $new:expr) => {
+        $crate::storage::outbox::tell_each!($tx, $outbox, [($subject, &())], |$told, ()| $new)
+    };
+}
+pub(super) use {listening, push_told, tell, tell_each};
 
 impl Store {
     pub(super) fn outbox(&self) -> Outbox {

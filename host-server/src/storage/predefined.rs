@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Db, Error, Store, both, nouns::TEMPLATE, pieces::pieces, task::insert};
+use super::{Db, Error, Store, both, nouns::TEMPLATE, task::insert};
 use crate::model::{
     nouns::Template,
     predefined::{Decision, Written, decide, digest},

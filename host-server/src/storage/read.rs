@@ -11,30 +11,16 @@ pub(super) const LIVE: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t
 pub(super) const FINAL: &str = "SELECT t.id, t.cluster, c.uuid AS cluster_uuid, t.uuid, t.snapshot, t.name, t.summary, t.inputs, t.channel, t.priority, t.attempt, \
      t.state, 0 AS cancel_requested, t.labels, t.created_by, t.created, t.started, NULL AS leased, t.ended, t.timeline, t.result, t.error, t.request_id FROM history t LEFT JOIN cluster c ON c.id = t.cluster";
 
-/// One task, live or final: in one statement, so that one which ends meanwhile is found.
-macro_rules! one_task {
-    ($self:expr, $cluster:literal, $id:expr, $value:expr) => {{
-        let sql = format!("{LIVE} WHERE t.id = ? AND {0} UNION ALL {FINAL} WHERE t.id = ? AND {0}", $cluster);
-        let found: Result<Option<View>, Error> = both!(&$self.db, pool => Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind($id.to_vec()).bind($value).bind($id.to_vec()).bind($value).fetch_optional(pool).await?));
-        found?.map(|view| $self.open_view(view)).transpose()
-    }};
-}
-
 impl Store {
-    /// One task by the server's id and its cluster's row.
+    /// One task, live or final, by the server's id and its cluster's row: in one statement, so that one which ends meanwhile is found.
     ///
     /// # Errors
     /// [`Error`] of the engine.
     pub async fn task(&self, cluster: i64, id: &[u8]) -> Result<Option<View>, Error> {
-        one_task!(self, "t.cluster = ?", id, cluster)
-    }
-
-    /// One task by the server's id and its cluster's uuid; a deleted cluster's too.
-    ///
-    /// # Errors
-    /// [`Error`] of the engine.
-    pub async fn task_of(&self, cluster_uuid: &str, id: &[u8]) -> Result<Option<View>, Error> {
-        one_task!(self, "c.uuid = ?", id, cluster_uuid)
+        let which = "WHERE t.id = ? AND t.cluster = ?";
+        let sql = format!("{LIVE} {which} UNION ALL {FINAL} {which}");
+        let found: Result<Option<View>, Error> = both!(&self.db, pool => Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(id.to_vec()).bind(cluster).bind(id.to_vec()).bind(cluster).fetch_optional(pool).await?));
+        found?.map(|view| self.open_view(view)).transpose()
     }
 }

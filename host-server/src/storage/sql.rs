@@ -56,13 +56,11 @@ pub(super) struct Sql {
     pub(super) dialect: Dialect,
     pub(super) text: String,
     pub(super) binds: Vec<Bind>,
-    /// Whether its text is one of few, so that the engine may keep it prepared.
-    pub(super) kept: bool,
 }
 
 impl Sql {
     pub(super) fn new(dialect: Dialect, text: &str) -> Self {
-        Self { dialect, text: text.to_owned(), binds: vec![], kept: true }
+        Self { dialect, text: text.to_owned(), binds: vec![] }
     }
 
     /// A piece of text, which is never a caller's.
@@ -93,7 +91,6 @@ impl Sql {
     pub(super) fn append(&mut self, other: Self) -> &mut Self {
         self.text.push_str(&other.text);
         self.binds.extend(other.binds);
-        self.kept &= other.kept;
         self
     }
 }
@@ -142,13 +139,13 @@ macro_rules! bound {
 /// The rows of a statement that may take as long as a list may. `$lists`: the connections for it.
 macro_rules! rows {
     ($lists:expr, $sql:expr, $row:ty) => {{
-        let $crate::storage::sql::Sql { text, binds, kept, .. } = $sql;
+        let $crate::storage::sql::Sql { text, binds, .. } = $sql;
         let read = match $lists {
             $crate::storage::Db::Maria(link) => {
                 let pool = &link.pool();
                 let text = format!("{}{text}", $crate::storage::sql::LIST_TIME_SQL);
                 link.held(pool, async {
-                    let query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(text)).persistent(kept);
+                    let query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(text));
                     Ok($crate::storage::sql::bound!(query, binds).fetch_all(pool).await?)
                 })
                 .await
@@ -157,7 +154,7 @@ macro_rules! rows {
                 $crate::storage::plainly(async {
                     let mut connection = pool.acquire().await?;
                     $crate::storage::sql::end_in_time(&mut connection).await?;
-                    let query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(text)).persistent(kept);
+                    let query = sqlx::query_as::<_, $row>(sqlx::AssertSqlSafe(text));
                     Ok($crate::storage::sql::bound!(query, binds).fetch_all(&mut *connection).await?)
                 })
                 .await

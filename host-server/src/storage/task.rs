@@ -10,8 +10,8 @@ use super::{
     audit::push_audit,
     both, cut,
     former::push_former,
-    outbox::{INSERT as TELL, Subject, listening, push_told, tell},
-    pieces::{padded, pieces},
+    outbox::{INSERT as TELL, Subject, listening, push_told, tell_each},
+    pieces::padded,
     sealed::{ERROR, INPUTS, RESULT, TIMELINE},
     waiting::{self, archive},
 };
@@ -66,7 +66,7 @@ impl SealedEnd {
 /// A multi-row statement for either engine; several where the rows do not fit one. `$bytes`: the text that a row brings.
 macro_rules! insert {
     ($tx:expr, $head:expr, $rows:expr, $bytes:expr, |$b:ident, $row:pat_param| $push:expr) => {{
-        for piece in pieces($rows, $bytes) {
+        for piece in $crate::storage::pieces::pieces($rows, $bytes) {
             let mut query = sqlx::QueryBuilder::new($head);
             query.push_values(piece, |mut $b, $row| {
                 $push;
@@ -477,9 +477,8 @@ impl Store {
             let on_cluster: Vec<_> = leases.iter().filter(|_| cluster_limit.is_some()).collect();
             insert!(tx, "INSERT INTO slot (gate, lease_id) ", on_cluster.as_slice(), |_| 0, |b, lease|
                 b.push_bind(cluster_gate(cluster)).push_bind(lease.id.to_vec()));
-            for lease in &leases {
-                tell!(tx, outbox, Subject::of_lease(lease), |_told| vec![Told::sent(lease.task.created, now_us)]);
-            }
+            let taken = leases.iter().map(|lease| (Subject::of_lease(lease), &lease.task));
+            tell_each!(tx, outbox, taken, |_, task| vec![Told::sent(task.created, now_us)]);
             tx.commit().await?;
             self.told(leases.iter().map(|lease| lease.task.channel.as_deref()));
             Ok(leases)
@@ -515,12 +514,11 @@ impl Store {
             if accepted.is_empty() {
                 return Ok(HashMap::new());
             }
-            for (end, state) in &accepted {
-                tell!(tx, outbox, Subject::of_lease(&end.lease), |told| {
-                    let timeline = serde_json::from_str::<Timeline>(&end.timeline).unwrap_or_default();
-                    of_end(told, &timeline, *state, end.ended)
-                });
-            }
+            let ended = accepted.iter().map(|ended| (Subject::of_lease(&ended.0.lease), ended));
+            tell_each!(tx, outbox, ended, |told, (end, state)| {
+                let timeline = serde_json::from_str::<Timeline>(&end.timeline).unwrap_or_default();
+                of_end(told, &timeline, *state, end.ended)
+            });
             let stepped: Vec<Id> = accepted.iter().filter(|(end, _)| end.stepped).map(|(end, _)| end.lease.id).collect();
             let counted: Vec<Id> = accepted.iter().filter(|(end, _)| end.counted).map(|(end, _)| end.lease.id).collect();
             for (head, tail, leases) in sql.deletes(&counted, &stepped, &valid).filter(|(.., leases)| !leases.is_empty()) {

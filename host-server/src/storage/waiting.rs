@@ -53,7 +53,7 @@ pub struct Ending<'a> {
 macro_rules! archive {
     ($store:expr, $tx:expr, $outbox:expr, $ending:expr, $subject:expr) => {{
         let ($crate::storage::waiting::Ending { state, error, timeline, now_us }, subject) = ($ending, $subject);
-        tell!($tx, $outbox, subject, |told| {
+        $crate::storage::outbox::tell!($tx, $outbox, subject, |told| {
             let timeline = serde_json::from_str::<Timeline>(timeline).unwrap_or_default();
             of_end(told, &timeline, state, now_us)
         });

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use claiflow_flow_worker::Fault;
 use tokio::time::timeout;
 
 use super::{document::document, filter::passes, send::Sender};
@@ -31,6 +32,8 @@ enum Prepared {
     Filtered(Option<String>),
     /// There is nothing any more to make a document of.
     Gone(String),
+    /// Its filter could not be asked.
+    Unasked(String),
 }
 
 /// Makes deliveries that this process holds.
@@ -48,7 +51,13 @@ impl Deliverer {
 
     /// Makes one attempt and writes down what came of it. True: the receiver does not answer.
     pub(super) async fn deliver(&self, webhook: &Webhook, delivery: &Delivery) -> bool {
-        let attempt = |code, error| Attempt { id: delivery.id, holder: self.holder, code, error };
+        let attempt = |code, error| Attempt {
+            id: delivery.id,
+            holder: self.holder,
+            code,
+            error,
+            is_retry: delivery.attempts > 0,
+        };
         let prepared = timeout(PREPARING, self.prepared(webhook, delivery)).await;
         let text = match prepared {
             Ok(Ok(Prepared::Send(text))) => text,
@@ -58,6 +67,10 @@ impl Deliverer {
             }
             Ok(Ok(Prepared::Gone(why))) => {
                 self.settle(&attempt(None, Some(why)), DeliveryState::Dead).await;
+                return false;
+            }
+            Ok(Ok(Prepared::Unasked(why))) => {
+                self.fail(delivery, attempt(None, Some(why))).await;
                 return false;
             }
             Ok(Err(error)) => {
@@ -107,7 +120,11 @@ impl Deliverer {
             Ok(true) => Prepared::Send(text),
             Ok(false) => Prepared::Filtered(None),
             // What jq says of it may quote the document, which can hold what is encrypted elsewhere.
-            Err(_) => Prepared::Filtered(Some("the filter gave no answer for this document".into())),
+            Err(Fault::Expression(_)) => {
+                Prepared::Filtered(Some("the filter gave no answer for this document".into()))
+            }
+            // Nobody said that the document is not wanted.
+            Err(Fault::Evaluator(message)) => Prepared::Unasked(format!("the filter could not be asked: {message}")),
         })
     }
 

@@ -1,35 +1,19 @@
 //! Whether a document is sent: the webhook's jq program says so, in a process that may die.
 
-use std::time::Duration;
-
 use claiflow_flow::Expression;
-use claiflow_flow_worker::Pool;
+use claiflow_flow_worker::{Fault, Pool};
 use serde_json::Value;
-
-/// Where no filter was at fault, but the process that runs them, it is asked again.
-const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Whether the filter says that the document is sent.
 ///
 /// # Errors
-/// A sentence, where the filter gives no answer for this document.
-pub(super) async fn passes(jq: &Pool, filter: &str, document: &str) -> Result<bool, String> {
-    let mut outcome = Err(String::new());
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            tokio::time::sleep(PAUSE).await;
-        }
-        // All outputs are wanted. The filter was checked alone, so the brackets hold it together; a comment at its end ends with the line.
-        let expression =
-            Expression { id: 0, program: format!("[{filter}\n]"), input: document.to_owned(), variables: vec![] };
-        outcome =
-            jq.evaluate(vec![expression]).await.pop().unwrap_or_else(|| Err("the filter was not evaluated".into()));
-        // What begins so is about the filter itself: its time, its memory, what it may use.
-        if outcome.as_ref().err().is_none_or(|message| message.starts_with("the expression")) {
-            break;
-        }
-    }
+/// [`Fault`]: the filter gives no answer for this document, or nobody could be asked.
+pub(super) async fn passes(jq: &Pool, filter: &str, document: &str) -> Result<bool, Fault> {
+    // All outputs are wanted. The filter was checked alone, so the brackets hold it together; a comment at its end ends with the line.
+    let expression =
+        Expression { id: 0, program: format!("[{filter}\n]"), input: document.to_owned(), variables: vec![] };
+    let outcome = jq.evaluate(vec![expression]).await.pop();
+    let outcome = outcome.unwrap_or_else(|| Err(Fault::Evaluator("the filter was not evaluated".into())));
     outcome.map(|outputs| all_true(outputs.as_array().map_or(&[][..], Vec::as_slice)))
 }
 

@@ -79,6 +79,13 @@ impl Stage {
         }
     }
 
+    /// A stream that goes on: the status, and what is yet to be read.
+    pub(crate) async fn stream(&self, token: &str, path: &str) -> (u16, Body) {
+        let request = Request::get(path).header("authorization", format!("Bearer {token}"));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        (response.status().as_u16(), response.into_body())
+    }
+
     /// A request with a token, or without.
     pub(crate) async fn call(&self, token: &str, call: &str, body: Value) -> Answer {
         let (method, path) = call.split_once(' ').unwrap();

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
 use claiflow_server::app::api_token::bring_bootstrap;
 use serde_json::{Value, json};
 
@@ -15,6 +18,7 @@ promises![
     whoever_shows_nothing_that_is_known_hears_the_same_words,
     a_token_is_shown_once_and_stored_as_a_digest,
     a_revoked_token_is_refused_on_every_replica,
+    a_stream_ends_with_its_token_and_one_caller_holds_so_many,
     a_wrong_token_is_told_which_field_is_wrong,
     a_name_means_one_token_for_ever,
     the_last_admin_is_not_locked_out_by_accident,
@@ -118,6 +122,34 @@ async fn a_revoked_token_is_refused_on_every_replica(world: World) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(stage.call(&stage.admin, &path, Value::Null).await.status, 200, "an unknown one is no error");
+}
+
+async fn a_stream_ends_with_its_token_and_one_caller_holds_so_many(world: World) {
+    let stage = Stage::start(&world).await;
+    stage.furnish().await;
+    let path = format!("/api/v1/cluster/{A}/service/{}/event", stage.task(A, "t").await);
+    let made = stage.make(TOKENS, json!({"name": "eye", "role": "viewer"})).await;
+    let (secret, uuid) = (made["token"].as_str().unwrap(), made["uuid"].as_str().unwrap());
+    let mut held = vec![];
+    loop {
+        let (status, body) = stage.stream(secret, &path).await;
+        if status != 200 {
+            assert_eq!((status, held.len()), (429, 256));
+            break;
+        }
+        held.push(body);
+    }
+    assert_eq!(stage.stream(&stage.admin, &path).await.0, 200, "others are not concerned");
+    held.pop();
+    let (status, last) = stage.stream(secret, &path).await;
+    assert_eq!(status, 200, "one that ended makes room");
+    drop(held);
+    let reading = tokio::spawn(to_bytes(last, 1 << 20));
+    let call = format!("DELETE {TOKENS}/{uuid}");
+    assert_eq!(stage.call(&stage.admin, &call, Value::Null).await.status, 200);
+    let text = reading.await.unwrap().unwrap();
+    assert!(text.starts_with(b"id: "), "what had happened before was told");
+    assert_eq!(stage.stream(secret, &path).await.0, 401);
 }
 
 async fn a_wrong_token_is_told_which_field_is_wrong(world: World) {

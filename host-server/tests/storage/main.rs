@@ -49,5 +49,6 @@ mod silence;
 mod step;
 mod text;
 mod times;
+mod together;
 mod watched;
 mod world;

@@ -18,6 +18,8 @@ promises![
     two_replicas_send_each_once,
     a_published_document_takes_the_same_way,
     a_filter_decides_what_is_sent,
+    where_no_filter_can_be_asked_nothing_is_dropped,
+    a_task_that_fails_stands_in_the_way_of_no_claim,
     signatures_are_made_with_both_secrets,
     a_server_that_stops_waits_for_what_is_under_way,
 ];
@@ -100,6 +102,7 @@ async fn after_five_minutes_of_failures_a_later_one_overtakes(world: World) {
         .engine
         .type_sql("UPDATE webhook_delivery SET first_failed = first_failed - 300000001 WHERE attempts = 1")
         .await;
+    world.engine.type_sql("UPDATE webhook_delivery SET due = due - 300000001 WHERE attempts = 0").await;
     let got = receiver.gets(6).await;
     assert_eq!(got[1].json()["sequence"], 2);
     let all = world.until(|all| all[1..].iter().all(|later| later.state == 1)).await;
@@ -211,6 +214,47 @@ async fn a_filter_decides_what_is_sent(world: World) {
         assert_eq!(all[known].error.is_some(), outputs == json!(3), "an error is shown");
     }
     assert_eq!(receiver.so_far().len(), 2);
+}
+
+async fn where_no_filter_can_be_asked_nothing_is_dropped(world: World) {
+    let receiver = Receiver::content().await;
+    let jq = |hook: &mut claiflow_server::app::webhook::Declare| {
+        hook.validator = Some("jq".into());
+        hook.filter = Some("true".into());
+    };
+    world.hook(receiver.url(), jq).await;
+    world.app.publish(HOOK, r#"{"a":1}"#).await.unwrap();
+    let broken = World::without_jq(&world).await;
+    let replica = broken.deliver().await;
+    let all = world.until(|all| all[0].attempts == 1).await;
+    assert_eq!(all[0].state, DeliveryState::Waiting as i16);
+    let error = all[0].error.as_deref().unwrap();
+    assert!(error.starts_with("the filter could not be asked: "), "{error}");
+    replica.stop.cancel();
+    replica.ended.await.unwrap();
+    world.hurry().await;
+    let _replica = world.deliver().await;
+    world.until_all(DeliveryState::Delivered).await;
+    receiver.gets(1).await;
+}
+
+async fn a_task_that_fails_stands_in_the_way_of_no_claim(world: World) {
+    let receiver = Receiver::start(|index| Reply::Status(if index < 2 { 410 } else { 200 })).await;
+    world.hook(receiver.url(), |_| {}).await;
+    world.whole_run(world.task()).await;
+    let _replica = world.deliver().await;
+    let all = world.until(|all| all[0].attempts == 1).await;
+    assert!(all[1..].iter().all(|later| later.due == all[0].due), "the later ones are due with the first");
+    world.hurry().await;
+    let all = world.until(|all| all[0].attempts == 2).await;
+    let until = all[0].tried.unwrap() + 300_000_000;
+    assert!(
+        all[1..].iter().all(|later| later.due > all[0].tried.unwrap() && later.due <= until),
+        "or when they may overtake it"
+    );
+    world.engine.type_sql("UPDATE webhook_delivery SET due = 1 WHERE attempts > 0").await;
+    let got = receiver.gets(8).await;
+    assert_eq!(got.last().unwrap().json()["sequence"], 6, "they follow at once when it has arrived");
 }
 
 async fn signatures_are_made_with_both_secrets(world: World) {

@@ -1,6 +1,12 @@
 //! A server without sockets of its own, its webhooks, and tasks that run.
 
-use std::{collections::BTreeMap, io, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{Router, body::Body, http::Request};
 use claiflow_flow_worker::Pool;
@@ -31,6 +37,8 @@ use crate::engine::Engine;
 
 /// The webhook of most tests.
 pub(crate) const HOOK: &str = "00000000000000000000000000000002";
+/// Runs the filters.
+const SERVER: &str = env!("CARGO_BIN_EXE_claiflow-server");
 
 /// Names that lead where a test says; how often each was asked for.
 #[derive(Debug, Default)]
@@ -65,21 +73,27 @@ pub(crate) struct World {
     _stop: DropGuard,
 }
 
+
 impl World {
     pub(crate) async fn new(engine: Engine) -> Self {
-        Self::over(engine, true).await
+        Self::over(engine, true, Path::new(SERVER)).await
     }
 
     /// Another replica on the same database.
     pub(crate) async fn beside(other: &Self) -> Self {
-        Self::over(other.engine.clone(), false).await
+        Self::over(other.engine.clone(), false, Path::new(SERVER)).await
     }
 
-    async fn over(engine: Engine, is_first: bool) -> Self {
+    /// Another replica on the same database; where its filters would run there is no program.
+    pub(crate) async fn without_jq(other: &Self) -> Self {
+        Self::over(other.engine.clone(), false, Path::new("/missing")).await
+    }
+
+    async fn over(engine: Engine, is_first: bool, evaluator: &Path) -> Self {
         let store = engine.open().await;
         let (stop, metrics) = (CancellationToken::new(), Metrics::register().unwrap());
         let dispatch = Dispatch::start(store.clone(), Source, metrics.clone(), Timing::default(), &stop);
-        let jq = Pool::new(env!("CARGO_BIN_EXE_claiflow-server").into(), 1);
+        let jq = Pool::new(evaluator.into(), 1);
         let app = App::open(store.clone(), Source, dispatch, jq, metrics).await.unwrap();
         let cluster = Cluster {
             id: 0,
