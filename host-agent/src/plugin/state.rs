@@ -16,7 +16,8 @@ use super::{
     standing::Standing,
 };
 
-const RESOURCES_MAX: usize = 1_000;
+/// Of a call at once, as many as it may have handles.
+const RESOURCES_MAX: usize = 10_000;
 
 /// Whether a call may leave notes.
 pub(super) enum Notes {
