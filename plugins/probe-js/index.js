@@ -6,6 +6,8 @@ import { Api } from "claiflow/kubernetes";
 
 /** How many names of a list are answered. */
 const NAMES_MAX = 20;
+/** How much of a body is answered. */
+const BODY_MAX_CHARS = 2_000;
 
 function api({ version = "", resource, namespace }) {
   const kind = { version, plural: resource };
@@ -27,7 +29,7 @@ async function http({ method = "GET", url, headers = {}, body, credential }) {
   const sent = credential ? { ...headers, "claiflow-credential": credential } : headers;
   const answer = await fetch(url, { method, headers: sent, body });
   const text = await answer.text();
-  return { status: answer.status, body: text };
+  return { status: answer.status, body: text.slice(0, BODY_MAX_CHARS) };
 }
 
 const ACTS = {
