@@ -47,7 +47,9 @@ impl Failure {
             Self::Broken(_) => Fault::Expression(
                 "the expression ended the evaluator: it uses too much memory or nests too deeply".to_owned(),
             ),
-            Self::Overran => Fault::Expression(format!("the expression took longer than {} ms", EXPRESSION.as_millis())),
+            Self::Overran => {
+                Fault::Expression(format!("the expression took longer than {} ms", EXPRESSION.as_millis()))
+            }
         }
     }
 }

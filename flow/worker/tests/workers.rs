@@ -43,6 +43,9 @@ fn expression(program: &str, input: &str, variables: &[(&str, &str)]) -> Express
     Expression { id: 7, program: program.into(), input: input.into(), variables }
 }
 
+/// Whether an outcome is the one that is meant, and says this.
+type Judge = fn(&Result<Value, Fault>, &str) -> bool;
+
 /// It has no value for a reason that its author can mend, and is told so.
 fn is_at_fault(outcome: &Result<Value, Fault>, part: &str) -> bool {
     matches!(outcome, Err(Fault::Expression(message)) if message.contains(part) && message.len() < 1_000)
@@ -266,8 +269,13 @@ fn fake(folder: &tempfile::TempDir, name: &str, script: &str) -> PathBuf {
 
 async fn a_worker_that_misbehaves_is_one_clear_error() -> usize {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(_, _, fn(&Result<Value, Fault>, &str) -> bool, _); 9] = [
-        ("a huge length", r"printf 'R\377\377\377\377'; exec cat >/dev/null", is_unasked, "no valid answer: it is too long"),
+    let cases: [(_, _, Judge, _); 9] = [
+        (
+            "a huge length",
+            r"printf 'R\377\377\377\377'; exec cat >/dev/null",
+            is_unasked,
+            "no valid answer: it is too long",
+        ),
         (
             "garbage",
             r"printf 'R\000\000\000\003abc'; exec cat >/dev/null",

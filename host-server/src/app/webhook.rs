@@ -232,9 +232,7 @@ impl App {
     async fn check_filter(&self, row: &Webhook) -> Result<(), Error> {
         let Some(filter) = row.filter() else { return Ok(()) };
         self.jq.check(filter, &[]).await.map_err(|fault| match fault {
-            Fault::Expression(message) => {
-                invalid("the filter is not jq", vec![("/conditionFilter".into(), message)])
-            }
+            Fault::Expression(message) => invalid("the filter is not jq", vec![("/conditionFilter".into(), message)]),
             Fault::Evaluator(message) => Error::unchecked(&message),
         })
     }

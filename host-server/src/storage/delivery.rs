@@ -174,13 +174,16 @@ impl Store {
 
     /// Sets when the later deliveries of one's task are due, those that have an outcome of their own aside; `h` is that one.
     fn put_later(&self, due: &str) -> String {
-        let which = "d.task = h.task AND d.cluster = h.cluster AND d.seq > h.seq AND d.state = 0 AND d.first_failed IS NULL";
+        let which =
+            "d.task = h.task AND d.cluster = h.cluster AND d.seq > h.seq AND d.state = 0 AND d.first_failed IS NULL";
         match &self.db {
             Db::Maria(_) => {
                 format!("UPDATE webhook_delivery h JOIN webhook_delivery d ON {which} SET d.due = {due} WHERE h.id = ?")
             }
             Db::Sqlite(_) => {
-                format!("UPDATE webhook_delivery AS d SET due = {due} FROM webhook_delivery h WHERE {which} AND h.id = ?")
+                format!(
+                    "UPDATE webhook_delivery AS d SET due = {due} FROM webhook_delivery h WHERE {which} AND h.id = ?"
+                )
             }
         }
     }

@@ -30,12 +30,7 @@ struct Inner {
 impl Link {
     /// A link to a node; nothing is connected yet. `statements`: so many texts stay prepared on each connection. `trouble` hears of
     /// what may be the node's fault.
-    pub(super) fn to(
-        options: MySqlConnectOptions,
-        connections: u32,
-        statements: usize,
-        trouble: &Arc<Notify>,
-    ) -> Self {
+    pub(super) fn to(options: MySqlConnectOptions, connections: u32, statements: usize, trouble: &Arc<Notify>) -> Self {
         let pool = RwLock::new(pool_of(options, connections, statements));
         Self(Arc::new(Inner { pool, connections, statements, trouble: Arc::clone(trouble) }))
     }
@@ -65,7 +60,8 @@ impl Link {
 
     /// Uses another node from now on, or new connections to the same. `at_once`: what runs is not waited for.
     pub(super) fn turn_to(&self, options: MySqlConnectOptions, at_once: bool) {
-        let former = std::mem::replace(&mut *self.0.pool.write(), pool_of(options, self.0.connections, self.0.statements));
+        let former =
+            std::mem::replace(&mut *self.0.pool.write(), pool_of(options, self.0.connections, self.0.statements));
         tokio::spawn(async move {
             if !at_once {
                 tokio::time::sleep(FAREWELL).await;

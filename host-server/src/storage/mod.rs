@@ -264,7 +264,8 @@ impl Store {
             .password(&maria.password);
         let nodes = maria.hosts.iter().map(|(host, port)| options.clone().host(host).port(*port)).collect();
         let nodes = Nodes::find(nodes).await?;
-        let (all, creates, finishes) = (nodes.link(maria.connections, STATEMENTS), nodes.link(1, STATEMENTS), nodes.link(1, STATEMENTS));
+        let (all, creates, finishes) =
+            (nodes.link(maria.connections, STATEMENTS), nodes.link(1, STATEMENTS), nodes.link(1, STATEMENTS));
         let lists = nodes.link(LIST_CONNECTIONS, LIST_STATEMENTS);
         engine::check(&all.pool()).await?;
         engine::migrate(&all.pool()).await?;

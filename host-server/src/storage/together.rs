@@ -93,8 +93,8 @@ impl Turn {
                 (Some(made), Some(other)) => made.abs_diff(other) < DAY_US.unsigned_abs(),
                 (made, other) => made == other,
             };
-            let pairs =
-                (ids.len() + usize::from(!ids.contains(&id))) * (clusters.len() + usize::from(!clusters.contains(&cluster)));
+            let pairs = (ids.len() + usize::from(!ids.contains(&id)))
+                * (clusters.len() + usize::from(!clusters.contains(&cluster)));
             if is_near && taken.len() < TASKS && pairs <= PAIRS {
                 ids.insert(id);
                 clusters.insert(cluster);

@@ -120,9 +120,7 @@ impl Deliverer {
             Ok(true) => Prepared::Send(text),
             Ok(false) => Prepared::Filtered(None),
             // What jq says of it may quote the document, which can hold what is encrypted elsewhere.
-            Err(Fault::Expression(_)) => {
-                Prepared::Filtered(Some("the filter gave no answer for this document".into()))
-            }
+            Err(Fault::Expression(_)) => Prepared::Filtered(Some("the filter gave no answer for this document".into())),
             // Nobody said that the document is not wanted.
             Err(Fault::Evaluator(message)) => Prepared::Unasked(format!("the filter could not be asked: {message}")),
         })

@@ -73,7 +73,6 @@ pub(crate) struct World {
     _stop: DropGuard,
 }
 
-
 impl World {
     pub(crate) async fn new(engine: Engine) -> Self {
         Self::over(engine, true, Path::new(SERVER)).await

@@ -157,7 +157,7 @@ impl E2e {
         table: &mut Table,
         name: &str,
         what: &str,
-        request: &(dyn Fn(usize) -> (&'static str, String, String) + Sync),
+        request: &dyn Fn(usize) -> (&'static str, String, String),
     ) -> Result<f64> {
         // Statements of every batch size are prepared, and the agent's sandboxes are warm.
         ended_after(

@@ -1,15 +1,14 @@
-//! A load generator that costs little: keep-alive connections, one thread each, and no more HTTP than the server's answers
-//! need. What it costs is taken from the same cores as what it measures.
+//! A load generator that costs little: keep-alive connections on one thread, and no more HTTP than the server's answers need. What it
+//! costs is taken from the same cores as what it measures.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
+use rustix::event::{PollFd, PollFlags, poll};
 
 /// One keep-alive connection.
 pub(super) struct Connection {
@@ -29,12 +28,20 @@ impl Connection {
 
     /// Sends a request; the status and the body of its answer.
     pub(super) fn call(&mut self, method: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>)> {
+        self.ask(method, path, body)?;
+        self.answer()
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<()> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\n{}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             self.headers,
             body.len()
         );
-        self.stream.get_mut().write_all(request.as_bytes())?;
+        Ok(self.stream.get_mut().write_all(request.as_bytes())?)
+    }
+
+    fn answer(&mut self) -> Result<(u16, Vec<u8>)> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -67,35 +74,52 @@ impl Connection {
     }
 }
 
-/// Sends `total` requests over `connections`; the milliseconds that each took.
+/// Sends `total` requests over `connections`, one at a time on each; the milliseconds that each took.
 pub(super) fn run(
     port: u16,
     connections: usize,
     total: usize,
     bearer: Option<&str>,
-    request: &(dyn Fn(usize) -> (&'static str, String, String) + Sync),
+    request: &dyn Fn(usize) -> (&'static str, String, String),
 ) -> Result<Vec<f64>> {
-    let next = AtomicUsize::new(0);
-    let worker = || -> Result<Vec<f64>> {
-        let mut connection = Connection::open(port, bearer)?;
-        let mut times = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= total {
-                return Ok(times);
-            }
-            let (method, path, body) = request(number);
-            let started = Instant::now();
-            connection.ok(method, &path, &body)?;
-            times.push(started.elapsed().as_secs_f64() * 1e3);
-        }
+    let mut numbers = 0..total;
+    let mut begin = |connection: &mut Connection| -> Result<Option<Instant>> {
+        let Some(number) = numbers.next() else { return Ok(None) };
+        let (method, path, body) = request(number);
+        let began = Instant::now();
+        connection.ask(method, &path, &body)?;
+        Ok(Some(began))
     };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..connections).map(|_| scope.spawn(worker)).collect();
-        let mut all = Vec::with_capacity(total);
-        for worker in workers {
-            all.extend(worker.join().map_err(|_| anyhow!("a connection's thread panicked"))??);
+    // Each with when its request was sent.
+    let mut asked = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        let mut connection = Connection::open(port, bearer)?;
+        asked.extend(begin(&mut connection)?.map(|began| (connection, began)));
+    }
+    let mut times = Vec::with_capacity(total);
+    while !asked.is_empty() {
+        let answered = answered(&asked)?;
+        let mut going_on = Vec::with_capacity(asked.len());
+        for ((mut connection, began), is_answered) in asked.into_iter().zip(answered) {
+            if !is_answered {
+                going_on.push((connection, began));
+                continue;
+            }
+            match connection.answer()? {
+                (200, _) => times.push(began.elapsed().as_secs_f64() * 1e3),
+                (status, answer) => bail!("a request was answered {status} {}", String::from_utf8_lossy(&answer)),
+            }
+            going_on.extend(begin(&mut connection)?.map(|began| (connection, began)));
         }
-        Ok(all)
-    })
+        asked = going_on;
+    }
+    Ok(times)
+}
+
+/// Waits until one of them is answered; which ones are.
+fn answered(asked: &[(Connection, Instant)]) -> Result<Vec<bool>> {
+    let mut polled: Vec<_> =
+        asked.iter().map(|(connection, _)| PollFd::new(connection.stream.get_ref(), PollFlags::IN)).collect();
+    rustix::io::retry_on_intr(|| poll(&mut polled, None))?;
+    Ok(polled.iter().map(|one| !one.revents().is_empty()).collect())
 }

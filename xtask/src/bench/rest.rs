@@ -115,7 +115,7 @@ impl Rest {
     }
 
     /// Asks as fast as the server answers; the seconds, and the milliseconds of each request.
-    fn seconds(&self, pair: &Pair<'_>, path: &(dyn Fn(usize) -> String + Sync)) -> Result<(f64, Sorted)> {
+    fn seconds(&self, pair: &Pair<'_>, path: &dyn Fn(usize) -> String) -> Result<(f64, Sorted)> {
         let request = |number| ("GET", path(number), String::new());
         load::run(pair.http_port(), CONNECTIONS, self.requests / 10, Some(BEARER), &request)?;
         let started = Instant::now();
@@ -129,7 +129,7 @@ impl Rest {
         database: Option<&MariaDb>,
         table: &mut Table,
         what: &str,
-        path: &(dyn Fn(usize) -> String + Sync),
+        path: &dyn Fn(usize) -> String,
     ) -> Result<()> {
         let processes = [("server", Some(&pair.server)), ("MariaDB", database.map(|database| &database.process))];
         let before = costs(&processes)?;
