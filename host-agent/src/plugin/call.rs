@@ -24,13 +24,11 @@ use super::{
     host::lines::Lines,
     meter::metered,
     outcome::{Ending, Failed},
-    state::{Beginning, CallState, Notes},
+    state::{Beginning, CallState, HANDLES_MAX, Notes},
 };
 
 /// Bytes of lists and strings that a guest may hand to the host in one go, beyond its result.
 const HOSTCALL_SLACK_BYTES: usize = 1 << 20;
-/// Handles that a guest has at once: interpreters give some back only when they look for garbage.
-const HANDLES_MAX: usize = 10_000;
 
 /// What all sandboxes share.
 pub(super) struct Sandbox {

@@ -16,8 +16,8 @@ use super::{
     standing::Standing,
 };
 
-/// Of a call at once, as many as it may have handles.
-const RESOURCES_MAX: usize = 10_000;
+/// Handles that a guest has at once, and what they stand for: interpreters give some back only when they look for garbage.
+pub(super) const HANDLES_MAX: usize = 10_000;
 
 /// Whether a call may leave notes.
 pub(super) enum Notes {
@@ -58,7 +58,7 @@ impl CallState {
     pub(super) fn new(beginning: Beginning<'_>) -> Self {
         let Beginning { clock, lines, notes, stop, limits, wall, caller } = beginning;
         let mut resources = ResourceTable::new();
-        resources.set_max_capacity(RESOURCES_MAX);
+        resources.set_max_capacity(HANDLES_MAX);
         let standing = Arc::new(Standing::new(caller, clock, stop, wall, limits.host_calls));
         Self {
             wasi: wasi(&lines),

@@ -20,7 +20,7 @@ use super::{
     observe::{RequestId, Spans},
     problem::Problem,
     rates::Rates,
-    stay::{Admission, Stays},
+    stay::{Admission, Stay, Stays},
 };
 use crate::{
     app::{
@@ -45,6 +45,25 @@ pub(super) struct Gate {
     routes: HashMap<String, Vec<(Method, Option<&'static Right>)>>,
     /// Below it lies the documentation, which anybody may read.
     help: String,
+}
+
+/// How a request was let in.
+#[derive(Clone)]
+pub(super) struct Passed {
+    gate: Arc<Gate>,
+    right: &'static Right,
+}
+
+impl Passed {
+    /// Begins an answer that goes on, to a request with these headers.
+    ///
+    /// # Errors
+    /// The answer to a caller who holds too many.
+    pub(super) fn stay(&self, caller: Caller, headers: &HeaderMap, named: Named) -> Result<Stay, Problem> {
+        let Gate { app, is_open, stays, .. } = &*self.gate;
+        let bearer = if *is_open { None } else { bearer(headers).map(str::to_owned) };
+        stays.begin(Admission { app: app.clone(), bearer, caller, right: self.right, named })
+    }
 }
 
 /// The operations of a path with their methods.
@@ -115,7 +134,7 @@ fn not_served(methods: &[(Method, Option<&'static Right>)]) -> Response {
 }
 
 /// The caller and what the path names, in the request too; or why it does not pass.
-async fn pass(gate: &Gate, right: &'static Right, request: Request) -> Result<(Asked, Named, Request), Problem> {
+async fn pass(gate: &Arc<Gate>, right: &'static Right, request: Request) -> Result<(Asked, Named, Request), Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = caller(gate, &parts).await?;
     let named = named(&mut parts).await?;
@@ -133,14 +152,7 @@ async fn pass(gate: &Gate, right: &'static Right, request: Request) -> Result<(A
         }
         return Err(problem);
     }
-    parts.extensions.insert(Admission {
-        app: gate.app.clone(),
-        bearer: if gate.is_open { None } else { bearer(&parts.headers).map(Arc::from) },
-        caller: asked.caller.clone(),
-        right,
-        named: named.clone(),
-        stays: gate.stays.clone(),
-    });
+    parts.extensions.insert(Passed { gate: Arc::clone(gate), right });
     parts.extensions.insert(asked.caller.clone());
     parts.extensions.insert(asked.clone());
     Ok((asked, named, Request::from_parts(parts, body)))

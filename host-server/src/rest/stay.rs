@@ -25,37 +25,40 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(super) struct Stays(Arc<Mutex<HashMap<String, usize>>>);
 
 /// What a request was let in by.
-#[derive(Clone)]
 pub(super) struct Admission {
     pub(super) app: App,
     /// None where nobody has to say who they are.
-    pub(super) bearer: Option<Arc<str>>,
+    pub(super) bearer: Option<String>,
     pub(super) caller: Caller,
     pub(super) right: &'static Right,
     pub(super) named: Named,
-    pub(super) stays: Stays,
 }
 
 /// One answer that goes on.
-pub(super) struct Stay(Admission);
+pub(super) struct Stay {
+    stays: Stays,
+    admission: Admission,
+}
 
-impl Admission {
+impl Stays {
     /// Begins an answer that goes on.
     ///
     /// # Errors
     /// The answer to a caller who holds too many.
-    pub(super) fn stay(self) -> Result<Stay, Problem> {
-        let mut all = self.stays.0.lock();
-        let held = all.entry(self.caller.name.clone()).or_default();
+    pub(super) fn begin(&self, admission: Admission) -> Result<Stay, Problem> {
+        let mut all = self.0.lock();
+        let held = all.entry(admission.caller.name.clone()).or_default();
         if *held >= HELD_MAX {
             let detail = format!("you follow {HELD_MAX} tasks already; end one of those, or ask for states by GET");
             return Err(Problem::of(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Slow down", detail).after(1));
         }
         *held += 1;
         drop(all);
-        Ok(Stay(self))
+        Ok(Stay { stays: self.clone(), admission })
     }
+}
 
+impl Admission {
     /// Whether the same bearer would be let in. A database that is away says nothing against it.
     async fn holds(&self) -> bool {
         let Some(bearer) = &self.bearer else { return true };
@@ -72,7 +75,7 @@ impl Stay {
     pub(super) async fn ends(self) {
         loop {
             tokio::time::sleep(LOOK).await;
-            if !self.0.holds().await {
+            if !self.admission.holds().await {
                 return;
             }
         }
@@ -81,11 +84,11 @@ impl Stay {
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        let mut all = self.0.stays.0.lock();
-        if let Some(held) = all.get_mut(&self.0.caller.name) {
+        let mut all = self.stays.0.lock();
+        if let Some(held) = all.get_mut(&self.admission.caller.name) {
             *held -= 1;
             if *held == 0 {
-                all.remove(&self.0.caller.name);
+                all.remove(&self.admission.caller.name);
             }
         }
     }

@@ -17,19 +17,21 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    caller::Passed,
     list::{List, Page, Rows},
     problem::Problem,
     service::{Status, Usage},
-    stay::Admission,
 };
 use crate::{
     app::{
         App,
+        rights::Named,
         story::{Mark, Told},
     },
     model::{
         ids::time,
         log::{LogListing, LogRow},
+        people::Caller,
         step::{StepRow, Used},
     },
 };
@@ -142,12 +144,14 @@ async fn list_lines(
 ))]
 async fn follow_service(
     State(app): State<App>,
-    Extension(admission): Extension<Admission>,
+    Extension(passed): Extension<Passed>,
+    Extension(caller): Extension<Caller>,
     Path((cluster, uuid)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let mark = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(Mark::of).unwrap_or_default();
-    let stay = admission.stay()?;
+    let named = Named { cluster: Some(cluster.clone()), uuid: Some(uuid.clone()) };
+    let stay = passed.stay(caller, &headers, named)?;
     let story = app.story(&cluster, &uuid, mark).await?;
     let events = ReceiverStream::new(story).map(|(mark, told)| Ok(event(mark, told))).take_until(stay.ends());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))

@@ -131,15 +131,13 @@ impl Store {
         );
         let follow = self.put_later(now);
         let Attempt { id, holder, code, error, is_retry } = attempt;
-        let (begin, ..) = self.begin();
         both!(&self.db, pool => {
-            let mut tx = pool.begin_with(begin).await?;
-            let settled = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state as i16).bind(code.and_then(|code| i16::try_from(code).ok()))
-                .bind(error.as_deref().map(super::cut)).bind(id).bind(holder.to_vec()).execute(&mut *tx).await?.rows_affected();
-            if *is_retry && settled > 0 {
-                sqlx::query(sqlx::AssertSqlSafe(follow)).bind(id).execute(&mut *tx).await?;
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state as i16).bind(code.and_then(|code| i16::try_from(code).ok()))
+                .bind(error.as_deref().map(super::cut)).bind(id).bind(holder.to_vec()).execute(pool).await?;
+            // Without it they would only come later, so that what is settled as a rule needs no transaction.
+            if *is_retry {
+                sqlx::query(sqlx::AssertSqlSafe(follow)).bind(id).execute(pool).await?;
             }
-            tx.commit().await?;
             Ok(())
         })?;
         self.told.notify_one();

@@ -169,7 +169,6 @@ impl Error {
     }
 }
 
-/// The inputs and the result of one task together, bytes: what MariaDB takes in one packet.
 /// Lists that are read at once; the others wait, and nothing else does.
 const LIST_CONNECTIONS: u32 = 4;
 /// Texts that stay prepared on each connection to MariaDB: all of ours, in their few sizes.
@@ -178,6 +177,7 @@ const STATEMENTS: usize = 1_000;
 /// is closed, so what follows it waits for a delayed acknowledgement.
 const LIST_STATEMENTS: usize = 64;
 
+/// The inputs and the result of one task together, bytes: what MariaDB takes in one packet.
 pub(crate) const TASK_BYTES: usize = 15 << 20;
 
 #[derive(Clone, Debug)]

@@ -52,7 +52,7 @@ struct Wanted {
 }
 
 /// A task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 struct Key {
     id: Id,
     cluster: i64,
@@ -139,10 +139,11 @@ impl Store {
             tokio::spawn(async move { store.read_together(turn).await });
         }
         match read.await {
-            Ok(Ok(Some(view))) => Ok(Some(view)),
-            Ok(Err(error)) => Err(error),
-            // It may have ended later; and what failed for all of them is told to each by a statement of its own.
-            Ok(Ok(None)) | Err(_) => self.task(cluster, &id).await,
+            // It may have ended later; where the id says nothing of when, all was looked at.
+            Ok(Ok(None)) if key.made().is_some() => self.task(cluster, &id).await,
+            Ok(found) => found,
+            // What failed for all of them is told to each by a statement of its own.
+            Err(_) => self.task(cluster, &id).await,
         }
     }
 

@@ -1,6 +1,9 @@
 //! What arrives, in which order, how often, and when.
 
-use claiflow_server::model::{state::State, webhook::DeliveryState};
+use claiflow_server::{
+    app::webhook::Declare,
+    model::{state::State, webhook::DeliveryState},
+};
 use serde_json::json;
 
 use crate::{
@@ -190,13 +193,16 @@ async fn a_published_document_takes_the_same_way(world: World) {
     assert_eq!(ids.len(), 3);
 }
 
+fn filtered(jq: &str) -> impl FnOnce(&mut Declare) {
+    |hook| {
+        hook.validator = Some("jq".into());
+        hook.filter = Some(jq.into());
+    }
+}
+
 async fn a_filter_decides_what_is_sent(world: World) {
     let receiver = Receiver::content().await;
-    let jq = |hook: &mut claiflow_server::app::webhook::Declare| {
-        hook.validator = Some("jq".into());
-        hook.filter = Some(".sent[] # all of them".into());
-    };
-    world.hook(receiver.url(), jq).await;
+    world.hook(receiver.url(), filtered(".sent[] # all of them")).await;
     let _replica = world.deliver().await;
     for (outputs, state) in [
         (json!([true, true]), DeliveryState::Delivered),
@@ -218,11 +224,7 @@ async fn a_filter_decides_what_is_sent(world: World) {
 
 async fn where_no_filter_can_be_asked_nothing_is_dropped(world: World) {
     let receiver = Receiver::content().await;
-    let jq = |hook: &mut claiflow_server::app::webhook::Declare| {
-        hook.validator = Some("jq".into());
-        hook.filter = Some("true".into());
-    };
-    world.hook(receiver.url(), jq).await;
+    world.hook(receiver.url(), filtered("true")).await;
     world.app.publish(HOOK, r#"{"a":1}"#).await.unwrap();
     let broken = World::without_jq(&world).await;
     let replica = broken.deliver().await;
