@@ -27,7 +27,7 @@ pub struct Search {
 }
 
 /// A list that is being read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Listing {
     kind: Kind,
     search: Search,

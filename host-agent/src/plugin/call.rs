@@ -22,7 +22,7 @@ use super::{
     config::Limits,
     engine::Ticker,
     host::lines::Lines,
-    meter::metered,
+    meter::Meter,
     outcome::{Ending, Failed},
     state::{Beginning, CallState, HANDLES_MAX, Notes},
 };
@@ -80,24 +80,24 @@ impl Sandbox {
         store.set_hostcall_fuel(limits.output_bytes + HOSTCALL_SLACK_BYTES);
         store.set_max_component_handles(HANDLES_MAX);
 
-        let mut cpu = Duration::ZERO;
+        let standing = Arc::clone(&store.data().standing);
         let ending = {
             let work = pin!(AssertUnwindSafe(enter(guest, &mut store, errand)).catch_unwind());
-            self.drive(work, limits, wall, &stop, &mut cpu).await
+            self.drive(work, &standing.meter, limits, wall, &stop).await
         };
         let ending = match ending {
             Ending::Wall if remaining < limits.wall => Ending::RunOver,
             ending => ending,
         };
         let usage = Usage {
-            cpu,
-            host_cpu: store.data().host_cpu,
+            cpu: standing.meter.cpu(),
+            host_cpu: standing.meter.host_cpu(),
             wall: self.clock.monotonic().saturating_sub(began),
             memory_bytes: store.data().memory.peak_bytes(),
-            host_calls: store.data().standing.host_calls(),
+            host_calls: standing.host_calls(),
         };
         // What goes on beside the guest begins nothing more from here on: what is told now stays true.
-        let effect_begun = store.data().standing.close();
+        let effect_begun = standing.close();
         // What was printed without a line end is written when the store goes; only then is the last line known.
         drop(store);
         lines.close();
@@ -107,10 +107,10 @@ impl Sandbox {
     async fn drive<F>(
         &self,
         work: Pin<&mut F>,
+        meter: &Meter,
         limits: &Limits,
         wall: Duration,
         stop: &CancellationToken,
-        cpu: &mut Duration,
     ) -> Ending
     where
         F: Future<Output = std::thread::Result<wasmtime::Result<super::outcome::Answer>>>,
@@ -121,7 +121,7 @@ impl Sandbox {
         };
         tokio::select! {
             biased;
-            ended = metered(work, &*self.clock, limits.cpu, cpu) => match ended {
+            ended = meter.driven(work, &*self.clock, limits.cpu) => match ended {
                 Ok(Ok(Ok(answer))) => Ending::Answered(answer),
                 Ok(Ok(Err(error))) => Ending::Trapped(error),
                 Ok(Err(_panic)) => Ending::HostFault,

@@ -1,11 +1,14 @@
 //! What counts as one JSON document: the contract's limits on what a guest may hand over.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Levels of arrays and objects.
 pub(super) const DEPTH_MAX: usize = 64;
+
+/// Keys of an object that are compared one by one.
+const COMPARED_MAX: usize = 8;
 
 /// How serde_json hands over a number whose digits it keeps: as an object with this one key.
 const NUMBER_KEY: &str = "$serde_json::private::Number";
@@ -79,30 +82,76 @@ impl<'de> Visitor<'de> for Level {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = entries.next_key::<Key>()? {
-            if seen.is_empty() && key.0 == NUMBER_KEY {
+        let mut seen = Seen::default();
+        while let Some(Key(key)) = entries.next_key()? {
+            if seen.is_empty() && key == NUMBER_KEY {
                 entries.next_value::<IgnoredAny>()?;
                 continue;
             }
-            if key.0 == RAW_KEY {
+            if key == RAW_KEY {
                 return Err(A::Error::custom(format_args!("the key `{RAW_KEY}` is reserved")));
             }
             entries.next_value_seed(self.deeper()?)?;
-            if let Some(Key(twice)) = seen.replace(key) {
-                return Err(A::Error::custom(format_args!("the key {twice:?} stands twice")));
+            if seen.has(&key) {
+                return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
             }
+            seen.add(key);
         }
         Ok(())
     }
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct Key(String);
+/// A key as it stands in the text, where it has no escapes.
+struct Key<'de>(Cow<'de, str>);
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Borrowed(key)))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+        Ok(Key(Cow::Owned(key.to_owned())))
+    }
+}
+
+/// The keys of one object so far. The first ones are compared one by one, which costs an object of a usual size less than
+/// hashes; the others are hashed, since a guest may hand over very many.
+#[derive(Default)]
+struct Seen<'de> {
+    first: [Option<Cow<'de, str>>; COMPARED_MAX],
+    others: HashSet<Cow<'de, str>>,
+    count: usize,
+}
+
+impl<'de> Seen<'de> {
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.first.iter().take(self.count).flatten().any(|seen| seen == key) || self.others.contains(key)
+    }
+
+    fn add(&mut self, key: Cow<'de, str>) {
+        match self.first.get_mut(self.count) {
+            Some(place) => *place = Some(key),
+            None => drop(self.others.insert(key)),
+        }
+        self.count += 1;
     }
 }
 
@@ -122,6 +171,8 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_its_place() {
         let deep = format!("{}1{}", "[".repeat(65), "]".repeat(65));
+        let keys: Vec<String> = (0..40).map(|key| format!(r#""k{key}":0"#)).collect();
+        let (near, far) = (format!("{{{},\"k3\":1}}", keys.join(",")), format!("{{{},\"k39\":1}}", keys.join(",")));
         for (text, part) in [
             ("", "EOF"),
             ("{", "EOF"),
@@ -129,6 +180,8 @@ mod tests {
             ("nan", "expected"),
             (r#"{"a":1,"a":2}"#, "twice"),
             (r#"{"a":1,"\u0061":2}"#, "twice"),
+            (&near, "twice"),
+            (&far, "twice"),
             (&deep, "levels"),
             (r#"[{"$serde_json::private::RawValue":"1"}]"#, "reserved"),
             (r#"{"a":1,"\u0024serde_json::private::RawValue":"1"}"#, "reserved"),

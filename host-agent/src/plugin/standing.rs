@@ -2,6 +2,8 @@
 //! and what it has done.
 
 use std::{
+    future::pending,
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -9,11 +11,13 @@ use std::{
     time::Duration,
 };
 
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinError;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     caller::{Caller, NoWrites, Power},
     clock::Clock,
+    meter::Meter,
 };
 use crate::{http, kubernetes};
 
@@ -33,6 +37,7 @@ pub(super) struct Standing {
     host_calls_max: u32,
     /// Writes that were sent and may have had their effect.
     effects: AtomicU32,
+    pub(super) meter: Meter,
 }
 
 /// Why a host call is not made.
@@ -65,6 +70,22 @@ impl Standing {
             host_calls: AtomicU32::new(0),
             host_calls_max,
             effects: AtomicU32::new(0),
+            meter: Meter::default(),
+        }
+    }
+
+    /// Does work in a task of its own, which ends with the answer's future. What comes in many pieces wakes that task then,
+    /// where it would else enter the guest's fiber with each of them.
+    pub(super) async fn beside<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { self.meter.beside(&*self.clock, work).await }));
+        match task.await.map_err(JoinError::try_into_panic) {
+            Ok(output) => output,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // Only the end of the whole runtime cancels it, and nothing is polled after that.
+            Err(Err(_)) => pending().await,
         }
     }
 
@@ -173,8 +194,9 @@ impl From<Refused> for http::Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+    use futures_util::FutureExt as _;
     use tokio_util::sync::CancellationToken;
 
     use super::Standing;
@@ -240,5 +262,26 @@ mod tests {
         assert!(call.may_write(false).is_ok());
         stop.cancel();
         assert!(call.may_write(false).is_err_and(|refused| refused.code == "stopped"));
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_beside_ends_with_whoever_waits_for_it() {
+        let call = Arc::new(standing(Power::Write, CancellationToken::new()));
+        assert_eq!(Arc::clone(&call).beside(async { 7 }).await, 7);
+
+        let (held, ended) = tokio::sync::oneshot::channel::<()>();
+        let beside = Box::pin(Arc::clone(&call).beside(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        }));
+        assert!(beside.now_or_never().is_none());
+        assert!(ended.await.is_err(), "the task was ended, and let go of what it held");
+    }
+
+    #[tokio::test]
+    async fn a_fault_beside_the_guest_is_one_of_the_call() {
+        let call = Arc::new(standing(Power::Write, CancellationToken::new()));
+        let fault = AssertUnwindSafe(call.beside(async { panic!("a fault") })).catch_unwind().await;
+        assert_eq!(fault.unwrap_err().downcast_ref::<&str>(), Some(&"a fault"));
     }
 }

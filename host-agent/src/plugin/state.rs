@@ -38,8 +38,6 @@ pub(super) struct CallState {
     pub(super) notes: Notes,
     /// When progress was last passed on.
     pub(super) progressed: Option<Duration>,
-    /// CPU time of reads of the cluster's API in the host.
-    pub(super) host_cpu: Duration,
 }
 
 /// What a call begins with.
@@ -70,7 +68,6 @@ impl CallState {
             lines,
             notes,
             progressed: None,
-            host_cpu: Duration::ZERO,
         }
     }
 }

@@ -3,27 +3,41 @@
 
 use std::collections::BTreeMap;
 
+/// Whether a command is one of the pattern's.
+pub(crate) fn matches(pattern: &str, command: &str) -> bool {
+    walk(pattern, command, |_, _| ())
+}
+
 /// What the places of `pattern` took from `command`, or none where it does not match.
 pub(crate) fn captures(pattern: &str, command: &str) -> Option<BTreeMap<String, String>> {
-    let mut segments = command.split('.');
     let mut captures = BTreeMap::new();
+    let take = |place: &str, taken: &str| drop(captures.insert(place.to_owned(), taken.to_owned()));
+    walk(pattern, command, take).then_some(captures)
+}
+
+/// Whether the pattern matches; tells each place and what that takes on the way there.
+fn walk(pattern: &str, command: &str, mut take: impl FnMut(&str, &str)) -> bool {
+    let mut rest = Some(command);
     for part in pattern.split('.') {
-        let segment = segments.next().filter(|segment| !segment.is_empty())?;
-        let Some(place) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
-            if part != segment {
-                return None;
-            }
-            continue;
-        };
-        match place.strip_suffix('+') {
-            None => captures.insert(place.to_owned(), segment.to_owned()),
-            Some(place) => {
-                let rest = segments.by_ref().fold(segment.to_owned(), |rest, segment| rest + "." + segment);
-                captures.insert(place.to_owned(), rest)
-            }
-        };
+        let Some(left) = rest else { return false };
+        let (segment, behind) = left.split_once('.').map_or((left, None), |(segment, behind)| (segment, Some(behind)));
+        if segment.is_empty() {
+            return false;
+        }
+        rest = behind;
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            None if part != segment => return false,
+            None => (),
+            Some(place) => match place.strip_suffix('+') {
+                None => take(place, segment),
+                Some(place) => {
+                    take(place, left);
+                    rest = None;
+                }
+            },
+        }
     }
-    segments.next().is_none().then_some(captures)
+    rest.is_none()
 }
 
 /// Of several patterns that match, the one with the most words in place of places serves.
@@ -33,7 +47,7 @@ pub(crate) fn words(pattern: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::captures;
+    use super::{captures, matches};
 
     #[test]
     fn places_take_segments() {
@@ -47,9 +61,14 @@ mod tests {
             ("kubernetes.{resource}.{verb}.{version+}", "helm.pods.list.v1", None),
             ("a.{x}", "a.b.c", None),
             ("a.{x}", "a.", None),
+            ("a.{x}", "a", None),
+            ("a.{x}", "a..b", None),
+            ("a.{x+}", "a.b..c", Some(vec![("x", "b..c")])),
+            ("a.{x+}.c", "a.b.c", None),
             ("a.{x}.c", "a.b.c", Some(vec![("x", "b")])),
         ] {
             let taken = taken.map(|taken| taken.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
+            assert_eq!(matches(pattern, command), taken.is_some(), "{pattern} {command}");
             assert_eq!(captures(pattern, command), taken, "{pattern} {command}");
         }
     }

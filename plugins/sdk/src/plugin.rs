@@ -79,15 +79,19 @@ impl Plugin {
     pub(crate) fn call(&self, ask: Ask, context: &Context, inputs: &str) -> Result<String, Error> {
         let name = context.command.as_str();
         let exact = self.commands.iter().find(|command| !command.is_pattern && command.name == name);
-        let patterns = self.commands.iter().filter(|command| command.is_pattern);
-        let (command, captures) = match exact {
-            Some(command) => (command, None),
-            None => patterns
-                .filter_map(|command| Some((command, Some(pattern::captures(command.name, name)?))))
-                .max_by_key(|(command, _)| pattern::words(command.name))
-                .ok_or_else(|| Error::not_found(format!("this plugin has no command `{name}`")))?,
+        let by_pattern = || {
+            let patterns = self.commands.iter().filter(|command| command.is_pattern);
+            patterns
+                .filter(|command| pattern::matches(command.name, name))
+                .max_by_key(|command| pattern::words(command.name))
         };
-        let with_captures = captures.map(|captures| Context { captures, ..context.clone() });
+        let command = exact
+            .or_else(by_pattern)
+            .ok_or_else(|| Error::not_found(format!("this plugin has no command `{name}`")))?;
+        let captures = command.is_pattern.then(|| pattern::captures(command.name, name)).flatten();
+        // The agent has told what the places took; whoever calls without it has not.
+        let told = captures.filter(|captures| *captures != context.captures);
+        let with_captures = told.map(|captures| Context { captures, ..context.clone() });
         let context = with_captures.as_ref().unwrap_or(context);
         match (ask, command.verify) {
             (Ask::Run, _) => (command.run)(inputs, context),

@@ -77,7 +77,15 @@ impl CallState {
             }
             if listing.waiting.is_empty() {
                 let most = u32::try_from(listing.left).unwrap_or(u32::MAX);
-                let page = listing.pages.next(&cluster, &actor, most, room, deadline).await;
+                let mut pages = listing.pages.clone();
+                let (cluster, actor) = (Arc::clone(&cluster), actor.clone());
+                let asked = async move {
+                    let page = pages.next(&cluster, &actor, most, room, deadline).await;
+                    (pages, page)
+                };
+                let (pages, page) = Arc::clone(&self.standing).beside(asked).await;
+                let listing = self.resources.get_mut(resource).map_err(lost)?;
+                listing.pages = pages;
                 let Some(page) = page.map_err(shown(&allowed))? else { return self.rest(resource, None) };
                 listing.waiting = page.items;
                 let mut held = std::mem::take(&mut listing.held);

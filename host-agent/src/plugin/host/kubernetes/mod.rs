@@ -10,6 +10,8 @@ mod reach;
 mod several;
 mod watching;
 
+use std::sync::Arc;
+
 use wasmtime::component::Resource;
 
 #[allow(unreachable_pub, reason = "the bindings name it")]
@@ -23,7 +25,6 @@ use crate::{
             kubernetes::{ApiResource, Host, HostByteStream, HostListing, HostWatching, Object, Scope},
             types,
         },
-        meter::measured,
         state::CallState,
     },
 };
@@ -44,9 +45,9 @@ impl Host for CallState {
 
     async fn get(&mut self, target: Object, options: String) -> Answer<String> {
         let mut made = self.making("get");
-        let clock = self.standing.clock.clone();
-        let (answer, cpu) = measured(Box::pin(self.get_one(&mut made, &target, &options)), &*clock).await;
-        self.host_cpu += cpu;
+        let standing = Arc::clone(&self.standing);
+        let answer = Box::pin(self.get_one(&mut made, &target, &options));
+        let answer = standing.meter.in_host(&*standing.clock, answer).await;
         self.made(&made, answer)
     }
 
@@ -57,7 +58,9 @@ impl Host for CallState {
         options: String,
     ) -> Answer<Resource<Listing>> {
         let mut made = self.making("list");
-        let answer = self.list(&mut made, &resource, &scope, &options).await;
+        let standing = Arc::clone(&self.standing);
+        let answer = Box::pin(self.list(&mut made, &resource, &scope, &options));
+        let answer = standing.meter.in_host(&*standing.clock, answer).await;
         self.made(&made, answer)
     }
 
@@ -77,9 +80,9 @@ impl Host for CallState {
 impl HostListing for CallState {
     async fn next(&mut self, listing: Resource<Listing>) -> Answer<Option<String>> {
         let mut made = self.making("list");
-        let clock = self.standing.clock.clone();
-        let (answer, cpu) = measured(Box::pin(self.next_page(&mut made, &listing)), &*clock).await;
-        self.host_cpu += cpu;
+        let standing = Arc::clone(&self.standing);
+        let answer = Box::pin(self.next_page(&mut made, &listing));
+        let answer = standing.meter.in_host(&*standing.clock, answer).await;
         self.made(&made, answer)
     }
 
