@@ -8,7 +8,7 @@ use claiflow_sdk::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{former::Former, json::Json, target};
 
@@ -38,7 +38,8 @@ pub struct Listed {
     api_version: String,
     kind: String,
     metadata: BTreeMap<(), ()>,
-    items: Vec<Json>,
+    #[schemars(with = "Vec<Json>")]
+    items: Box<RawValue>,
 }
 
 /// Lists objects.
@@ -50,18 +51,20 @@ pub fn list(inputs: Former<List>, context: &Context) -> Result<Listed, Error> {
     if let Some(limit) = limit {
         query = query.limit(limit);
     }
-    let items: Vec<Json> = api.list(&query)?.collect::<Result<_, _>>()?;
-    let kind = kind(api.resource(), items.first());
+    let items = api.list_text(&query)?;
+    let kind = kind(api.resource(), items.get());
     Ok(Listed { api_version: api.resource().api_version(), kind: kind + "List", metadata: BTreeMap::new(), items })
 }
 
 /// The kind of the items: as the first says or, where there is none or its fields are cut, as the host knows it.
-fn kind(resource: &Resource, first: Option<&Json>) -> String {
+fn kind(resource: &Resource, items: &str) -> String {
     #[derive(Deserialize)]
     struct Typed {
         kind: String,
     }
-    match first.map(|first| serde_json::from_str::<Typed>(first.get())) {
+    let behind = items.strip_prefix('[').unwrap_or_default();
+    // Reads one value and leaves what follows it.
+    match serde_json::Deserializer::from_str(behind).into_iter().next() {
         Some(Ok(Typed { kind })) => kind,
         // A list is not lost for want of its name.
         _ => target::known(resource).ok().flatten().map(|known| known.kind).unwrap_or_default(),

@@ -88,6 +88,12 @@ fn a_list_comes_page_by_page_and_holds_what_was_asked_for() {
     assert_eq!((&only[0]["kind"], &only[0]["metadata"]), (&json!("Pod"), &json!({"name": "db-1"})));
     assert_eq!((&only[0]["spec"], only.len()), (&json!({"containers": [{"image": "app:1"}]}), 1));
     assert_eq!(cluster.calls().last().unwrap(), "list pods in shop");
+    for query in [query, Query::new()] {
+        let items: Vec<Value> = pods().list(&query).unwrap().collect::<Result<_, _>>().unwrap();
+        let text = pods().list_text(&query).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Value>>(text.get()).unwrap(), items, "the same as one text");
+    }
+    assert_eq!(pods().list_text(&Query::new().label("app", "none")).unwrap().get(), "[]");
 
     let mut wrong = Api::<u8>::in_namespace(PODS, "shop").list(&Query::new()).unwrap();
     assert_eq!(wrong.next().unwrap().unwrap_err().code(), "failed");
