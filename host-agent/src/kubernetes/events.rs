@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Error, Failure, Refusal,
+    Error, Failure, Refusal, Unmanaged,
     body::{BODY_MAX_BYTES, Incoming, Unread},
 };
 
@@ -37,7 +37,7 @@ impl EventType {
 pub struct Event {
     /// What became of the object.
     pub event: EventType,
-    /// The object, not masked yet.
+    /// The object, not masked yet, without who manages its fields.
     pub object: Value,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Line {
 #[derive(Deserialize)]
 struct Said {
     r#type: String,
-    object: Value,
+    object: Unmanaged,
 }
 
 /// Reads one line.
@@ -59,7 +59,7 @@ struct Said {
 /// # Errors
 /// The `Status` of an event of type `ERROR`; `unavailable` for what is no event.
 pub(super) fn read(line: &[u8]) -> Result<Line, Error> {
-    let Said { r#type, object } = serde_json::from_slice(line)
+    let Said { r#type, object: Unmanaged(object) } = serde_json::from_slice(line)
         .map_err(|error| Failure::new("unavailable", format!("the API server sent what is no event: {error}")))?;
     let event = match r#type.as_str() {
         "ADDED" => EventType::Added,

@@ -21,6 +21,7 @@ mod own;
 mod request;
 mod send;
 pub mod tape;
+mod unmanaged;
 mod watch;
 
 pub use answer::Refusal;
@@ -34,4 +35,5 @@ pub use identity::Actor;
 pub use kubeconfig::Kubeconfig;
 pub use listing::{Listing, Page, Search};
 pub use request::{Deletion, LogOptions, Propagation, Request, Writing};
+pub use unmanaged::Unmanaged;
 pub use watch::Watch;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use kube::client::Body;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Actor, Effect, Error, Failure, Refusal, Request,
+    Actor, Effect, Error, Failure, Refusal, Request, Unmanaged,
     body::{self, BODY_MAX_BYTES, Incoming, Unread, chain},
     cluster::Cluster,
 };
@@ -48,6 +49,31 @@ impl Cluster {
         most: usize,
         deadline: Instant,
     ) -> Result<(Value, usize), Error> {
+        self.ask_as(actor, request, most, deadline).await
+    }
+
+    /// The same for an object that is shown: without who manages its fields, which nobody sees.
+    ///
+    /// # Errors
+    /// As [`Cluster::ask`].
+    pub async fn ask_unmanaged(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<(Value, usize), Error> {
+        let (Unmanaged(value), bytes) = self.ask_as(actor, request, most, deadline).await?;
+        Ok((value, bytes))
+    }
+
+    async fn ask_as<T: DeserializeOwned>(
+        &self,
+        actor: &Actor,
+        request: &Request,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<(T, usize), Error> {
         let answer = self.read(actor, request, most, deadline).await?;
         // kube would log the whole body here.
         let value = serde_json::from_slice(&answer).map_err(|error| {

@@ -20,13 +20,13 @@ use crate::{
 
 const NAMESPACE: &str = "bench";
 /// How often one way is measured after the other.
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 61;
 
 /// See [`super::Bench::Kubernetes`].
 #[derive(clap::Args)]
 pub(crate) struct Kubernetes {
     /// Gets of one object.
-    #[arg(long, default_value_t = 2_100)]
+    #[arg(long, default_value_t = 6_100)]
     gets: usize,
     /// Pods of the list.
     #[arg(long, default_value_t = 3_000)]

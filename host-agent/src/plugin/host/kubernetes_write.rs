@@ -187,7 +187,7 @@ impl CallState {
         if !dry_run {
             self.standing.begin_effect()?;
         }
-        let answered = cluster.ask(&actor, &request, self.room(), self.deadline()).await;
+        let answered = cluster.ask_unmanaged(&actor, &request, self.room(), self.deadline()).await;
         if !dry_run && answered.as_ref().is_err_and(|error| error.effect() == Effect::None) {
             self.standing.undo_effect();
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 use wasmtime::component::Resource;
 
 use crate::{
-    kubernetes::{self, Failure},
+    kubernetes::{self, Failure, Unmanaged},
     plugin::{
         bindings::claiflow::plugin::kubernetes::{ApiResource, Scope},
         state::CallState,
@@ -120,7 +120,7 @@ impl Listing {
             && let Some(item) = self.waiting.front()
         {
             let failed = |error| Failure::new("unavailable", format!("an object of the list is no JSON: {error}"));
-            let object: Value = serde_json::from_str(item.get()).map_err(failed)?;
+            let Unmanaged(object) = serde_json::from_str(item.get()).map_err(failed)?;
             let Some(object) = shown(object) else {
                 self.waiting.pop_front();
                 continue;

@@ -132,7 +132,7 @@ impl CallState {
         let request = Request::get(kind, &at)?;
         let access = Access { kind, request: Asked::Get { at: &at, fields: fields.as_ref() } };
         let (allowed, actor) = self.authorise(&access)?;
-        let answered = cluster.ask(&actor, &request, self.room(), self.deadline()).await;
+        let answered = cluster.ask_unmanaged(&actor, &request, self.room(), self.deadline()).await;
         let (value, bytes) = answered.map_err(shown(&allowed))?;
         self.memory.pass(bytes);
         answer(&allowed, value, fields.as_ref(), Effect::None)
