@@ -110,7 +110,7 @@ impl InSecret {
                     Request::create(&kind, &at, &body, &writing)?
                 }
             };
-            match self.0.ask(&Actor::Agent, &request, ANSWER_MAX_BYTES, deadline).await {
+            match self.0.ask::<Value>(&Actor::Agent, &request, ANSWER_MAX_BYTES, deadline).await {
                 Ok(_) => return Ok(()),
                 Err(error) => {
                     let failure = self.failure("changed", "patch", error);

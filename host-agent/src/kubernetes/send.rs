@@ -6,11 +6,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use kube::client::Body;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Actor, Effect, Error, Failure, Refusal, Request, Unmanaged,
+    Actor, Effect, Error, Failure, Refusal, Request,
     body::{self, BODY_MAX_BYTES, Incoming, Unread, chain},
     cluster::Cluster,
 };
@@ -38,36 +37,12 @@ pub(super) struct Trouble {
 }
 
 impl Cluster {
-    /// The answer's JSON, and its size. Of a write that took effect and whose answer cannot be read, the failure says so.
+    /// The answer's JSON, and its size: as an [`Unmanaged`](super::Unmanaged) where it is shown, as a `Value` where all of it
+    /// counts. Of a write that took effect and whose answer cannot be read, the failure says so.
     ///
     /// # Errors
     /// What the API server or the way to it says; `timeout` at the deadline; `too-large` for more than `most` bytes.
-    pub async fn ask(
-        &self,
-        actor: &Actor,
-        request: &Request,
-        most: usize,
-        deadline: Instant,
-    ) -> Result<(Value, usize), Error> {
-        self.ask_as(actor, request, most, deadline).await
-    }
-
-    /// The same for an object that is shown: without who manages its fields, which nobody sees.
-    ///
-    /// # Errors
-    /// As [`Cluster::ask`].
-    pub async fn ask_unmanaged(
-        &self,
-        actor: &Actor,
-        request: &Request,
-        most: usize,
-        deadline: Instant,
-    ) -> Result<(Value, usize), Error> {
-        let (Unmanaged(value), bytes) = self.ask_as(actor, request, most, deadline).await?;
-        Ok((value, bytes))
-    }
-
-    async fn ask_as<T: DeserializeOwned>(
+    pub async fn ask<T: DeserializeOwned>(
         &self,
         actor: &Actor,
         request: &Request,

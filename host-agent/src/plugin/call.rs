@@ -121,7 +121,7 @@ impl Sandbox {
         };
         tokio::select! {
             biased;
-            ended = meter.driven(work, &*self.clock, limits.cpu) => match ended {
+            ended = meter.driven(work, limits.cpu) => match ended {
                 Ok(Ok(Ok(answer))) => Ending::Answered(answer),
                 Ok(Ok(Err(error))) => Ending::Trapped(error),
                 Ok(Err(_panic)) => Ending::HostFault,

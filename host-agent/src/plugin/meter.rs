@@ -6,7 +6,10 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -18,8 +21,8 @@ use super::clock::Clock;
 pub(super) struct CpuSpent;
 
 /// What one call has used so far. The call's polls come one after the other, and what goes on beside them adds to its own sum.
-#[derive(Debug, Default)]
 pub(super) struct Meter {
+    clock: Arc<dyn Clock>,
     polls: Time,
     beside: Time,
     /// Of the polls, what went to reads in the host.
@@ -30,6 +33,17 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            polls: Time::default(),
+            beside: Time::default(),
+            host: Time::default(),
+            is_in_host: AtomicBool::new(false),
+            host_since: Time::default(),
+        }
+    }
+
     /// Of polls, and of what went on beside them.
     pub(super) fn cpu(&self) -> Duration {
         self.polls.get() + self.beside.get()
@@ -44,14 +58,13 @@ impl Meter {
     pub(super) async fn driven<F: Future>(
         &self,
         mut work: Pin<&mut F>,
-        clock: &dyn Clock,
         limit: Duration,
     ) -> Result<F::Output, CpuSpent> {
         poll_fn(|context| {
-            let before = clock.thread_cpu();
+            let before = self.clock.thread_cpu();
             self.host_since.set(before);
             let polled = work.as_mut().poll(context);
-            let after = clock.thread_cpu();
+            let after = self.clock.thread_cpu();
             self.polls.add(after.saturating_sub(before));
             if self.is_in_host.load(Ordering::Relaxed) {
                 self.host.add(after.saturating_sub(self.host_since.get()));
@@ -66,22 +79,22 @@ impl Meter {
     }
 
     /// Work of the host, within a poll of [`Meter::driven`] and those that follow.
-    pub(super) async fn in_host<T>(&self, clock: &dyn Clock, work: impl Future<Output = T>) -> T {
-        self.host_since.set(clock.thread_cpu());
+    pub(super) async fn in_host<T>(&self, work: impl Future<Output = T>) -> T {
+        self.host_since.set(self.clock.thread_cpu());
         self.is_in_host.store(true, Ordering::Relaxed);
         let output = work.await;
         self.is_in_host.store(false, Ordering::Relaxed);
-        self.host.add(clock.thread_cpu().saturating_sub(self.host_since.get()));
+        self.host.add(self.clock.thread_cpu().saturating_sub(self.host_since.get()));
         output
     }
 
     /// Drives to its end what goes on beside the call's polls.
-    pub(super) async fn beside<T>(&self, clock: &dyn Clock, work: impl Future<Output = T>) -> T {
+    pub(super) async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
-            let before = clock.thread_cpu();
+            let before = self.clock.thread_cpu();
             let polled = work.as_mut().poll(context);
-            self.beside.add(clock.thread_cpu().saturating_sub(before));
+            self.beside.add(self.clock.thread_cpu().saturating_sub(before));
             polled
         })
         .await
@@ -118,7 +131,10 @@ mod tests {
         cell::Cell,
         future::pending,
         pin::pin,
-        sync::atomic::{AtomicU64, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
         time::Duration,
     };
     use tokio::task::yield_now;
@@ -139,6 +155,10 @@ mod tests {
         }
     }
 
+    fn meter() -> Meter {
+        Meter::new(Arc::new(OneMsARead::default()))
+    }
+
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }
@@ -152,44 +172,45 @@ mod tests {
                 yield_now().await;
             }
         });
-        let meter = Meter::default();
-        let ended: Result<(), _> = meter.driven(work, &OneMsARead::default(), ms(10)).await;
+        let meter = meter();
+        let ended: Result<(), _> = meter.driven(work, ms(10)).await;
         assert_eq!(ended, Err(CpuSpent));
         assert_eq!((polls.get(), meter.cpu()), (11, ms(11)));
     }
 
     #[tokio::test]
     async fn work_that_ends_is_kept_whatever_its_last_poll_cost() {
-        let meter = Meter::default();
-        let ended = meter.driven(pin!(async { 7 }), &OneMsARead::default(), Duration::ZERO).await;
+        let meter = meter();
+        let ended = meter.driven(pin!(async { 7 }), Duration::ZERO).await;
         assert_eq!((ended, meter.cpu(), meter.host_cpu()), (Ok(7), ms(1), ms(0)));
     }
 
     #[tokio::test]
     async fn what_went_on_beside_the_polls_counts_into_the_budget() {
-        let (meter, clock) = (Meter::default(), OneMsARead::default());
+        let meter = meter();
         let beside = async {
             yield_now().await;
             7
         };
-        assert_eq!(meter.beside(&clock, beside).await, 7);
+        assert_eq!(meter.beside(beside).await, 7);
         assert_eq!((meter.cpu(), meter.host_cpu()), (ms(2), ms(2)));
-        let ended = meter.driven(pin!(pending::<()>()), &clock, ms(2)).await;
+        let ended = meter.driven(pin!(pending::<()>()), ms(2)).await;
         assert_eq!((ended, meter.cpu()), (Err(CpuSpent), ms(3)));
     }
 
     #[tokio::test]
     async fn the_hosts_part_is_told_apart_with_two_readings_however_often_it_is_polled() {
-        let (meter, clock) = (Meter::default(), OneMsARead::default());
+        let clock = Arc::new(OneMsARead::default());
+        let meter = Meter::new(clock.clone());
         let host = async {
             yield_now().await;
             yield_now().await;
         };
         let work = pin!(async {
-            meter.in_host(&clock, host).await;
+            meter.in_host(host).await;
             yield_now().await;
         });
-        assert!(meter.driven(work, &clock, ms(100)).await.is_ok());
+        assert!(meter.driven(work, ms(100)).await.is_ok());
         // Four polls; the host's two readings lie in the first and the third.
         assert_eq!(clock.thread_cpu(), ms(10));
         assert_eq!((meter.cpu(), meter.host_cpu()), (ms(6), ms(3)));

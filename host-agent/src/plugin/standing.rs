@@ -64,13 +64,13 @@ impl Standing {
         Self {
             deadline: clock.monotonic() + wall,
             deadline_notice: (wall / 10).min(Duration::from_secs(5)),
+            meter: Meter::new(Arc::clone(&clock)),
             caller,
             clock,
             stop,
             host_calls: AtomicU32::new(0),
             host_calls_max,
             effects: AtomicU32::new(0),
-            meter: Meter::default(),
         }
     }
 
@@ -80,7 +80,7 @@ impl Standing {
         self: Arc<Self>,
         work: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        let task = AbortOnDropHandle::new(tokio::spawn(async move { self.meter.beside(&*self.clock, work).await }));
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { self.meter.beside(work).await }));
         match task.await.map_err(JoinError::try_into_panic) {
             Ok(output) => output,
             Err(Ok(panic)) => resume_unwind(panic),

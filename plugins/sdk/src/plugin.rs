@@ -89,9 +89,9 @@ impl Plugin {
             .or_else(by_pattern)
             .ok_or_else(|| Error::not_found(format!("this plugin has no command `{name}`")))?;
         let captures = command.is_pattern.then(|| pattern::captures(command.name, name)).flatten();
-        // The agent has told what the places took; whoever calls without it has not.
-        let told = captures.filter(|captures| *captures != context.captures);
-        let with_captures = told.map(|captures| Context { captures, ..context.clone() });
+        // The agent says what the places took; whoever calls without it does not.
+        let unsaid = captures.filter(|captures| *captures != context.captures);
+        let with_captures = unsaid.map(|captures| Context { captures, ..context.clone() });
         let context = with_captures.as_ref().unwrap_or(context);
         match (ask, command.verify) {
             (Ask::Run, _) => (command.run)(inputs, context),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     grants::kubernetes::{Access, Kind, Mask, Object as At, Patch, Request as Asked, identify},
-    kubernetes::{Cluster, Deletion, Effect, Failure, Propagation, Request, Writing},
+    kubernetes::{Cluster, Deletion, Effect, Failure, Propagation, Request, Unmanaged, Writing},
     plugin::{
         bindings::claiflow::plugin::{
             kubernetes_write::{Host, Object},
@@ -187,11 +187,11 @@ impl CallState {
         if !dry_run {
             self.standing.begin_effect()?;
         }
-        let answered = cluster.ask_unmanaged(&actor, &request, self.room(), self.deadline()).await;
+        let answered = cluster.ask(&actor, &request, self.room(), self.deadline()).await;
         if !dry_run && answered.as_ref().is_err_and(|error| error.effect() == Effect::None) {
             self.standing.undo_effect();
         }
-        let (value, bytes) = answered.map_err(shown(&allowed))?;
+        let (Unmanaged(value), bytes) = answered.map_err(shown(&allowed))?;
         self.memory.pass(bytes);
         answer(&allowed, value, fields.as_ref(), if dry_run { Effect::None } else { Effect::Done })
     }

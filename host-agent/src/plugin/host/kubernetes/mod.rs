@@ -19,7 +19,7 @@ pub use self::{listing::Listing, log::Log, watching::Watching};
 
 use crate::{
     grants::kubernetes::{Access, Request as Asked},
-    kubernetes::{Effect, Failure, Request},
+    kubernetes::{Effect, Failure, Request, Unmanaged},
     plugin::{
         bindings::claiflow::plugin::{
             kubernetes::{ApiResource, Host, HostByteStream, HostListing, HostWatching, Object, Scope},
@@ -47,7 +47,7 @@ impl Host for CallState {
         let mut made = self.making("get");
         let standing = Arc::clone(&self.standing);
         let answer = Box::pin(self.get_one(&mut made, &target, &options));
-        let answer = standing.meter.in_host(&*standing.clock, answer).await;
+        let answer = standing.meter.in_host(answer).await;
         self.made(&made, answer)
     }
 
@@ -60,7 +60,7 @@ impl Host for CallState {
         let mut made = self.making("list");
         let standing = Arc::clone(&self.standing);
         let answer = Box::pin(self.list(&mut made, &resource, &scope, &options));
-        let answer = standing.meter.in_host(&*standing.clock, answer).await;
+        let answer = standing.meter.in_host(answer).await;
         self.made(&made, answer)
     }
 
@@ -82,7 +82,7 @@ impl HostListing for CallState {
         let mut made = self.making("list");
         let standing = Arc::clone(&self.standing);
         let answer = Box::pin(self.next_page(&mut made, &listing));
-        let answer = standing.meter.in_host(&*standing.clock, answer).await;
+        let answer = standing.meter.in_host(answer).await;
         self.made(&made, answer)
     }
 
@@ -132,8 +132,8 @@ impl CallState {
         let request = Request::get(kind, &at)?;
         let access = Access { kind, request: Asked::Get { at: &at, fields: fields.as_ref() } };
         let (allowed, actor) = self.authorise(&access)?;
-        let answered = cluster.ask_unmanaged(&actor, &request, self.room(), self.deadline()).await;
-        let (value, bytes) = answered.map_err(shown(&allowed))?;
+        let answered = cluster.ask(&actor, &request, self.room(), self.deadline()).await;
+        let (Unmanaged(value), bytes) = answered.map_err(shown(&allowed))?;
         self.memory.pass(bytes);
         answer(&allowed, value, fields.as_ref(), Effect::None)
     }

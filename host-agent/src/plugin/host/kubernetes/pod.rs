@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::{
     grants::kubernetes::Object,
-    kubernetes::{Actor, Cluster, Failure, Request},
+    kubernetes::{Actor, Cluster, Failure, Request, Unmanaged},
     plugin::bindings::claiflow::plugin::kubernetes_types::ApiResource,
 };
 
@@ -34,7 +34,7 @@ pub(in crate::plugin::host) async fn default_container(
 ) -> Option<String> {
     let served = cluster.served("", "", "pods", "", deadline).await.ok()?;
     let request = Request::get(&served.kind, pod).ok()?;
-    let (pod, _) = cluster.ask(actor, &request, POD_MAX_BYTES, deadline).await.ok()?;
+    let (Unmanaged(pod), _) = cluster.ask(actor, &request, POD_MAX_BYTES, deadline).await.ok()?;
     let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
     text(DEFAULT_CONTAINER).or_else(|| text("/spec/containers/0/name"))
 }
