@@ -1,7 +1,5 @@
 //! What MariaDB must be for claiflow: asked once, before the schema is touched, and answered with what to mend.
 
-use std::time::{Duration, Instant};
-
 use sqlx::{MySqlPool, Row as _};
 
 use super::Error;
@@ -27,38 +25,6 @@ struct Facts {
     max_packet_bytes: u64,
     /// `schema_migrations.version` of the first version's server.
     original: Option<i64>,
-}
-
-/// How long another replica's migration is waited for.
-const MIGRATING: Duration = Duration::from_secs(600);
-
-/// Brings the schema up to date. Replicas that start together do so one after the other: each holds a row's lock while it looks
-/// and works, which ends with its connection. (GET_LOCK, which the migrator would take, is refused by Galera.)
-///
-/// # Errors
-/// [`Error::Migrate`], [`Error`] of the engine.
-pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), Error> {
-    sqlx::query("CREATE TABLE IF NOT EXISTS schema_lock (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB")
-        .execute(pool)
-        .await?;
-    sqlx::query("INSERT IGNORE INTO schema_lock (id) VALUES (1)").execute(pool).await?;
-    let until = Instant::now() + MIGRATING;
-    let _held = loop {
-        let mut held = pool.begin().await?;
-        match sqlx::query("SELECT id FROM schema_lock WHERE id = 1 FOR UPDATE").fetch_one(&mut *held).await {
-            Ok(_) => break held,
-            Err(error) => {
-                let error = Error::from(error);
-                if !error.may_pass() || Instant::now() >= until {
-                    return Err(error);
-                }
-                tracing::info!("another replica brings the schema up to date; it is waited for");
-            }
-        }
-    };
-    let mut migrator = sqlx::migrate!("../migrations/mariadb");
-    migrator.set_locking(false);
-    migrator.run(pool).await.map_err(Error::Migrate)
 }
 
 /// Asks, and refuses what cannot hold the promises.

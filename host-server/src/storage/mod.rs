@@ -30,6 +30,7 @@ mod rekey;
 mod replica;
 mod request;
 mod resolve;
+mod schema;
 mod sealed;
 mod session;
 mod sql;
@@ -268,7 +269,7 @@ impl Store {
             (nodes.link(maria.connections, STATEMENTS), nodes.link(1, STATEMENTS), nodes.link(1, STATEMENTS));
         let lists = nodes.link(LIST_CONNECTIONS, LIST_STATEMENTS);
         engine::check(&all.pool()).await?;
-        engine::migrate(&all.pool()).await?;
+        schema::migrate(&all.pool()).await?;
         let stop = CancellationToken::new();
         tokio::spawn(nodes.watch([all.clone(), creates.clone(), finishes.clone(), lists.clone()], stop.clone()));
         let store = Self::over([all, creates, finishes, lists].map(Db::Maria));

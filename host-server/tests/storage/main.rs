@@ -42,6 +42,7 @@ mod predefined;
 mod protocol;
 mod request;
 mod resolve;
+mod schema;
 mod script;
 mod served;
 mod shell;

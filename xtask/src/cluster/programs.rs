@@ -158,7 +158,8 @@ fn cache() -> Result<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
         .context("neither XDG_CACHE_HOME nor HOME says where a cache may be")?;
-    let module = fs::read(root().join("xtask/control-plane/go.sum"))?;
+    let sums = root().join("xtask/control-plane/go.sum");
+    let module = fs::read(&sums).with_context(|| sums.display().to_string())?;
     let hash = short_hash([&module[..], KWOK.as_bytes()]);
     let cache = base.join("claiflow/control-plane").join(format!("{}-{hash}", KUBERNETES.0));
     fs::create_dir_all(&cache)?;
