@@ -16,7 +16,7 @@ use claiflow_agent::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Notify,
     time::Instant,
 };
@@ -222,17 +222,17 @@ struct Case {
 
 #[tokio::test]
 async fn reads_are_repeated_where_that_may_help_and_writes_never() {
-    let later = || Says(429, vec![("retry-after", "1")], "{}".into());
+    let later = |seconds| Says(429, vec![("retry-after", seconds)], "{}".into());
     let most = vec![says(500), says(503), says(500), says(504), says(500), ok(json!({}))];
-    let soon = Duration::from_millis(300);
+    let soon = Duration::from_secs(2);
     for case in [
         ("a read passes after a moment", read(), vec![says(503), ok(json!({"a": 1}))], PATIENCE, "ok", Effect::None, 2),
-        ("a read waits as it is told", read(), vec![later(), ok(json!({}))], PATIENCE, "ok", Effect::None, 2),
+        ("a read waits as it is told", read(), vec![later("1"), ok(json!({}))], PATIENCE, "ok", Effect::None, 2),
         (
             "a read is told when waiting would take too long",
             read(),
-            vec![later()],
-            soon,
+            vec![later("120")],
+            PATIENCE,
             "unavailable",
             Effect::None,
             1,
@@ -270,7 +270,7 @@ async fn reads_are_repeated_where_that_may_help_and_writes_never() {
             Effect::Unknown,
             1,
         ),
-        ("a write that must wait", write(), vec![later()], PATIENCE, "unavailable", Effect::None, 1),
+        ("a write that must wait", write(), vec![later("1")], PATIENCE, "unavailable", Effect::None, 1),
         ("a write that conflicts", write(), vec![says(409)], PATIENCE, "conflict", Effect::None, 1),
         ("a write of something gone", write(), vec![says(410)], PATIENCE, "gone", Effect::None, 1),
         ("a write whose connection is cut", write(), vec![Cuts], PATIENCE, "unavailable", Effect::Unknown, 1),
@@ -311,8 +311,10 @@ async fn check(case: Case) {
 
 #[tokio::test]
 async fn an_api_server_that_is_away_has_received_nothing() {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let cluster = cluster(port).await;
+    // Its port is taken, and nobody listens.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let cluster = cluster(taken.local_addr().unwrap().port()).await;
     for request in [read(), write()] {
         let failure = ask(&cluster, &Actor::Agent, &request, 1000, PATIENCE).await.unwrap_err();
         assert_eq!((failure.code, failure.effect), ("unavailable", Effect::None), "{failure}");

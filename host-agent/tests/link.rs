@@ -597,8 +597,8 @@ async fn a_paused_task_ends_its_step_and_goes_back_when_that_is_settled() {
     let (mut stream, _) = welcomed(&mut agent.streams, vec![]).await;
     let flow = json!([{"$id": "a", "$command": "c"}, {"$id": "b", "$command": "c"}]);
     stream.offer("lease", 1, &flow).await;
-    stream.say(server_event::Event::Pause(Pause { lease_id: b"lease".to_vec(), paused: true })).await;
     assert!(matches!(stream.next().await, Some(Event::Step(step)) if step.state() == StepState::Started));
+    stream.say(server_event::Event::Pause(Pause { lease_id: b"lease".to_vec(), paused: true })).await;
     stream.settle("lease", "0", StepState::Started).await;
     assert!(matches!(stream.next().await, Some(Event::Step(step)) if step.state() == StepState::Succeeded));
     for _ in 0..3 {

@@ -21,7 +21,7 @@ use claiflow_agent::{
     metrics::Metrics,
 };
 use kubernetes_parts::Plane;
-use plugin_parts::{House, built, call, outcomes, said};
+use plugin_parts::{House, built, call, eventually, outcomes, said};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -356,6 +356,9 @@ async fn budgets_hold_over_host_calls_and_what_they_answer() {
     for index in 0..32 {
         stage.plane.config_map(&format!("large-{index:02}"), json!({"k": large})).await;
     }
+    // Each namespace gets this one a moment after it was made.
+    let maps_there = stage.plane.api("v1", "ConfigMap", "configmaps");
+    eventually("the authority's certificate", async || maps_there.get("kube-root-ca.crt").await.is_ok()).await;
     let list = |fields: Value| json!([{"list": {"at": maps(), "query": {"fields": fields}}}]);
     let done = stage.make(stage.call("probe.run", list(json!(["metadata.name"])))).await.unwrap();
     assert!(done.output.contains("\"count\":34"), "{}", done.output);

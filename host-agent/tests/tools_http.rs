@@ -12,11 +12,12 @@
 mod http_parts;
 mod plugin_parts;
 
-use std::{fs, net::TcpListener};
+use std::fs;
 
 use http_parts::Server;
 use plugin_parts::{Said, agent, built};
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
 /// What the probe asks for beside HTTP, and is refused without.
 const REST: &str =
@@ -78,7 +79,10 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_recorded_of_servers_holds_no_secret_and_replays_without_them() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Its port is taken, and nobody listens.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = taken.local_addr().unwrap();
     let grants = format!(
         "    http:\n      - {{url: URL, methods: [GET, POST], addresses: [127.0.0.1/32]}}\n      - {{url: \"http://{closed}\", methods: \
          [GET], addresses: [127.0.0.1/32]}}\n    credentials: {{\"*\": {{hosts: [URL], methods: [GET]}}}}\n"

@@ -66,7 +66,7 @@ pub(crate) fn cancel(pair: &mut Pair<'_>) -> Result<()> {
 
 /// A paused task stops before its next step and goes on from there.
 pub(crate) fn pause(pair: &mut Pair<'_>) -> Result<()> {
-    template(pair, "wishes_two", &json!([slow("a", "first", 1_500), slow("b", "second", 0)]))?;
+    template(pair, "wishes_two", &json!([slow("a", "first", 5_000), slow("b", "second", 0)]))?;
     let uuid = pair.create("wishes_two", &json!({}))?;
     stands(pair, &uuid, "running")?;
     let (status, answer) = ask(pair, &uuid, "pause")?;
@@ -92,8 +92,11 @@ pub(crate) fn follow(pair: &mut Pair<'_>) -> Result<()> {
     ensure!(names.last().map(String::as_str) == Some("end"), "{names:?}");
     ensure!(names.iter().filter(|name| *name == "status").count() == 4, "{names:?}");
     ensure!(names.iter().any(|name| name == "log"), "{names:?}");
-    let lines = pair.get(&format!("{}/log", path(&uuid)))?;
-    let said = lines.as_array().context("no lines")?;
-    ensure!(said.iter().any(|line| line.to_string().contains("effect done")), "{lines}");
-    Ok(())
+    // Lines are written together, a moment after they were said.
+    until("the lines are kept", Duration::from_secs(10), || {
+        let lines = pair.get(&format!("{}/log", path(&uuid)))?;
+        let said = lines.as_array().context("no lines")?;
+        ensure!(said.iter().any(|line| line.to_string().contains("effect done")), "{lines}");
+        Ok(())
+    })
 }

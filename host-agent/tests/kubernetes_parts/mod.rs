@@ -77,7 +77,8 @@ impl Plane {
             kind: kind.to_owned(),
             plural: plural.to_owned(),
         };
-        let cluster_scoped = ["namespaces", "customresourcedefinitions", "clusterroles"].contains(&plural);
+        let cluster_scoped =
+            ["namespaces", "customresourcedefinitions", "clusterroles", "subjectaccessreviews"].contains(&plural);
         if cluster_scoped {
             Api::all_with(self.client.clone(), &resource)
         } else {
@@ -125,16 +126,33 @@ impl Plane {
     /// An account that may do this with what is in the own namespace.
     pub async fn account(&self, name: &str, rules: Value) {
         self.make("v1", "ServiceAccount", "serviceaccounts", json!({"metadata": {"name": name}})).await;
-        self.allow(name, rules).await;
-    }
-
-    pub async fn allow(&self, account: &str, rules: Value) {
         let rbac = "rbac.authorization.k8s.io/v1";
-        self.make(rbac, "Role", "roles", json!({"metadata": {"name": account}, "rules": rules})).await;
-        let subject = json!({"kind": "ServiceAccount", "name": account, "namespace": self.namespace});
-        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account});
-        let binding = json!({"metadata": {"name": account}, "subjects": [subject], "roleRef": role});
+        self.make(rbac, "Role", "roles", json!({"metadata": {"name": name}, "rules": rules})).await;
+        let subject = json!({"kind": "ServiceAccount", "name": name, "namespace": self.namespace});
+        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name});
+        let binding = json!({"metadata": {"name": name}, "subjects": [subject], "roleRef": role});
         self.make(rbac, "RoleBinding", "rolebindings", binding).await;
+        // The API server believes its own roles a moment after it took them.
+        let rule = &rules[0];
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
+            "spec": {
+                "user": format!("system:serviceaccount:{}:{name}", self.namespace),
+                "resourceAttributes": {
+                    "namespace": self.namespace,
+                    "group": rule["apiGroups"][0],
+                    "resource": rule["resources"][0],
+                    "verb": rule["verbs"][0],
+                },
+            },
+        });
+        let review: DynamicObject = serde_json::from_value(review).unwrap();
+        let reviews = self.api("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews");
+        until("the role holds", async || {
+            let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
+            answer.data.pointer("/status/allowed") == Some(&json!(true))
+        })
+        .await;
     }
 
     /// What the API server noted of requests in the own namespace, as `verb resource user`; none where it keeps no audit log.

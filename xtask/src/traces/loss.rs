@@ -24,12 +24,14 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             Ok(())
         })?;
     }
-    let (server, agent) = scene.said();
-    for said in [server, agent] {
-        let told = said.lines().filter(|line| line.contains("the collector did not take spans")).count();
-        ensure!(told == 1, "it is told {told} times: {said}");
-    }
-    Ok(())
+    until("lost spans are told", Duration::from_secs(60), || {
+        let (server, agent) = scene.said();
+        for said in [server, agent] {
+            let told = said.lines().filter(|line| line.contains("the collector did not take spans")).count();
+            ensure!(told == 1, "it is told {told} times: {said}");
+        }
+        Ok(())
+    })
 }
 
 /// The value of a counter without labels, of the host whose name it has.

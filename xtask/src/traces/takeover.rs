@@ -12,7 +12,7 @@ const TRACE: &str = "33333333333333333333333333333333";
 const CALLER: &str = "00f067aa0ba902b7";
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
-    let wait = json!({"key": "traces", "wait_ms": 3_000});
+    let wait = json!({"key": "traces", "wait_ms": 6_000});
     let flow = json!([{"$id": "a", "$command": "effect.read", "inputs": wait}]);
     let uuid = scene.create(&flow, &json!({}), &format!("00-{TRACE}-{CALLER}-01"), "takeover")?;
     until("the step runs", Duration::from_secs(30), || {
@@ -26,7 +26,10 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     ensure!(task["state"] == "succeeded" && task["attempt"] == 2, "{task}");
 
     let second = |span: &&Span| span.attributes["task.attempt"] == 2;
-    let is_whole = |spans: &[Span]| spans.iter().filter(second).any(|span| span.name == "run");
+    let is_whole = |spans: &[Span]| {
+        let is_there = |name| spans.iter().filter(second).any(|span| span.name == name);
+        is_there("run") && is_there("queue")
+    };
     let spans = scene.trace(TRACE, is_whole)?;
     let queues: Vec<&Span> = spans.iter().filter(|span| span.name == "queue").collect();
     let (Some(first), Some(next)) = (queues.iter().find(|span| !second(span)), queues.iter().find(|span| second(span)))

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{Case, MARIA, Planted, case, in_flight, load};
 use crate::faults::{
+    effects::Mark,
     load::{IDEMPOTENT, Load, NEVER},
     server::Engine,
     stage::Stage,
@@ -38,18 +39,21 @@ fn forgotten_class(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn old_lease(stage: &mut Stage<'_>) -> Result<()> {
-    let first = stage.agent()?;
+    let agents = [(stage.agent()?, "agent-0"), (stage.agent()?, "agent-1")];
     stage.post(&Load { flows: &[IDEMPOTENT], wait_ms: (4_000, 4_000), ..load(1) })?;
-    stage.effects("the step runs", |marks| in_flight(marks, "agent-0") == 1)?;
+    let has = |marks: &[Mark]| agents.into_iter().find(|(_, name)| in_flight(marks, name) == 1);
+    stage.effects("the step runs", |marks| has(marks).is_some())?;
+    let (first, _) = has(&stage.marks()).context("the step has ended already")?;
     let old = sql(stage, "SELECT HEX(lease_id), HEX(journal) FROM lease")?;
     let (lease, journal) = old.trim().split_once('\t').context("there is no lease")?;
     ensure!([lease, journal].iter().all(|id| id.len() == 32), "the lease is {old:?}");
     let plant = format!("UPDATE lease SET lease_id = X'{lease}', journal = X'{journal}'");
-    stage.agent()?;
     let sleeper = stage.agent_mut(first)?;
     sleeper.pause()?;
     sleeper.line.cut();
-    stage.effects("the other agent has the task", |marks| in_flight(marks, "agent-1") == 1)?;
+    stage.effects("the other agent has the task", |marks| {
+        agents.into_iter().any(|(agent, name)| agent != first && in_flight(marks, name) == 1)
+    })?;
     sql(stage, &plant)?;
     stage.agent_mut(first)?.resume()?;
     stage.heal();

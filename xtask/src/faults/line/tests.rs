@@ -15,13 +15,21 @@ fn connected() -> (Line, TcpStream, TcpStream) {
     // The line knows a connection whose bytes it passes.
     near.write_all(b"0").unwrap();
     far.read_exact(&mut [0]).unwrap();
-    for stream in [&near, &far] {
-        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    }
     (line, near, far)
 }
 
+/// What comes, however busy the machine is.
 fn read(stream: &mut TcpStream) -> Result<Vec<u8>, ErrorKind> {
+    read_within(stream, Duration::from_secs(10))
+}
+
+/// Nothing comes within a moment.
+fn is_silent(stream: &mut TcpStream) -> bool {
+    read_within(stream, Duration::from_millis(200)) == Err(ErrorKind::WouldBlock)
+}
+
+fn read_within(stream: &mut TcpStream, time: Duration) -> Result<Vec<u8>, ErrorKind> {
+    stream.set_read_timeout(Some(time)).unwrap();
     let mut bytes = [0; 16];
     stream.read(&mut bytes).map(|count| bytes[..count].to_vec()).map_err(|error| error.kind())
 }
@@ -35,7 +43,7 @@ fn bytes_pass_and_wait_and_go_on() {
     assert_eq!(read(&mut near), Ok(b"two".to_vec()));
     line.set(Mode::Hold);
     near.write_all(b"three").unwrap();
-    assert_eq!(read(&mut far), Err(ErrorKind::WouldBlock));
+    assert!(is_silent(&mut far));
     line.set(Mode::Pass);
     assert_eq!(read(&mut far), Ok(b"three".to_vec()));
 }
@@ -45,10 +53,10 @@ fn what_was_swallowed_never_comes_and_the_connection_stays_deaf() {
     let (line, mut near, mut far) = connected();
     line.set(Mode::Swallow);
     near.write_all(b"one").unwrap();
-    assert_eq!(read(&mut far), Err(ErrorKind::WouldBlock));
+    assert!(is_silent(&mut far));
     line.set(Mode::Pass);
     near.write_all(b"two").unwrap();
-    assert_eq!(read(&mut far), Err(ErrorKind::WouldBlock));
+    assert!(is_silent(&mut far));
 }
 
 #[test]
@@ -56,11 +64,9 @@ fn a_cut_resets_both_ends_and_a_refusal_new_ones() {
     let (line, mut near, mut far) = connected();
     line.cut();
     for end in [&mut near, &mut far] {
-        end.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         assert_eq!(read(end), Err(ErrorKind::ConnectionReset));
     }
     line.set(Mode::Refuse);
     let mut refused = TcpStream::connect(("127.0.0.1", line.port)).unwrap();
-    refused.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     assert_eq!(read(&mut refused), Err(ErrorKind::ConnectionReset));
 }
