@@ -83,8 +83,8 @@ pub enum Error {
     /// The database is away.
     #[error("the server cannot reach its database at the moment; try again")]
     Unavailable(#[source] storage::Error),
-    /// A stored value does not open: a key is missing, or somebody changed the value.
-    #[error("a stored value cannot be decrypted; the server's log says which, and which key it needs")]
+    /// A stored value does not open, since a key is missing or somebody changed it; or it is of another kind than its column is for.
+    #[error("a stored value cannot be read; the server's log says which, and what is wrong with it")]
     Unreadable(#[source] storage::Error),
 }
 
@@ -101,7 +101,7 @@ impl From<storage::Error> for Error {
                 errors: vec![],
             },
             storage::Error::Hidden(_) => Self::Malformed(error.to_string()),
-            storage::Error::Sealed(_) => Self::Unreadable(error),
+            storage::Error::Sealed(_) | storage::Error::Row(_) => Self::Unreadable(error),
             other => Self::Unavailable(other),
         }
     }

@@ -88,7 +88,7 @@ impl App {
             flow: required("flow", new.flow)?,
             inputs: Some(new.inputs.unwrap_or_else(|| "{}".into())),
             origin: USERDEFINED.into(),
-            created: now,
+            created: Some(now),
             updated: None,
             options: new.options,
         };

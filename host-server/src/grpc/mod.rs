@@ -98,8 +98,8 @@ fn status(error: app::Error) -> Status {
             Status::unavailable("the server cannot reach its database at the moment")
         }
         app::Error::Unreadable(cause) => {
-            tracing::error!(error = &cause as &dyn std::error::Error, "a stored value cannot be decrypted");
-            Status::internal("a stored value cannot be decrypted")
+            tracing::error!(error = &cause as &dyn std::error::Error, "a stored value cannot be read");
+            Status::internal("a stored value cannot be read")
         }
         other => Status::invalid_argument(other.to_string()),
     }

@@ -179,7 +179,7 @@ pub(super) fn template(record: &Record, ours: &[Template]) -> Result<Found<Templ
         inputs: record.text("inputs")?,
         // The server looks after those that it wrote itself, and no others.
         origin: USERDEFINED.into(),
-        created: seconds(created),
+        created: Some(seconds(created)),
         updated: updated.map(seconds),
         options: None,
     };

@@ -67,7 +67,8 @@ pub struct Template {
     pub flow: String,
     pub inputs: Option<String>,
     pub origin: String,
-    pub created: chrono::NaiveDateTime,
+    /// None where what was typed is no time.
+    pub created: Option<chrono::NaiveDateTime>,
     pub updated: Option<chrono::NaiveDateTime>,
     pub options: Option<String>,
 }

@@ -71,7 +71,7 @@ mod tests {
             flow: flow.into(),
             inputs: None,
             origin: "predefined".into(),
-            created: chrono::NaiveDateTime::default(),
+            created: Some(chrono::NaiveDateTime::default()),
             updated: None,
             options: None,
         }

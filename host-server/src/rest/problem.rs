@@ -236,24 +236,29 @@ impl From<app::Error> for Problem {
             }
             app::Error::Unreadable(cause) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                let mut problem = Self::of(status, "unreadable", "A stored value cannot be decrypted", detail);
-                problem.0.cause = Some(cause.to_string());
+                let mut problem = Self::of(status, "unreadable", "A stored value cannot be read", detail);
+                problem.0.cause = Some(chain(&cause));
                 problem
             }
             app::Error::Unavailable(cause) => {
                 let mut problem = Self::of(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again", detail);
-                let mut chain = cause.to_string();
-                let mut source = std::error::Error::source(&cause);
-                while let Some(error) = source {
-                    chain.push_str(": ");
-                    chain.push_str(&error.to_string());
-                    source = error.source();
-                }
-                problem.0.cause = Some(chain);
+                problem.0.cause = Some(chain(&cause));
                 problem
             }
         }
     }
+}
+
+/// An error with all that lies below it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        chain.push_str(": ");
+        chain.push_str(&error.to_string());
+        source = error.source();
+    }
+    chain
 }
 
 /// A problem travels as an extension to [`super::observe`], which knows the request id and writes the answer.

@@ -125,7 +125,9 @@ struct Template {
     /// `predefined` or `system`: the server brought it and keeps it up to date; `userdefined`: it is yours.
     #[schema(example = "userdefined")]
     origin: String,
-    created: DateTime<Utc>,
+    /// Absent where somebody typed one into the database that is no time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated: Option<DateTime<Utc>>,
 }
@@ -140,7 +142,7 @@ impl From<nouns::Template> for Template {
             inputs: row.inputs,
             options: row.options,
             origin: row.origin,
-            created: row.created.and_utc(),
+            created: row.created.map(|time| time.and_utc()),
             updated: row.updated.map(|time| time.and_utc()),
         }
     }

@@ -97,6 +97,9 @@ pub enum Error {
     /// The engine refused or is away.
     #[error("the database did not answer as it should")]
     Engine(#[source] sqlx::Error),
+    /// A row holds something of another kind than its column is for.
+    #[error("a stored row cannot be read")]
+    Row(#[source] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the database schema could not be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -115,6 +118,7 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Row(error),
             _ => Self::Engine(error),
         }
     }

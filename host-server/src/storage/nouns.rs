@@ -1,6 +1,6 @@
 //! Clusters, tokens, sessions, templates.
 
-use super::{Error, Store, both};
+use super::{Error, Store, both, sql::Dialect};
 use crate::model::{
     list::Listing,
     nouns::{Cluster, ClusterRules, Session, Template, Token},
@@ -11,8 +11,18 @@ const CLUSTER: &str =
 const TOKEN: &str =
     "SELECT id, uuid, name, summary, cluster_uuid, token, issued_at, expires_at, created, updated FROM cluster_token";
 const SESSION: &str = "SELECT id, uuid, cluster_uuid, token_uuid, agent_version, issued_at, expires_at, created, updated, deleted FROM session";
-pub(super) const TEMPLATE: &str =
-    "SELECT uuid, name, summary, flow, inputs, origin, created, updated, options FROM template";
+
+/// A template's times are what people typed: one that is none is read as NULL.
+pub(super) const fn template(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Maria => {
+            "SELECT uuid, name, summary, flow, inputs, origin, IF(MONTH(created) > 0 AND DAYOFMONTH(created) > 0, created, NULL) AS created, IF(MONTH(updated) > 0 AND DAYOFMONTH(updated) > 0, updated, NULL) AS updated, options FROM template"
+        }
+        Dialect::Sqlite => {
+            "SELECT uuid, name, summary, flow, inputs, origin, CASE typeof(created) WHEN 'integer' THEN datetime(created, 'unixepoch') ELSE datetime(created) END AS created, CASE typeof(updated) WHEN 'integer' THEN datetime(updated, 'unixepoch') ELSE datetime(updated) END AS updated, options FROM template"
+        }
+    }
+}
 
 /// One row of a table by its uuid.
 macro_rules! one {
@@ -207,11 +217,11 @@ impl Store {
     }
 
     pub async fn template(&self, uuid: &str) -> Result<Option<Template>, Error> {
-        one!(self, TEMPLATE, Template, "WHERE uuid = ?", uuid)
+        one!(self, template(self.db.dialect()), Template, "WHERE uuid = ?", uuid)
     }
 
     pub async fn templates(&self, listing: &Listing<String>) -> Result<Vec<Template>, Error> {
-        page!(self, TEMPLATE, Template, "1 = 1", "uuid", listing)
+        page!(self, template(self.lists.dialect()), Template, "1 = 1", "uuid", listing)
     }
 
     pub async fn insert_template(&self, template: &Template) -> Result<u64, Error> {

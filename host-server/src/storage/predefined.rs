@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Db, Error, Store, both, nouns::TEMPLATE, task::insert};
+use super::{Db, Error, Store, both, nouns, task::insert};
 use crate::model::{
     nouns::Template,
     predefined::{Decision, Written, decide, digest},
@@ -50,7 +50,7 @@ impl Store {
             if matches!(self.db, Db::Maria(_)) {
                 sqlx::query("SELECT id FROM schema_lock WHERE id = 1 FOR UPDATE").execute(&mut *tx).await?;
             }
-            let mut query = sqlx::QueryBuilder::new(format!("{TEMPLATE} WHERE uuid"));
+            let mut query = sqlx::QueryBuilder::new(format!("{} WHERE uuid", nouns::template(self.db.dialect())));
             push_texts!(query, due.iter().map(|row| &row.uuid));
             let stored: Vec<Template> = query.push(lock).build_query_as().fetch_all(&mut *tx).await?;
             let mut query = sqlx::QueryBuilder::new("SELECT uuid, edition, digest FROM predefined WHERE uuid");

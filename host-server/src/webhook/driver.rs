@@ -106,10 +106,10 @@ impl Driver {
                     "what is due for a webhook is looked at again"
                 ),
                 // One that cannot be read delays no other.
-                Err(error @ Error::Sealed(_)) => tracing::error!(
+                Err(error @ (Error::Sealed(_) | Error::Row(_))) => tracing::error!(
                     error = &error as &dyn std::error::Error,
                     webhook.uuid = uuid,
-                    "what is due for a webhook cannot be decrypted"
+                    "what is due for a webhook cannot be read"
                 ),
                 Err(error) => return Err(error),
             }

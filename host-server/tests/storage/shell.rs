@@ -5,7 +5,11 @@ use claiflow_server::{
     app::{App, Error, service::Create},
     dispatch::{Attach, Dispatch, Order, Timing},
     metrics::Metrics,
-    model::{list::TaskListing, state::State},
+    model::{
+        list::{Listing, TaskListing},
+        query::Filter,
+        state::State,
+    },
     storage::Store,
 };
 use tokio_util::sync::CancellationToken;
@@ -17,6 +21,7 @@ promises![
     a_typed_flow_that_is_wrong_is_refused_with_its_place,
     a_typed_change_is_seen_by_the_next_task,
     typed_times_are_read_as_utc,
+    a_typed_time_that_is_none_hides_nothing,
 ];
 
 const TYPED: &[(&str, &str, &str)] = &[
@@ -148,7 +153,45 @@ async fn typed_times_are_read_as_utc(world: World) {
         ))
         .await;
     let template = world.store.template("zoned").await.unwrap().unwrap();
-    assert_eq!(template.created, "2026-11-23T09:51:46".parse().unwrap());
+    assert_eq!(template.created, Some("2026-11-23T09:51:46".parse().unwrap()));
     assert_eq!(template.updated, Some("2026-11-24T00:00:00".parse().unwrap()));
     assert_eq!((&*template.origin, template.summary, template.inputs), ("userdefined", None, None));
+}
+
+async fn a_typed_time_that_is_none_hides_nothing(world: World) {
+    // What a client writes whose session is not strict.
+    let (loose, typed) = if matches!(world.engine, Engine::Maria(_)) {
+        let typed =
+            vec![("0000-00-00", None), ("2026-02-00 10:00:00", None), ("2026-02-01", Some("2026-02-01T00:00:00"))];
+        ("SET sql_mode = '';", typed)
+    } else {
+        let typed = vec![
+            ("yesterday", None),
+            ("", None),
+            ("2026-02-01", Some("2026-02-01T00:00:00")),
+            ("2026-02-01T10:00:00.5Z", Some("2026-02-01T10:00:00")),
+            ("2026-02-01 10:00:00+02:00", Some("2026-02-01T08:00:00")),
+            ("1769940000", Some("2026-02-01T10:00:00")),
+        ];
+        ("", typed)
+    };
+    for (uuid, (text, _)) in typed.iter().enumerate() {
+        let line = format!(
+            "INSERT INTO template (uuid, name, flow, created, updated) VALUES ('t{uuid}', 'n', '[]', '{text}', '{text}')"
+        );
+        world.type_sql(&format!("{loose} {line}")).await;
+    }
+    let listing = Listing {
+        equal: vec![("name", "n".into())],
+        filter: Filter::default(),
+        order: vec![],
+        after: None,
+        descending: false,
+        limit: None,
+        offset: 0,
+    };
+    let listed = world.store.templates(&listing).await.unwrap();
+    let expected: Vec<_> = typed.iter().map(|(_, time)| time.map(|time| time.parse().unwrap())).collect();
+    assert_eq!(listed.iter().map(|template| template.created).collect::<Vec<_>>(), expected);
+    assert_eq!(listed.iter().map(|template| template.updated).collect::<Vec<_>>(), expected);
 }

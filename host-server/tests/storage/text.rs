@@ -61,7 +61,7 @@ async fn numbers_and_times_are_kept_exactly(world: World) {
 }
 
 async fn a_templates_texts_and_times_are_kept(world: World) {
-    let created = "2026-11-23T09:51:46".parse().unwrap();
+    let created = Some("2026-11-23T09:51:46".parse().unwrap());
     for (index, text) in ODD.iter().enumerate() {
         let template = Template {
             uuid: format!("t{index}"),

@@ -91,7 +91,7 @@ pub fn shipped(now: NaiveDateTime) -> Result<Vec<Template>, Broken> {
                 flow: format!(r#"[{{"$id":"step1","$command":{},"inputs":"$inputs"}}]"#, Value::from(line.command)),
                 inputs: Some(inputs),
                 origin: line.origin.into(),
-                created: now,
+                created: Some(now),
                 updated: None,
                 options: None,
             })
