@@ -89,7 +89,7 @@ impl Stage {
   probe:
     sha256: \"{probe}\"
     identity: agent
-    kubernetes: [{{groups: [\"\"], resources: [pods], verbs: [get]}}]
+    kubernetes: [{{groups: [\"\"], resources: [pods], verbs: [get], namespaces: [shop]}}]
     http: [{{url: \"http://shop.test:{port}\", methods: [GET], addresses: [127.0.0.1/32]}}]
     credentials: {{shop: {{hosts: [\"http://shop.test:{port}\"], methods: [GET]}}}}
 "

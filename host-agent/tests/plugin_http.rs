@@ -74,7 +74,7 @@ impl Stage {
     fn grant(&self, grant: &str) {
         let grant = self.filled(grant);
         self.house.grant(&format!(
-            "plugins:\n  probe:\n    sha256: \"{}\"\n    identity: agent\n    kubernetes: [{{groups: [\"\"], resources: [pods], verbs: [get]}}]\n{grant}",
+            "plugins:\n  probe:\n    sha256: \"{}\"\n    identity: agent\n    kubernetes: [{{groups: [\"\"], resources: [pods], verbs: [get], namespaces: [shop]}}]\n{grant}",
             self.digest
         ));
     }

@@ -56,7 +56,7 @@ async fn an_import_that_nobody_granted_is_refused_with_the_entry_that_would() {
     refused("kubernetes", &bytes, "", "`plugins: {tool: {kubernetes: [{groups").await;
     let pin = hex(&sha256(&bytes));
     let grants = format!(
-        "plugins: {{tool: {{sha256: {pin}, kubernetes: [{{groups: [apps], resources: [deployments], verbs: [get]}}]}}}}"
+        "plugins: {{tool: {{sha256: {pin}, kubernetes: [{{groups: [apps], resources: [deployments], verbs: [get], namespaces: [shop]}}]}}}}"
     );
     let served = House::verdict("tool.wasm", &bytes, &grants).await;
     assert_eq!(served.state, PluginState::Ready, "{served:?}");

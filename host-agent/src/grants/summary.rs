@@ -57,7 +57,7 @@ plugins:
       - {groups: [apps], resources: [deployments], verbs: [get, patch], namespaces: [shop], names: ["web-*"],
          read: [metadata.name, spec], write: [spec.replicas]}
       - {groups: ["", example.com], resources: ["*"], verbs: [list], namespaces: ["*"], scope: cluster, dangerous: true, write: []}
-      - {groups: [""], resources: [pods], verbs: [get]}
+      - {groups: [""], resources: [nodes], verbs: [get], scope: cluster}
     http: [{url: "https://prometheus:9090", methods: [GET, POST], paths: ["/api/v1/*"], reads: [POST], addresses: cluster, ca: cluster}]
     credentials: {"grafana-*": {hosts: ["https://grafana.example.com"], methods: [GET], reveal: true}}
     process: [helm.upgrade, helm.history]
@@ -68,7 +68,7 @@ plugins:
             [
                 "kubernetes: get, patch of deployments.apps in shop, named web-*; reads metadata.name, spec; writes spec.replicas",
                 "kubernetes: list of any kind of the core group, any kind of example.com in every namespace and of the cluster; writes nothing; dangerous",
-                "kubernetes: get of pods in no namespace",
+                "kubernetes: get of nodes of the cluster",
                 "kubernetes: as the ServiceAccount claiflow-plugin-tool, by its token",
                 "http: GET, POST https://prometheus:9090 /api/v1/*; addresses of the cluster; POST only reads; trusts the CA `cluster`",
                 "credentials: grafana-* for GET https://grafana.example.com; the plugin may see it",

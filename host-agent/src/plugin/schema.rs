@@ -2,7 +2,7 @@
 //!
 //! A schema comes from a guest: it refers to nothing outside itself, its expressions are linear-time, its size is limited.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
 use super::unfold;
@@ -10,6 +10,8 @@ use super::unfold;
 pub(super) const SCHEMA_MAX_BYTES: usize = 64 << 10;
 const PATTERN_MAX_BYTES: usize = 1 << 20;
 const MISTAKES_MAX: usize = 5;
+/// Of an `enum` that is told whole.
+const OPTIONS_MAX: usize = 20;
 
 /// A schema that can be asked.
 pub(super) struct InputSchema(Validator);
@@ -37,9 +39,22 @@ impl InputSchema {
     pub(super) fn check(&self, value: &Value) -> Result<(), String> {
         let mut mistakes = Vec::new();
         for error in self.0.iter_errors(value).take(MISTAKES_MAX) {
-            mistakes.push(format!("{}: {}", pointer(error.instance_path().as_str()), error.masked()));
+            mistakes.push(format!("{}: {}", pointer(error.instance_path().as_str()), said(&error)));
         }
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
+    }
+}
+
+/// Without the value, which may be secret; where the schema lists what would be right, with all of that.
+fn said(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::Enum { options }
+            if options.as_array().is_some_and(|options| options.len() <= OPTIONS_MAX) =>
+        {
+            let options: Vec<_> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
+            format!("value is not one of {}", options.join(", "))
+        }
+        _ => error.masked().to_string(),
     }
 }
 
@@ -75,6 +90,17 @@ mod tests {
         let message = schema.check(&json!({"x": "hunter2"})).unwrap_err();
         assert!(message.contains("/x") && message.contains("number") && !message.contains("hunter2"), "{message}");
         assert!(schema.check(&json!({})).unwrap_err().contains("required"));
+    }
+
+    #[test]
+    fn what_would_be_right_is_told_with_a_wrong_word() {
+        let words = |count: usize| (0..count).map(|number| format!("word {number}")).collect::<Vec<_>>();
+        let schema =
+            |count| InputSchema::compile(&json!({"properties": {"x": {"enum": words(count)}}}).to_string()).unwrap();
+        let message = schema(5).check(&json!({"x": "hunter2"})).unwrap_err();
+        assert!(message.contains("word 0") && message.contains("word 4") && !message.contains("hunter2"), "{message}");
+        let message = schema(500).check(&json!({"x": "hunter2"})).unwrap_err();
+        assert!(message.len() < 200 && !message.contains("hunter2"), "{message}");
     }
 
     #[test]

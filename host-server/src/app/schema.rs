@@ -3,7 +3,7 @@
 //! A schema refers to nothing outside itself, its expressions take linear time, and its size is limited, references
 //! written out. The agent holds its plugins' schemas to the same rules.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
 use super::{Error, unfold};
@@ -11,6 +11,8 @@ use super::{Error, unfold};
 const SCHEMA_BYTES: usize = 64 << 10;
 const PATTERN_BYTES: usize = 1 << 20;
 const MISTAKES: usize = 20;
+/// Of an `enum` that is told whole.
+const OPTIONS_MAX: usize = 20;
 
 /// A schema that can be asked.
 pub(super) struct InputSchema(Validator);
@@ -52,8 +54,21 @@ impl InputSchema {
         self.0
             .iter_errors(inputs)
             .take(MISTAKES)
-            .map(|error| (format!("/inputs{}", error.instance_path()), error.masked().to_string()))
+            .map(|error| (format!("/inputs{}", error.instance_path()), said(&error)))
             .collect()
+    }
+}
+
+/// Without the value, which may be secret; where the schema lists what would be right, with all of that.
+fn said(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::Enum { options }
+            if options.as_array().is_some_and(|options| options.len() <= OPTIONS_MAX) =>
+        {
+            let options: Vec<_> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
+            format!("value is not one of {}", options.join(", "))
+        }
+        _ => error.masked().to_string(),
     }
 }
 
@@ -79,6 +94,18 @@ mod tests {
         assert_eq!(pointer, "/inputs/x");
         assert!(message.contains("number") && !message.contains("hunter2"), "{message}");
         assert!(schema.mistakes(&json!({}))[0].1.contains("required"));
+    }
+
+    #[test]
+    fn what_would_be_right_is_told_with_a_wrong_word() {
+        let words = |count: usize| (0..count).map(|number| format!("word {number}")).collect::<Vec<_>>();
+        let schema = |count| {
+            InputSchema::compile(&json!({"properties": {"x": {"enum": words(count)}}}).to_string()).unwrap().unwrap()
+        };
+        let message = schema(5).mistakes(&json!({"x": "hunter2"})).remove(0).1;
+        assert!(message.contains("word 0") && message.contains("word 4") && !message.contains("hunter2"), "{message}");
+        let message = schema(500).mistakes(&json!({"x": "hunter2"})).remove(0).1;
+        assert!(message.len() < 200 && !message.contains("hunter2"), "{message}");
     }
 
     #[test]

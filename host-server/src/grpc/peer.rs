@@ -45,7 +45,9 @@ impl PeerService for Peers {
         let peer = self.app.peer_of(token).map_err(super::status)?;
         let proof = header(&self.app.peer_token(peer).map_err(super::status)?)?;
         let (notices, stream) = mpsc::channel(8);
-        tokio::spawn(tell(self.app.clone(), hex(&peer), request.into_inner(), notices));
+        // Whoever hears the answer misses nothing of what is told from here on.
+        let joined = self.app.dispatch().peers().join();
+        tokio::spawn(tell(self.app.clone(), hex(&peer), joined, request.into_inner(), notices));
         let mut response: Response<Self::SubscribeStream> = Response::new(Box::pin(ReceiverStream::new(stream)));
         response.metadata_mut().insert(AUTHORIZATION, proof);
         Ok(response)
@@ -53,9 +55,14 @@ impl PeerService for Peers {
 }
 
 /// Tells one replica what happens until either side ends.
-async fn tell(app: App, peer: String, mut serving: Streaming<Serving>, notices: mpsc::Sender<Result<Notice, Status>>) {
+async fn tell(
+    app: App,
+    peer: String,
+    (number, mut events): (u64, mpsc::Receiver<PeerEvent>),
+    mut serving: Streaming<Serving>,
+    notices: mpsc::Sender<Result<Notice, Status>>,
+) {
     let peers = app.dispatch().peers();
-    let (number, mut events) = peers.join();
     tracing::info!(replica.id = peer, "another replica listens to this one");
     let mut batch = Vec::new();
     loop {

@@ -1,11 +1,11 @@
 //! Keeps what a port serves equal to its files. Files are looked at, not watched: whoever replaces them, a person, a renewal or
 //! a kubelet that swaps `..data`, they have other contents then. What cannot be served changes nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
@@ -56,19 +56,20 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.0.served.lock().0))
     }
 
-    /// Looks at the files until `stop`, and at once on SIGHUP.
+    /// Looks at the files until `stop`, and at once on SIGHUP: from here on, it ends the process no more.
     pub(super) fn follow(&self, stop: CancellationToken) {
+        let asked = signal(SignalKind::hangup());
         let tls = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tls.look() => {}
+                () = tls.look(asked) => {}
             }
         });
     }
 
-    async fn look(&self) {
-        let mut asked = match signal(SignalKind::hangup()) {
+    async fn look(&self, asked: io::Result<Signal>) {
+        let mut asked = match asked {
             Ok(asked) => asked,
             Err(error) => {
                 tracing::error!(%error, "SIGHUP cannot be listened to");

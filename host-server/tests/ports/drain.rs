@@ -16,7 +16,7 @@ const CLUSTER: &str = "00000000000000000000000000000000";
 
 #[tokio::test]
 async fn a_server_that_stops_says_so_goes_on_for_a_while_and_ends_what_is_open() {
-    let mut server = Process::start(tempfile::tempdir().unwrap(), "http: {drainDelay: 3s}");
+    let mut server = Process::start(tempfile::tempdir().unwrap(), "http: {drainDelay: 8s}");
     let address = server.http().await;
     assert_eq!(ask(address, "GET", "/readyz", None).await.status, 200);
     let flow = json!([{"$id": "a", "$command": "helloworld", "inputs": {}}]);

@@ -1,6 +1,10 @@
 //! A server on SQLite, whose ports a test opens as it needs them.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
 use claiflow_flow_worker::Pool;
@@ -16,6 +20,9 @@ use claiflow_server::{
 };
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// What is waited for longer does not come.
+const LIMIT: Duration = Duration::from_secs(240);
 
 pub(crate) struct Server {
     pub(crate) app: App,
@@ -90,9 +97,11 @@ impl Server {
     }
 }
 
-/// Waits for what must come; the test's own limit is what ends a wait in vain.
+/// Waits for what must come.
 pub(crate) async fn until<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) {
+    let begin = Instant::now();
     while !is_so().await {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        assert!(begin.elapsed() < LIMIT, "what is waited for does not come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -46,6 +46,10 @@ async fn a_host_that_vanishes_without_a_word_is_left_and_no_work_hangs(world: Wo
     }
     // As the lanes do: a busy machine may need another try.
     while let Err(error) = world.store_running(&store, &lease).await {
+        if matches!(error, Error::Duplicate) {
+            // The try before did it, and its answer was lost.
+            break;
+        }
         assert!(error.may_pass(), "{error:?}");
     }
     assert!(store.finish(&end).await.unwrap().contains_key(&lease.id));

@@ -15,14 +15,14 @@ fn what_another_version_began_is_refused_on_mariadb() {
     on_mariadb(what_another_version_began_is_refused);
 }
 
-/// A server was killed after each statement of each migration.
+/// A server was killed in the middle of each migration, and after all of its statements: each says of itself that it was made.
 async fn what_a_killed_server_began_is_ended_by_the_next(world: World) {
     let Engine::Maria(whole) = &world.engine else { unreachable!() };
     let expected = schema(whole);
     let migrator = sqlx::migrate!("../migrations/mariadb");
     for migration in migrator.iter() {
         let statements: Vec<&str> = migration.sql.as_str().split_inclusive(";\n").collect();
-        for made in 0..=statements.len() {
+        for made in [statements.len() / 2, statements.len()] {
             let at = format!("migration {}, killed after {made} statements", migration.version);
             let maria = Maria { dbname: format!("{}_killed", whole.dbname), ..whole.clone() };
             killed(&maria, migration, &statements[..made]).await;

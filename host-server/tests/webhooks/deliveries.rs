@@ -103,7 +103,7 @@ async fn after_five_minutes_of_failures_a_later_one_overtakes(world: World) {
     world.until(|all| all[0].attempts == 1).await;
     world
         .engine
-        .type_sql("UPDATE webhook_delivery SET first_failed = first_failed - 300000001 WHERE attempts = 1")
+        .type_sql("UPDATE webhook_delivery SET first_failed = first_failed - 300000001, due = due + 3600000000 WHERE attempts = 1")
         .await;
     world.engine.type_sql("UPDATE webhook_delivery SET due = due - 300000001 WHERE attempts = 0").await;
     let got = receiver.gets(6).await;
@@ -118,7 +118,7 @@ async fn after_the_last_attempt_it_is_dead_until_a_replay(world: World) {
     world.app.publish(HOOK, r#"{"a":1}"#).await.unwrap();
     let _replica = world.deliver().await;
     for attempts in 1..8 {
-        world.until(|all| all[0].attempts == attempts).await;
+        world.until(|all| all[0].attempts >= attempts).await;
         world.hurry().await;
     }
     let dead = world.until_all(DeliveryState::Dead).await.pop().unwrap();

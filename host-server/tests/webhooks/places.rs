@@ -88,6 +88,7 @@ async fn a_certificate_is_checked(world: World) {
     assert!(said.contains("TLS") && said.contains("webhook.caFile"), "{said}");
     replica.stop.cancel();
     replica.ended.await.unwrap();
+    world.engine.type_sql("DELETE FROM webhook_delivery").await;
     let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/webhooks/authority.pem").into();
     let _replica = world.deliver_with(&["127.0.0.0/8"], Some(authority), names()).await;
     assert_eq!(tried(&world).await.code, Some(200));

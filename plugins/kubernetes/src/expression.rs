@@ -7,7 +7,7 @@ mod value;
 use claiflow_sdk::Error;
 use jaq_core::{
     Compiler, Ctx, Vars, data,
-    load::{Arena, File, Loader, parse},
+    load::{self, Arena, File, Loader, parse},
     unwrap_valr,
 };
 use serde_json::Value;
@@ -32,7 +32,9 @@ impl Expression {
         let funs = jaq_core::funs().chain(functions());
         let arena = Arena::default();
         let modules = Loader::new(defs).load(&arena, File { code: text, path: () });
-        let modules = modules.map_err(|_| Error::invalid("`until` is no jq expression"))?;
+        let modules = modules.map_err(|errors| {
+            Error::invalid(shortened(&format!("`until` is no jq expression{}", mistake(&errors).unwrap_or_default())))
+        })?;
         let compiled = Compiler::default().with_funs(funs).compile(modules);
         compiled.map(Self).map_err(|errors| {
             let unknown = errors.iter().flat_map(|(_, errors)| errors.iter().map(|(name, _)| format!("`{name}`")));
@@ -57,6 +59,17 @@ impl Expression {
         }
         Ok(false)
     }
+}
+
+/// What stands where something else should.
+fn mistake(errors: &load::Errors<&str, ()>) -> Option<String> {
+    let (expected, there) = errors.iter().find_map(|(_, error)| match error {
+        load::Error::Lex(errors) => errors.first().map(|(expected, there)| (expected.as_str(), *there)),
+        load::Error::Parse(errors) => errors.first().map(|(expected, there)| (expected.as_str(), *there)),
+        load::Error::Io(_) => None,
+    })?;
+    let there = if there.is_empty() { "there is the end".to_owned() } else { format!("there is `{there}`") };
+    Some(format!(": expected {expected}, and {there}"))
 }
 
 fn shortened(message: &str) -> String {
@@ -129,8 +142,12 @@ mod tests {
     #[test]
     fn what_is_no_expression_is_told() {
         for (text, part) in [
-            ("", "no jq expression"),
-            (".a ==", "no jq expression"),
+            ("", "no jq expression: expected term, and there is the end"),
+            (".a ==", "no jq expression: expected term, and there is the end"),
+            (".a = = 1", "no jq expression: expected term, and there is `=`"),
+            ("any(.a", "no jq expression: expected closing parenthesis, and there is `(.a`"),
+            (".a == 'b'", "no jq expression: expected token, and there is `'b'`"),
+            (".a .b)", "no jq expression: expected"),
             ("no_such_thing", "`no_such_thing`"),
             ("$ENV", "ENV"),
             ("now", "`now`"),

@@ -13,10 +13,20 @@ pub(crate) fn resource(context: &Context) -> Result<Resource, Error> {
     let (version, plural) = (context.capture("version")?, context.capture("resource")?);
     // A group of the core group's version has dots in most cases, and its version none.
     if let Some((group, last)) = version.rsplit_once('.').filter(|_| !version.contains('/')) {
+        // `v1.apps` is as often meant as `apps.v1`.
+        let (group, last) = match version.split_once('.') {
+            Some((first, rest)) if is_version(first) => (rest, first),
+            _ => (group, last),
+        };
         let message = format!("`{version}` is no version: the command ends in `{group}/{last}`, with a slash");
         return Err(Error::invalid(message));
     }
     Ok(Resource::of(&version.to_ascii_lowercase(), &plural.to_ascii_lowercase()))
+}
+
+/// Such as `v1` and `v2beta1`.
+fn is_version(text: &str) -> bool {
+    text.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// The objects of that resource in one namespace, or of a cluster-scoped kind where none is given. Whether one belongs

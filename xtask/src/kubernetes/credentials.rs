@@ -110,7 +110,7 @@ fn grants(house: &House<'_>, port: u16) -> Result<Value> {
     plugins.insert(
         "probe".to_owned(),
         json!({"sha256": house.digest("probe")?, "identity": "agent",
-               "kubernetes": [{"groups": [""], "resources": ["pods"], "verbs": ["get"]}],
+               "kubernetes": [{"groups": [""], "resources": ["pods"], "verbs": ["get"], "namespaces": ["default"]}],
                "http": [{"url": url, "methods": ["GET"], "addresses": [format!("{ADDRESS}/32")]}],
                "credentials": {"shop": {"hosts": [url], "methods": ["GET"]}}}),
     );

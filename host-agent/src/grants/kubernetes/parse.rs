@@ -125,6 +125,13 @@ fn mask(report: &mut Report, section: &Section<'_>, key: &str) -> Mask {
 }
 
 fn check(report: &mut Report, at: &str, rule: &Rule) {
+    if !rule.cluster_scope && rule.namespaces == Namespaces::These(BTreeSet::new()) {
+        report.add(
+            at,
+            "holds nowhere, so it allows nothing: name `namespaces`, such as [shop] or [\"*\"], or write `scope: cluster` for kinds that \
+             live in none",
+        );
+    }
     for group in &rule.groups {
         if !(group.is_empty() || group == "*" || group.split('.').all(is_label)) {
             report

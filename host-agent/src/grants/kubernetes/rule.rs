@@ -126,7 +126,6 @@ impl fmt::Display for Rule {
             (Namespaces::All, false) => " in every namespace".to_owned(),
             (Namespaces::All, true) => " in every namespace and of the cluster".to_owned(),
             (Namespaces::These(names), true) if names.is_empty() => " of the cluster".to_owned(),
-            (Namespaces::These(names), false) if names.is_empty() => " in no namespace".to_owned(),
             (Namespaces::These(_), cluster) => {
                 let and = if cluster { " and of the cluster" } else { "" };
                 format!(" in {}{and}", self.namespaces.texts().join(", "))

@@ -112,6 +112,11 @@ fn a_rule_that_could_only_be_a_misunderstanding_is_a_mistake() {
         ("resources: [pods], verbs: [get]", "needs `groups`"),
         ("groups: [\"\"], verbs: [get]", "needs `resources`"),
         ("groups: [\"\"], resources: [pods]", "needs `verbs`"),
+        ("groups: [\"\"], resources: [pods], verbs: [get]", "holds nowhere"),
+        (
+            "groups: [\"\"], resources: [pods], verbs: [get], namespaces: [], scope: namespaced",
+            "or write `scope: cluster`",
+        ),
         ("groups: [\"\"], resources: [pods], verbs: [\"*\"]", "name those that are needed"),
         ("groups: [\"\"], resources: [pods], verbs: [impersonate]", "never granted"),
         ("groups: [\"\"], resources: [pods], verbs: [deletecollection]", "never granted"),
