@@ -145,7 +145,7 @@ mod tests {
             ("", "no jq expression: expected term, and there is the end"),
             (".a ==", "no jq expression: expected term, and there is the end"),
             (".a = = 1", "no jq expression: expected term, and there is `=`"),
-            ("any(.a", "no jq expression: expected closing parenthesis, and there is `(.a`"),
+            ("any(.a", "no jq expression: expected closing parenthesis, and there is the end"),
             (".a == 'b'", "no jq expression: expected token, and there is `'b'`"),
             (".a .b)", "no jq expression: expected"),
             ("no_such_thing", "`no_such_thing`"),
