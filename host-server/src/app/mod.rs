@@ -119,6 +119,12 @@ impl Error {
     }
 }
 
+/// An error with its causes.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// All that the use cases share.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);

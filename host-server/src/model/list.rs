@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Rows of a resource with one key, which is also their order unless another is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Listing<K> {
     /// Columns and what they equal, without case.
     pub equal: Vec<(&'static str, String)>,

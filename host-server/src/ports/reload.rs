@@ -1,7 +1,7 @@
 //! Keeps what a port serves equal to its files. Files are looked at, not watched: whoever replaces them, a person, a renewal or
 //! a kubelet that swaps `..data`, they have other contents then. What cannot be served changes nothing.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -58,7 +58,13 @@ impl Tls {
 
     /// Looks at the files until `stop`, and at once on SIGHUP: from here on, it ends the process no more.
     pub(super) fn follow(&self, stop: CancellationToken) {
-        let asked = signal(SignalKind::hangup());
+        let asked = match signal(SignalKind::hangup()) {
+            Ok(asked) => asked,
+            Err(error) => {
+                tracing::error!(%error, "SIGHUP cannot be listened to");
+                return;
+            }
+        };
         let tls = self.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -68,14 +74,7 @@ impl Tls {
         });
     }
 
-    async fn look(&self, asked: io::Result<Signal>) {
-        let mut asked = match asked {
-            Ok(asked) => asked,
-            Err(error) => {
-                tracing::error!(%error, "SIGHUP cannot be listened to");
-                return;
-            }
-        };
+    async fn look(&self, mut asked: Signal) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What was judged last, and what was seen last.

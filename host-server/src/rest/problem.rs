@@ -11,7 +11,7 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use crate::app;
+use crate::app::{self, chain};
 
 /// When to ask again for what is away, seconds.
 const AGAIN_S: u64 = 10;
@@ -247,18 +247,6 @@ impl From<app::Error> for Problem {
             }
         }
     }
-}
-
-/// An error with all that lies below it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        chain.push_str(": ");
-        chain.push_str(&error.to_string());
-        source = error.source();
-    }
-    chain
 }
 
 /// A problem travels as an extension to [`super::observe`], which knows the request id and writes the answer.

@@ -169,9 +169,14 @@ impl Error {
 
     /// MariaDB's number of an error.
     fn number(&self) -> Option<u16> {
-        let Self::Engine(sqlx::Error::Database(error)) = self else { return None };
-        error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+        let Self::Engine(error) = self else { return None };
+        number(error)
     }
+}
+
+/// MariaDB's number of an error.
+fn number(error: &sqlx::Error) -> Option<u16> {
+    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
 /// Lists that are read at once; the others wait, and nothing else does.

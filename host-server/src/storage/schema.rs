@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use sqlx::{
     AssertSqlSafe, MySqlPool,
     migrate::{MigrateError, Migration, Migrator},
-    mysql::MySqlDatabaseError,
 };
 
-use super::Error;
+use super::{Error, number};
 
 /// How long another replica's migration is waited for.
 const MIGRATING: Duration = Duration::from_secs(600);
@@ -43,24 +42,21 @@ pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), Error> {
     };
     let mut migrator = sqlx::migrate!("../migrations/mariadb");
     migrator.set_locking(false);
-    resume(pool, &migrator).await?;
-    migrator.run(pool).await.map_err(Error::Migrate)
+    let mut ended = migrator.run(pool).await;
+    if let Err(MigrateError::Dirty(version)) = ended {
+        resume(pool, &migrator, version).await?;
+        ended = migrator.run(pool).await;
+    }
+    ended.map_err(Error::Migrate)
 }
 
 /// Goes on with the migration that a server began and did not end. MariaDB makes each statement of it whole or not at all, and for
 /// itself (https://mariadb.com/kb/en/atomic-ddl/), so all are made again, except where it says that they were.
-async fn resume(pool: &MySqlPool, migrator: &Migrator) -> Result<(), Error> {
-    let there: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '_sqlx_migrations'")
+async fn resume(pool: &MySqlPool, migrator: &Migrator, version: i64) -> Result<(), Error> {
+    let checksum: Vec<u8> = sqlx::query_scalar("SELECT checksum FROM _sqlx_migrations WHERE version = ?")
+        .bind(version)
         .fetch_one(pool)
         .await?;
-    if there == 0 {
-        return Ok(());
-    }
-    let begun: Option<(i64, Vec<u8>)> =
-        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success = FALSE")
-            .fetch_optional(pool)
-            .await?;
-    let Some((version, checksum)) = begun else { return Ok(()) };
     // What another version of this server began is refused by the migrator.
     let is_ours = |one: &&Migration| one.version == version && *one.checksum == *checksum;
     let Some(migration) = migrator.iter().find(is_ours) else { return Ok(()) };
@@ -70,7 +66,7 @@ async fn resume(pool: &MySqlPool, migrator: &Migrator) -> Result<(), Error> {
     );
     for statement in migration.sql.as_str().split_inclusive(";\n") {
         match sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await {
-            Err(error) if !is_made(&error) => {
+            Err(error) if !number(&error).is_some_and(|number| MADE.contains(&number)) => {
                 return Err(Error::Migrate(MigrateError::ExecuteMigration(error, version)));
             }
             _ => {}
@@ -78,9 +74,4 @@ async fn resume(pool: &MySqlPool, migrator: &Migrator) -> Result<(), Error> {
     }
     sqlx::query("UPDATE _sqlx_migrations SET success = TRUE WHERE version = ?").bind(version).execute(pool).await?;
     Ok(())
-}
-
-fn is_made(error: &sqlx::Error) -> bool {
-    let said = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
-    said.is_some_and(|said| MADE.contains(&said.number()))
 }

@@ -2,7 +2,6 @@
 //! followed, no proxy is asked.
 
 use std::{
-    error::Error,
     io::{self, Write as _},
     net::IpAddr,
     sync::Arc,
@@ -25,6 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{address::admit, network::Network, resolve::Resolve, sign::signature, target::Target};
 use crate::{
+    app::chain,
     app::webhook::{Headers, is_own_header},
     model::{duration, webhook::Webhook},
 };
@@ -224,10 +224,4 @@ fn judged(status: StatusCode) -> Result<u16, Failure> {
     }
     let is_deaf = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     Err(Failure { message: format!("the receiver answered {code}"), code: Some(code), is_deaf })
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,7 +1,7 @@
 //! What is sealed comes back as it was given, and opens nowhere but in its own row.
 
 use claiflow_server::{
-    model::{ids::Source, list::Listing, query::Filter, state::State, variables::SECRET},
+    model::{ids::Source, list::Listing, state::State, variables::SECRET},
     storage::{Error, Kept, Store},
 };
 
@@ -68,15 +68,7 @@ async fn every_value_comes_back_and_none_is_stored_plain(world: World) {
     assert_eq!(lines(&store, &doubtful.task).await, [rows::line(1, secret)]);
     let held = store.lease_of(doubtful.task.cluster, doubtful.task.id).await.unwrap().unwrap();
     assert_eq!(held.lease.task.inputs, json);
-    let all = Listing {
-        equal: vec![],
-        filter: Filter::default(),
-        order: vec![],
-        after: None,
-        descending: false,
-        limit: None,
-        offset: 0,
-    };
+    let all = Listing::default();
     assert_eq!(store.tokens(&all).await.unwrap()[0].token, secret);
     let (hook, as_given) = (store.webhook(rows::HOOK).await.unwrap().unwrap(), rows::webhook(secret));
     assert_eq!((hook.headers, hook.secrets), (as_given.headers, as_given.secrets));

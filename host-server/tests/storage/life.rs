@@ -6,7 +6,6 @@ use claiflow_server::model::{
     ids::Id,
     list::Listing,
     nouns::Session,
-    query::Filter,
     state::State,
     step::{NEVER, STARTED, SUCCEEDED},
     task::{Finish, Lease, Snapshot, Task},
@@ -268,15 +267,7 @@ async fn a_session_is_forgotten_a_day_after_its_stream(world: World) {
     // Whoever has a stream is noted from time to time.
     server.dispatch.touch_sessions().await.unwrap();
     server.dispatch.purge(now).await.unwrap();
-    let newest_first = Listing {
-        equal: vec![],
-        filter: Filter::All(vec![]),
-        order: vec![],
-        after: None,
-        descending: true,
-        limit: None,
-        offset: 0,
-    };
+    let newest_first = Listing { descending: true, ..Listing::default() };
     let left: Vec<_> =
         world.store.sessions(&newest_first).await.unwrap().into_iter().map(|session| session.uuid).collect();
     assert_eq!(left, [format!("{:032}", 3), format!("{:032}", 1)]);

@@ -9,7 +9,7 @@ use claiflow_server::{
         predefined::{EDITION, shipped},
         template::Declare,
     },
-    model::{list::Listing, nouns::Template, predefined::Decision, query::Filter},
+    model::{list::Listing, nouns::Template, predefined::Decision},
     storage::{Error, Store},
 };
 use futures_util::future::join_all;
@@ -36,15 +36,7 @@ fn later() -> Vec<Template> {
 }
 
 async fn stored(store: &Store) -> BTreeMap<String, Template> {
-    let listing = Listing {
-        equal: vec![],
-        filter: Filter::All(vec![]),
-        order: vec![],
-        after: None,
-        descending: false,
-        limit: None,
-        offset: 0,
-    };
+    let listing = Listing::default();
     store.templates(&listing).await.unwrap().into_iter().map(|row| (row.uuid.clone(), row)).collect()
 }
 

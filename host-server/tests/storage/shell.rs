@@ -7,7 +7,6 @@ use claiflow_server::{
     metrics::Metrics,
     model::{
         list::{Listing, TaskListing},
-        query::Filter,
         state::State,
     },
     storage::Store,
@@ -181,15 +180,7 @@ async fn a_typed_time_that_is_none_hides_nothing(world: World) {
         );
         world.type_sql(&format!("{loose} {line}")).await;
     }
-    let listing = Listing {
-        equal: vec![("name", "n".into())],
-        filter: Filter::default(),
-        order: vec![],
-        after: None,
-        descending: false,
-        limit: None,
-        offset: 0,
-    };
+    let listing = Listing { equal: vec![("name", "n".into())], ..Listing::default() };
     let listed = world.store.templates(&listing).await.unwrap();
     let expected: Vec<_> = typed.iter().map(|(_, time)| time.map(|time| time.parse().unwrap())).collect();
     assert_eq!(listed.iter().map(|template| template.created).collect::<Vec<_>>(), expected);
